@@ -1,0 +1,31 @@
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+TEMPLATES = $(shell find templates -name '*.html' 2>/dev/null | head -n 1)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test lint bench
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install everything into .venv and static/vendor (skipped when nothing changed)
+	@$(PYTHON) scripts/setup.py
+
+demo: setup ## Run the panel with simulated media servers and sample users (PORT=8000)
+	@$(BIN)/flask demo --port $(PORT)
+
+run: setup ## Run the panel: Redis, database upgrade, worker and web (PORT=8000)
+	@$(BIN)/flask up --port $(PORT)
+
+test: setup ## Run all tests (browser tests need Chromium)
+	$(BIN)/python -m pytest
+
+lint: setup ## Check style, types and templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy panel worker.py wsgi.py
+	$(if $(TEMPLATES),$(BIN)/djlint templates --lint)
+
+bench: setup ## Measure speed with simulated servers
+	$(BIN)/python scripts/bench.py

@@ -1,0 +1,32 @@
+"""Streamferry: a panel that moves all users of one media server to another."""
+
+from __future__ import annotations
+
+from cryptography.fernet import Fernet, MultiFernet
+from flask import Flask
+
+from panel.config import ROOT, Config
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """The application for this configuration (the environment's by default). Raises `ConfigError`."""
+    from panel import cli, extensions, web
+
+    config = (config or Config.from_env()).ensure()
+    app = Flask("panel", root_path=str(ROOT), static_folder="static", template_folder="templates")
+    app.config.update(
+        SECRET_KEY=config.secret_key,
+        SQLALCHEMY_DATABASE_URI=config.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": not config.database_url.startswith("sqlite")},
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=config.public_url.startswith("https://"),
+        WTF_CSRF_TIME_LIMIT=None,
+        MAX_CONTENT_LENGTH=4 * 1024 * 1024,
+    )
+    app.extensions["panel_config"] = config
+    app.extensions["panel_cipher"] = MultiFernet([Fernet(key) for key in config.encryption_keys])
+    extensions.bind(app)
+    web.register(app)
+    cli.register(app)
+    return app

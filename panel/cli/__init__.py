@@ -1,0 +1,14 @@
+"""The commands: a stable contract for scripts, each also a screen."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from panel.cli import admins, estate, migrations, up
+
+
+def register(app: Flask) -> None:
+    """All commands onto the app's `flask` command."""
+    for module in (up, estate, migrations, admins):
+        for command in module.COMMANDS:
+            app.cli.add_command(command)

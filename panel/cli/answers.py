@@ -1,0 +1,95 @@
+"""How commands answer: one JSON document or plain lines on standard output, a refusal with exit code 1."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+from flask.cli import with_appcontext
+
+from panel.domain.reasons import Refusal
+from panel.extensions import db
+from panel.models import Migration, Server
+from panel.models.types import SecretUnreadable
+from panel.services import database
+from panel.services.run.start import Blocked
+from panel.services.run.steer import NotPossible
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Refused(click.ClickException):
+    """A command that was refused: exit code 1, with `--json` as a document on standard output."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def show(self, file: Any = None) -> None:
+        """The JSON document where it was asked for, else the sentence on standard error."""
+        context = click.get_current_context(silent=True)
+        if context is not None and context.params.get("as_json"):
+            print_json({"error": {"code": self.code, "message": self.message}})
+        else:
+            click.echo(self.message, err=True)
+
+
+def command(name: str, **how: Any) -> Callable[[Callable[P, R]], click.Command]:
+    """A command with the app at hand and a database that has its tables; refusals become exit code 1."""
+
+    def make(function: Callable[P, R]) -> click.Command:
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                database.ensure()
+                return function(*args, **kwargs)
+            except Blocked as error:
+                refuse_blocked(error.refusals)
+            except NotPossible as error:
+                raise Refused("not_possible", str(error)) from None
+            except (database.SchemaMismatch, SecretUnreadable) as error:
+                raise Refused("installation", str(error)) from None
+
+        return click.command(name, **how)(with_appcontext(run))
+
+    return make
+
+
+def refuse_blocked(refusals: tuple[Refusal, ...]) -> NoReturn:
+    """The first blocker gives the code, all give the sentences."""
+    raise Refused(refusals[0].code.value, " ".join(refusal.message for refusal in refusals))
+
+
+def print_json(document: object) -> None:
+    """The one document on standard output."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def server_named(name: str) -> Server:
+    """The server of this name. Refused when there is none."""
+    server = Server.by_name(name)
+    if server is None:
+        raise Refused("unknown_server", f"There is no server named “{name}”. Known: {known_servers() or 'none yet; use “flask import”'}.")
+    return server
+
+
+def known_servers() -> str:
+    """All names, for sentences."""
+    return ", ".join(db.session.scalars(db.select(Server.name).order_by(Server.name)))
+
+
+def run_numbered(run_id: int) -> Migration:
+    """The run of this number. Refused when there is none."""
+    run = db.session.get(Migration, run_id)
+    if run is None:
+        raise Refused("unknown_migration", f"There is no migration number {run_id}.")
+    return run
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

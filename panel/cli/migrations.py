@@ -1,0 +1,136 @@
+"""`flask preflight`, `migrate-users`, `migrations`, `pause`, `resume`, `cancel`, `retry`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import click
+
+from panel import jobs
+from panel.cli.answers import as_json, command, print_json, refuse_blocked, run_numbered, server_named
+from panel.cli.follow import follow
+from panel.domain.statuses import MigrationStatus, Removal
+from panel.extensions import db
+from panel.models import Migration
+from panel.services import report
+from panel.services.preflight import Preflight, ask_both, assess
+from panel.services.run import steer
+from panel.services.run.start import start
+
+
+@command("preflight")
+@click.argument("source")
+@click.argument("target")
+@as_json
+def preflight(source: str, target: str, as_json: bool) -> None:
+    """Say who would move from SOURCE to TARGET, who would not and why. Nothing is changed."""
+    flight = _assess(source, target, Removal.WHEN_ACTIVE, None)
+    if as_json:
+        print_json(report.preflight_json(flight))
+    else:
+        _print_preflight(flight)
+    if flight.blockers:
+        sys.exit(1)
+
+
+@command("migrate-users")
+@click.argument("source")
+@click.argument("target")
+@click.option("--pace", type=click.FloatRange(min=0, max=86400), help="Seconds between two users (30 where Plex is on either side).")
+@click.option("--remove", type=click.Choice([removal.value for removal in Removal]), default=Removal.WHEN_ACTIVE.value, show_default=True)
+@click.option("--wait", is_flag=True, help="Follow the run to its end.")
+@as_json
+def migrate_users(source: str, target: str, pace: float | None, remove: str, wait: bool, as_json: bool) -> None:
+    """Move all users of SOURCE to TARGET in the background."""
+    flight = _assess(source, target, Removal(remove), pace)
+    if flight.blockers:
+        refuse_blocked(flight.blockers)
+    run = start(flight)
+    db.session.commit()
+    queued = jobs.wake(run.id)
+    if wait:
+        follow(run.id, quiet=as_json)
+        db.session.refresh(run)
+    elif not queued or not jobs.workers_alive():
+        click.echo("No worker is running: start one with “flask up”, or follow the run with --wait.", err=True)
+    _print_run(run, as_json)
+    if run.status in (MigrationStatus.FAILED, MigrationStatus.CANCELLED) or (wait and report.counts_of(run.id).failed):
+        sys.exit(1)
+
+
+@command("migrations")
+@click.argument("number", type=int, required=False)
+@as_json
+def migrations(number: int | None, as_json: bool) -> None:
+    """Show all runs, or one with its users."""
+    if number is not None:
+        _print_run(run_numbered(number), as_json)
+        return
+    runs = report.runs_newest_first(limit=1000)
+    if as_json:
+        print_json([report.run_line(run) for run in runs])
+    else:
+        for run in runs:
+            click.echo(_line(run))
+
+
+def _steering(name: str, act: Callable[[Migration], object], done: str, what: str) -> click.Command:
+    @command(name, help=what)
+    @click.argument("number", type=int)
+    @as_json
+    def steering(number: int, as_json: bool) -> None:
+        run = run_numbered(number)
+        act(run)
+        db.session.commit()
+        jobs.wake(run.id)
+        if as_json:
+            print_json(report.run_line(run))
+        else:
+            click.echo(f"Migration {number} {done}.")
+
+    return steering
+
+
+pause = _steering("pause", steer.pause, "is paused; the user in hand is finished", "Pause a run.")
+resume = _steering("resume", steer.resume, "goes on", "Go on with a paused run.")
+cancel = _steering("cancel", steer.cancel, "is cancelled; those already given access are settled", "Cancel a run.")
+retry = _steering("retry", steer.retry, "tries those again who failed and may be tried again", "Try failed users again.")
+
+COMMANDS = [preflight, migrate_users, migrations, pause, resume, cancel, retry]
+
+
+def _assess(source_name: str, target_name: str, removal: Removal, pace_s: float | None) -> Preflight:
+    source, target = server_named(source_name), server_named(target_name)
+    looks = ask_both(source, target)
+    db.session.commit()
+    return assess(source, target, removal=removal, pace_s=pace_s, looks=looks)
+
+
+def _print_preflight(flight: Preflight) -> None:
+    for refusal in flight.blockers:
+        click.echo(f"BLOCKED  {refusal.message}")
+    for verdict in flight.verdicts:
+        word = "move" if verdict.moves else "skip"
+        reasons = " ".join(reason.sentence for reason in verdict.reasons)
+        click.echo(f"{word:<6} {verdict.candidate.name}{'  ' + reasons if reasons else ''}")
+    click.echo(f"{len(flight.moving)} would move, {len(flight.staying)} would stay; about {flight.duration_s / 60:.0f} minutes.")
+
+
+def _print_run(run: Migration, as_json: bool) -> None:
+    if as_json:
+        print_json(report.run_json(run))
+        return
+    click.echo(_line(run))
+    document = report.run_json(run)
+    for move in document["moves"]:
+        click.echo(f"  {move['status']:<9} {move['user']}{'  ' + move['detail'] if move['detail'] else ''}")
+    mail = document["email"]
+    click.echo("Result mail sent." if mail["sent"] else f"No result mail: {mail['reason']}")
+
+
+def _line(run: Migration) -> str:
+    counts = report.counts_of(run.id)
+    numbers = ", ".join(f"{getattr(counts, name)} {name}" for name in ("moved", "invited", "skipped", "failed", "cancelled", "pending"))
+    note = f" {run.problem or run.note}" if run.problem or run.note else ""
+    return f"{run.id}  {run.source.name} → {run.target.name}  {run.status.value}: {numbers}.{note}"

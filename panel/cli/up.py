@@ -1,0 +1,40 @@
+"""`flask up`: the whole panel in one process tree."""
+
+from __future__ import annotations
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from panel import launcher
+from panel.extensions import config, db
+from panel.services import admins, claims, database
+
+
+@click.command("up")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 to be reached from other machines.")
+@with_appcontext
+def up(port: int, host: str) -> None:
+    """Run the panel: Redis (unless REDIS_URL is set), database upgrade, worker and web."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    raise SystemExit(launcher.up(config(), port=port, host=host, upgrade=upgrade, when_up=lambda url: welcome(app, url)))
+
+
+def upgrade() -> None:
+    """Bring the database to the newest schema and let go of it: the children open their own connections."""
+    database.upgrade()
+    db.session.remove()
+    db.engine.dispose()
+
+
+def welcome(app: Flask, url: str) -> None:
+    """On the first start, say how to create the first admin."""
+    with app.app_context():
+        if not admins.exist():
+            token = claims.make(claims.SETUP)
+            db.session.commit()
+            click.echo(f"Create the first admin (the link works once, for two days): {url}/setup/{token}")
+
+
+COMMANDS = [up]

@@ -1,0 +1,73 @@
+"""The Flask extensions, made once and bound to an app in `create_app`."""
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, current_app
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy import CursorResult, Delete, MetaData, Update, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import DeclarativeBase
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """What all models share: constraint names that Alembic can refer to on every database."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+# Rows stay readable after a commit: the run commits after every step and goes on with what it holds.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+schema = Migrate(directory="panel/schema", render_as_batch=True)
+login = LoginManager()
+csrf = CSRFProtect()
+
+if TYPE_CHECKING:
+    from panel.config import Config
+
+    class Model(Base):
+        """For type checkers: what `db.Model` is at run time."""
+
+        __abstract__ = True
+else:
+    Model = db.Model
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """Readers beside a writer, enforced foreign keys, patience for locks, and commits that survive a power cut."""
+    if isinstance(connection, sqlite3.Connection):
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=20000", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+
+def bind(app: Flask) -> None:
+    """Bind all of them to an app."""
+    db.init_app(app)
+    schema.init_app(app, db)
+    login.init_app(app)
+    csrf.init_app(app)
+
+
+def execute(statement: Update | Delete) -> int:
+    """Run a conditional change and answer how many rows it met; rows already loaded are not touched."""
+    result = db.session.execute(statement.execution_options(synchronize_session=False))
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+def config() -> "Config":
+    """The configuration of the app at work."""
+    found: Config = current_app.extensions["panel_config"]
+    return found

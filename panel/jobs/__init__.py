@@ -1,0 +1,64 @@
+"""The queue: ids only, and only to wake workers up. What is due stands in the database; a lost or doubled job changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+import redis
+from rq import Queue, Worker
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.serializers import JSONSerializer
+
+from panel.extensions import config
+
+log = logging.getLogger(__name__)
+
+MAIL, RUNS, SYNC = "mail", "runs", "sync"
+#: In order of urgency.
+QUEUES = (MAIL, RUNS, SYNC)
+
+RUN_JOB = "panel.jobs.runs.work_on"
+MAIL_JOB = "panel.jobs.mail.send"
+
+
+def connection() -> redis.Redis:
+    """A connection to the installation's Redis; made lazily, so this never fails."""
+    return redis.Redis.from_url(config().redis_url, socket_connect_timeout=2, socket_timeout=10)
+
+
+def queue(name: str) -> Queue:
+    """One of `QUEUES`."""
+    return Queue(name, connection=connection(), serializer=JSONSerializer)
+
+
+def wake(run_id: int, at: datetime | None = None) -> bool:
+    """Have a worker look at a run, now or at a moment. Call after the commit. `False` when the queue cannot be reached: the periodic
+    check will find the run all the same."""
+    return _enqueue(RUNS, RUN_JOB, f"run-{run_id}", run_id, at)
+
+
+def wake_mail(email_id: int) -> bool:
+    """Have a worker send a mail of the outbox. Call after the commit."""
+    return _enqueue(MAIL, MAIL_JOB, f"mail-{email_id}", email_id, None)
+
+
+def _enqueue(queue_name: str, function: str, job_id: str, row_id: int, at: datetime | None) -> bool:
+    try:
+        into = queue(queue_name)
+        if at is not None:
+            into.enqueue_at(at, function, row_id, job_id=f"{job_id}-later", result_ttl=0, failure_ttl=3600)
+        elif into.get_job_position(job_id) is None:
+            into.enqueue(function, row_id, job_id=job_id, result_ttl=0, failure_ttl=3600, job_timeout=3600)
+        return True
+    except (redis.RedisError, OSError, NoSuchJobError, InvalidJobOperation):
+        log.warning("The queue cannot be reached; the periodic check will take care of %s.", job_id)
+        return False
+
+
+def workers_alive() -> int | None:
+    """How many workers listen; `None` when the queue cannot be reached."""
+    try:
+        return len(Worker.all(connection=connection()))
+    except (redis.RedisError, OSError):
+        return None

@@ -1,0 +1,154 @@
+"""`flask up`: embedded Redis, database upgrade, worker and web as one supervised process tree."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import http.client
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from panel import embedded_redis
+from panel.config import ROOT, Config, ConfigError
+from panel.tree import Tree, TreeError, write_line
+
+# A worker gives a job 25 s to end before it is killed; its tree needs a moment more.
+WORKER_GRACE_S = 30.0
+
+
+def up(
+    config: Config,
+    *,
+    port: int,
+    host: str = "127.0.0.1",
+    upgrade: Callable[[], None] | None = None,
+    before: Callable[[Tree], None] | None = None,
+    when_up: Callable[[str], int | None] | None = None,
+) -> int:
+    """Runs the whole panel until SIGTERM or Ctrl+C; gives the exit code (1: it could not start, the reason is on standard error).
+
+    `port` 0 takes a free one. `upgrade` runs once Redis answers, then `before(tree)` may add programs of its own (the demo's
+    simulators), then worker and web start. `when_up(address)` runs in a thread once the web answers; a number it returns ends the tree.
+    """
+    try:
+        config = config.ensure()
+        with single_tree(config):
+            port = free_port(host, port)
+            return run_tree(config, host, port, upgrade, before, when_up)
+    except (ConfigError, TreeError, embedded_redis.EmbeddedRedisError) as error:
+        print(f"Streamferry did not start: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return 1
+
+
+def run_tree(
+    config: Config,
+    host: str,
+    port: int,
+    upgrade: Callable[[], None] | None,
+    before: Callable[[Tree], None] | None,
+    when_up: Callable[[str], int | None] | None,
+) -> int:
+    """`up` once the place is known to be free."""
+    env = config.child_environ()
+    with Tree() as tree:
+        add_redis(tree, config)
+        if upgrade is not None and not tree.stopping:
+            upgrade()
+        if before is not None and not tree.stopping:
+            before(tree)
+        tree.add("worker", [sys.executable, str(ROOT / "worker.py")], env, grace_s=WORKER_GRACE_S)
+        web = [sys.executable, "-m", "panel.serve", "--host", host, "--port", str(port)]
+        tree.add("web", web, env, ready=lambda: web_answers(host, port))
+        if not tree.stopping:
+            announce(tree, address(host, port), when_up)
+        return tree.run()
+
+
+def add_redis(tree: Tree, config: Config) -> None:
+    """Adds the embedded Redis, unless another one is configured, and waits until it answers."""
+    if not config.embeds_redis or config.redis_socket is None:
+        return
+    # A socket left by a killed server would only delay the first PING.
+    config.redis_socket.unlink(missing_ok=True)
+    tree.add(
+        "redis",
+        embedded_redis.argv(),
+        stdin=embedded_redis.configuration(config),
+        ready=lambda: embedded_redis.answers(config),
+        ready_within_s=embedded_redis.READY_WITHIN_S,
+    )
+
+
+def announce(tree: Tree, url: str, when_up: Callable[[str], int | None] | None) -> None:
+    """Says where the panel is, and starts what waits for that."""
+    write_line("up", f"Streamferry is ready at {url}")
+    if when_up is not None:
+        threading.Thread(target=follow, args=(tree, url, when_up), daemon=True).start()
+
+
+def follow(tree: Tree, url: str, when_up: Callable[[str], int | None]) -> None:
+    """Runs `when_up` and ends the tree when it gives an exit code, or with 1 when it fails."""
+    code: int | None = 1
+    try:
+        code = when_up(url)
+    finally:
+        if code is not None:
+            tree.finish(code)
+
+
+@contextlib.contextmanager
+def single_tree(config: Config) -> Iterator[None]:
+    """Holds the lock of this PANEL_VAR; the kernel lets go of it however this process ends. Raises `TreeError` when it is taken."""
+    with open(config.var / "up.lock", "a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise TreeError(
+                f"it is already running here (process {lock.read().strip() or '?'}, {config.var}): stop that one first."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, or a free one for 0. Raises `TreeError` when it is taken or may not be used."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    except (OSError, OverflowError) as error:
+        reason = "is taken by another program" if getattr(error, "errno", None) == errno.EADDRINUSE else f"cannot be used ({error})"
+        raise TreeError(f"port {port} on {host} {reason}: choose another with --port.") from error
+
+
+def web_answers(host: str, port: int) -> bool:
+    """Whether anything speaks HTTP there; what it says does not matter."""
+    connection = http.client.HTTPConnection(reachable(host), port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def reachable(host: str) -> str:
+    """A host to connect to for one that is listened on."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def address(host: str, port: int) -> str:
+    """The panel's address as a browser on this machine takes it."""
+    name = reachable(host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

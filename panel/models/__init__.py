@@ -1,0 +1,36 @@
+"""What is stored. One class, or a parent and its lines, per file."""
+
+from panel.models.admin import Admin, OneTimeLink, Role
+from panel.models.email import Email, EmailStatus, EmailTemplate
+from panel.models.library import Library, LibraryGroup
+from panel.models.migration import Migration, Move
+from panel.models.plan import Plan
+from panel.models.plex_account import Pacemaker, PlexAccount
+from panel.models.server import Server
+from panel.models.setting import Setting, SmtpSecurity
+from panel.models.share import Account, Evidence, Share
+from panel.models.user import Payment, User
+
+__all__ = [
+    "Account",
+    "Admin",
+    "Email",
+    "EmailStatus",
+    "EmailTemplate",
+    "Evidence",
+    "Library",
+    "LibraryGroup",
+    "Migration",
+    "Move",
+    "OneTimeLink",
+    "Pacemaker",
+    "Payment",
+    "Plan",
+    "PlexAccount",
+    "Role",
+    "Server",
+    "Setting",
+    "Share",
+    "SmtpSecurity",
+    "User",
+]

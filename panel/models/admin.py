@@ -1,0 +1,68 @@
+"""Who signs in to the panel."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from flask_login import UserMixin
+from sqlalchemy import String, select
+from sqlalchemy.orm import Mapped, mapped_column
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from panel.extensions import Model, db
+from panel.models.types import EnumText, UtcDateTime, utc_now
+
+MIN_PASSWORD_LENGTH = 10
+
+
+class Role(StrEnum):
+    """What an admin may do: everything, or only look."""
+
+    ADMINISTRATOR = "administrator"
+    VIEWER = "viewer"
+
+
+class Admin(UserMixin, Model):
+    """One login."""
+
+    __tablename__ = "admins"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(255), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    role: Mapped[Role] = mapped_column(EnumText(Role), default=Role.ADMINISTRATOR)
+    session_key: Mapped[str] = mapped_column(String(64), default="")
+    "Part of every session; a new one signs out everywhere."
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+    @classmethod
+    def by_email(cls, email: str) -> Admin | None:
+        """Looked up case-folded."""
+        return db.session.scalar(select(cls).where(cls.email == email.strip().casefold()))
+
+    def set_password(self, password: str) -> None:
+        """Store a scrypt hash of it."""
+        self.password_hash = generate_password_hash(password)
+
+    def has_password(self, password: str) -> bool:
+        """Whether it is this one."""
+        return check_password_hash(self.password_hash, password)
+
+    def get_id(self) -> str:
+        """Flask-Login's session value: changes when the session key does."""
+        return f"{self.id}:{self.session_key}"
+
+
+class OneTimeLink(Model):
+    """A single-use link, of which only a hash is kept: the first admin's set-up, or a moved user's own choice of a password."""
+
+    __tablename__ = "one_time_links"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(20))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    move_id: Mapped[int | None] = mapped_column(index=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)

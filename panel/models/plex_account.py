@@ -1,0 +1,44 @@
+"""Plex accounts: they own Plex servers, and carry the pace that all runs on them share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from panel.extensions import Model
+from panel.models.types import Secret, UtcDateTime
+
+
+class PlexAccount(Model):
+    """An account on plex.tv that owns servers. `has_plex_pass` is what the admin says (or the account itself, once asked)."""
+
+    __tablename__ = "plex_accounts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(255), unique=True)
+    token: Mapped[str] = mapped_column(Secret)
+    has_plex_pass: Mapped[bool] = mapped_column(default=False)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    plex_id: Mapped[str] = mapped_column(String(40), default="")
+    username: Mapped[str] = mapped_column(String(255), default="")
+
+    def __repr__(self) -> str:
+        return f"<PlexAccount {self.id} {self.email}>"
+
+
+class Pacemaker(Model):
+    """The pace of one thing that has to be treated gently: a Plex account (`plex:3`) or, where none is touched, a run (`run:12`).
+
+    A turn is taken by a conditional UPDATE of `last_turn_at`, so that it is shared exactly by all workers.
+    """
+
+    __tablename__ = "pacemakers"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last_turn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cool_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "Asked to slow down until then."
+    refusals: Mapped[int] = mapped_column(default=0)
+    "429 answers in a row."

@@ -1,0 +1,47 @@
+"""What is set for the whole installation: one row."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from panel.extensions import Model, db
+from panel.models.types import EnumText, Secret
+
+
+class SmtpSecurity(StrEnum):
+    """How the connection to the mail server is protected."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+class Setting(Model):
+    """The one row of settings, made with its defaults when first read."""
+
+    __tablename__ = "settings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    admin_email: Mapped[str] = mapped_column(String(500), default="")
+    pace_s: Mapped[float | None]
+    "Seconds between two users where Plex is on either side; empty: 30."
+    import_as_permanent: Mapped[bool] = mapped_column(default=False)
+    smtp_host: Mapped[str] = mapped_column(String(255), default="")
+    smtp_port: Mapped[int] = mapped_column(default=587)
+    smtp_security: Mapped[SmtpSecurity] = mapped_column(EnumText(SmtpSecurity), default=SmtpSecurity.STARTTLS)
+    smtp_username: Mapped[str] = mapped_column(String(255), default="")
+    smtp_password: Mapped[str | None] = mapped_column(Secret)
+    smtp_sender: Mapped[str] = mapped_column(String(255), default="")
+
+    @classmethod
+    def current(cls) -> Setting:
+        """The row; flushed, not committed, when it had to be made."""
+        row = db.session.get(cls, 1)
+        if row is None:
+            row = cls(id=1)
+            db.session.add(row)
+            db.session.flush()
+        return row

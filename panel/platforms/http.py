@@ -1,0 +1,238 @@
+"""The one door to media servers: timeouts, no redirects, bounded answers, errors by consequence, nothing secret in a sentence."""
+
+from __future__ import annotations
+
+import email.utils
+import json as jsonlib
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from panel.platforms.base import (
+    CredentialsRefused,
+    LostAnswer,
+    NotAllowed,
+    NotAvailable,
+    NotThere,
+    PlatformError,
+    Refused,
+    ServerFault,
+    TooManyRequests,
+    UnexpectedAnswer,
+    Unreachable,
+)
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 5.0
+READ_S = 30.0
+MOST_BYTES = 32 * 1024 * 1024
+QUOTED_CHARS = 200
+
+#: Asked before every request that changes something: raises to forbid it (a worker that lost its claim).
+Guard = Callable[[], None]
+
+
+def unguarded() -> None:
+    """The guard of connections that no run stands behind."""
+
+
+class HttpDoor:
+    """Requests to one base URL with one set of headers. Connections are kept alive; safe to use from a few threads at once.
+
+    `who` names the other side in sentences. `timeouts` is (connect, read) in seconds. `guard` is called before each changing request.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        who: str,
+        *,
+        timeouts: tuple[float, float] = (CONNECT_S, READ_S),
+        guard: Guard = unguarded,
+        session: requests.Session | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.who = who
+        self.timeouts = timeouts
+        self.guard = guard
+        self._headers = dict(headers)
+        self._session = session or new_session()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: object = None,
+        creates: bool = False,
+        headers: Mapping[str, str] | None = None,
+        read_s: float | None = None,
+        quoted: bool = True,
+    ) -> bytes:
+        """One request; the body of a 2xx answer. Raises a `PlatformError` for everything else.
+
+        `creates` marks a request that must not be sent twice: where its effect is unknown it raises `LostAnswer`. `quoted=False` keeps
+        the other side's words out of errors: for requests with a password, which some servers echo.
+        """
+        if method != "GET":
+            self.guard()
+        try:
+            with self._session.request(
+                method,
+                self.base_url + path,
+                params=params,
+                json=json,
+                headers={**self._headers, **(headers or {})},
+                timeout=(self.timeouts[0], read_s or self.timeouts[1]),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = self._read(response, creates=creates)
+                log.debug("%s %s %s -> %s", self.who, method, path, response.status_code)
+        except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise Unreachable(f"{self.who} cannot be reached at its address.") from _bare(error)
+        except requests.RequestException as error:
+            # Refused connections are certain not to have had an effect; everything later is not.
+            if creates and not _never_left(error):
+                raise LostAnswer(f"{self.who} did not answer a request that creates something; it will be looked up.") from _bare(error)
+            raise Unreachable(f"{self.who} does not answer ({_kind_of(error)}).") from _bare(error)
+        if 200 <= response.status_code < 300:
+            return body
+        raise self._error_of(response, body if quoted else b"", creates=creates)
+
+    def json(self, method: str, path: str, **how: Any) -> Any:
+        """`send`, with the answer read as JSON (`None` for an empty one). Raises `UnexpectedAnswer` (`LostAnswer` where `creates`)
+        when it is not JSON."""
+        body = self.send(method, path, headers={"Accept": "application/json", **how.pop("headers", {})}, **how)
+        if not body:
+            return None
+        try:
+            return jsonlib.loads(body)
+        except (ValueError, RecursionError):
+            if how.get("creates"):
+                raise LostAnswer(f"{self.who} gave a garbled answer to a request that creates something; it will be looked up.") from None
+            raise UnexpectedAnswer(
+                f"{self.who} answered with something that is not data: perhaps another program, or a sign-in page, answers at this URL."
+            ) from None
+
+    def _read(self, response: requests.Response, *, creates: bool) -> bytes:
+        chunks, size = [], 0
+        for chunk in response.iter_content(65536):
+            size += len(chunk)
+            if size > MOST_BYTES:
+                kind = LostAnswer if creates and response.ok else UnexpectedAnswer
+                raise kind(f"{self.who} sent more than {MOST_BYTES // 2**20} MB in one answer; it was not read.")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _error_of(self, response: requests.Response, body: bytes, *, creates: bool) -> PlatformError:
+        status, who = response.status_code, self.who
+        if 300 <= status < 400:
+            return UnexpectedAnswer(f"{who} answered with a redirect: its URL is not the right one, or a sign-in page stands before it.")
+        if status == 401:
+            return CredentialsRefused(f"{who} refused the key: it was revoked, is mistyped, or its form is no longer accepted.")
+        if status == 429:
+            return TooManyRequests(f"{who} asked us to slow down.", retry_after_s(response.headers.get("Retry-After")))
+        if status == 503 and not creates:
+            return Unreachable(f"{who} is starting up or under maintenance.")
+        if status >= 500:
+            if creates:
+                return LostAnswer(f"{who} failed ({status}) during a request that creates something; it will be looked up.")
+            return ServerFault(f"{who} failed with error {status}.")
+        said = words_of(body)
+        sentence = f"{who} answered {status}" + (f": {said}" if said else ".")
+        kinds: dict[int, type[PlatformError]] = {403: NotAllowed, 404: NotThere, 405: NotAvailable, 410: NotAvailable}
+        return kinds.get(status, Refused)(sentence)
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._session.close()
+
+
+def new_session(pool: int = 8) -> requests.Session:
+    """A session that ignores proxies' and netrc's environment (they replace `Authorization`) and keeps up to `pool` connections."""
+    session = requests.Session()
+    session.trust_env = False
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=pool, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def retry_after_s(value: str | None) -> float | None:
+    """Seconds from a Retry-After header: a number or an HTTP date; `None` for nothing usable."""
+    if not value:
+        return None
+    if re.fullmatch(r"\d{1,9}", value.strip()):
+        return float(value)
+    try:
+        then = email.utils.parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return max(0.0, then.timestamp() - datetime.fromtimestamp(time.time(), UTC).timestamp())
+
+
+def words_of(body: bytes) -> str:
+    """The human text of an error answer (XML `status`, JSON `message` or `errors`, plain text), shortened, on one line; never a page."""
+    text = body[:4000].decode("utf-8", "replace").strip()
+    if not text or text[:200].lower().lstrip().startswith(("<!doctype", "<html")):
+        return ""
+    if text.startswith("{") or text.startswith('"'):
+        text = _json_words(text)
+    elif text.startswith("<"):
+        found = re.search(r'(?:status|message)="([^"]*[^"\d][^"]*)"', text) or re.search(r"<error>([^<]+)</error>", text)
+        text = found.group(1).replace("&#39;", "'").replace("&apos;", "'").replace("&quot;", '"').replace("&amp;", "&") if found else ""
+    text = re.sub(r"(?i)(token|api_?key|password|pw)=[^\s&\"']+", r"\1=…", text)
+    text = re.sub(r"[\s\x00-\x1f\x7f]+", " ", text).strip()
+    return text if len(text) <= QUOTED_CHARS else text[: QUOTED_CHARS - 1] + "…"
+
+
+def _json_words(text: str) -> str:
+    try:
+        value = jsonlib.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if isinstance(value, str):
+        return value
+    errors = value.get("errors")
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        return str(errors[0].get("message") or "")
+    if isinstance(errors, dict):
+        return " ".join(str(line) for lines in errors.values() if isinstance(lines, list) for line in lines)
+    return str(value.get("message") or value.get("title") or "")
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
+
+
+def _kind_of(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not accepted"
+    return "the connection failed"
+
+
+def _bare(error: BaseException) -> Exception:
+    """The cause without its text: URLs and headers in it may hold a token."""
+    return Exception(type(error).__name__)
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL, for sentences; never the user name and password that may stand before them."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2] or url.rpartition("@")[2]
+    except ValueError:
+        return "an address that is not a URL"

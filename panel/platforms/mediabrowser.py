@@ -1,0 +1,240 @@
+"""What Emby and Jellyfin share: users, policies, and the order of requests that never leaves an open account behind."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from panel.domain.names import same_name
+from panel.platforms import policy, restrictions
+from panel.platforms.base import (
+    Access,
+    CredentialsRefused,
+    Given,
+    Identity,
+    LostAnswer,
+    Member,
+    NameTaken,
+    NotAllowed,
+    NotAvailable,
+    NotThere,
+    Person,
+    PlatformError,
+    Refused,
+    RemoteLibrary,
+    UnexpectedAnswer,
+    WrongServer,
+    require_libraries,
+)
+from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, host_of, new_session, unguarded
+from panel.platforms.mediabrowser_rows import identity_of, member_of, rows_of
+from panel.platforms.names import allowed_name
+
+log = logging.getLogger(__name__)
+
+CLOSING_READ_S = 10.0
+
+
+class MediaBrowserRemote:
+    """A live connection to an Emby or Jellyfin server: `panel.platforms.base.Remote` but for what the children add.
+
+    `secret` is an API key. `machine_id`: the server's id as known; another one behind the URL raises `WrongServer`. `guard` is asked
+    before every request that changes something. `timeouts` is (connect, read) in seconds.
+    """
+
+    platform = ""
+    product = ""
+
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        *,
+        machine_id: str | None = None,
+        guard: Guard = unguarded,
+        timeouts: tuple[float, float] | None = None,
+    ) -> None:
+        self.who = f"{self.product} at {host_of(url)}"
+        self.machine_id = machine_id
+        self._session = new_session()
+        how: dict[str, Any] = {"timeouts": timeouts or (CONNECT_S, READ_S), "session": self._session}
+        base, headers = self._base_url(url), self._key_headers(secret)
+        self._door = HttpDoor(base, headers, self.who, guard=guard, **how)
+        self._unguarded = HttpDoor(base, headers, self.who, **how)
+        # Until the server has said who it is, it does not get the key.
+        self._keyless = HttpDoor(base, {}, self.who, **how)
+
+    def identity(self) -> Identity:
+        """Who answers, asked without the key (1 request). Raises `WrongServer` for the other product and for another machine."""
+        try:
+            answer = self._keyless.json("GET", "/System/Info/Public")
+        except (NotThere, NotAvailable):
+            raise UnexpectedAnswer(f"No {self.product} server answers at this URL: another program does, or the path is wrong.") from None
+        found = identity_of(answer, self.platform, self.who)
+        self._require_machine(found.machine_id)
+        return found
+
+    def check(self) -> Identity:
+        """`identity`, and that the key is an administrator's (3 requests). Raises `CredentialsRefused` or `NotAllowed` else."""
+        found = self.identity()
+        try:
+            info = self._door.json("GET", "/System/Info")
+            self._ask_as_administrator()
+        except NotAllowed:
+            raise NotAllowed(f"{self.who} knows the key, but it is not an administrator's: make an API key in its dashboard.") from None
+        if not isinstance(info, dict) or not _same_id(info.get("Id"), found.machine_id):
+            raise UnexpectedAnswer(f"{self.who} gave two different answers to who it is: perhaps two servers share this URL.")
+        return found
+
+    def libraries(self) -> list[RemoteLibrary]:
+        """All libraries that can be opened to an account."""
+        raise NotImplementedError
+
+    def members(self) -> list[Member]:
+        """Every account, administrators and disabled ones too (1 request). Raises `UnexpectedAnswer` for an empty list: a server without
+        any account does not exist, and taking half an answer for the whole would look like everybody had left."""
+        rows = self._user_rows()
+        if not rows:
+            raise UnexpectedAnswer(f"{self.who} listed no accounts at all, not even an administrator's.")
+        for row in rows:
+            if isinstance(row.get("ServerId"), str):
+                self._require_machine(row["ServerId"])
+        return [member_of(row, self.who) for row in rows]
+
+    def give(self, person: Person, access: Access, known: Member | None = None, *, ours: bool = False) -> Given:
+        """See `Remote.give`. New: Jellyfin 2 requests, Emby 3, and one more for Emby Connect. Known: 1; with `ours` 2, and on Emby up to
+        2 more for Emby Connect. Raises `NotAllowed` for an administrator's account, `NameTaken` or `Refused` for a name."""
+        require_libraries(access.library_ids)
+        if known is None:
+            return self._create(person, access)
+        self._require_no_administrator(known)
+        wanted = self._exact(known, access)
+        if ours:
+            self._write_password(self._door, known.account_id, _random_password())
+        self._write_policy(known.account_id, wanted)
+        note = self._link(known.account_id, person, perhaps_linked=True) if ours else ""
+        return _given(known, access, note)
+
+    def take(self, member: Member) -> None:
+        """See `Remote.take` (1 request). Raises `NotAllowed` for an administrator's account."""
+        self._require_no_administrator(member)
+        try:
+            self._write_policy(member.account_id, policy.closed(member.settings))
+        except NotThere:
+            log.info("%s: account %s was gone already", self.who, member.account_id)
+
+    def set_password(self, account_id: str, password: str) -> None:
+        """See `Remote.set_password` (1 request). Raises `Refused` for an empty password: it would open the account to everybody."""
+        if not password or not account_id:
+            raise Refused("Neither an account nor a password may be empty; nothing was sent.")
+        self._write_password(self._door, account_id, password)
+
+    def restrictions_for(self, person: Person, settings: Mapping[str, object]) -> Mapping[str, object]:
+        """The source's policy as it is: a new account has no settings of its own."""
+        return settings
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._session.close()
+
+    # What differs.
+
+    def _base_url(self, url: str) -> str:
+        return url.rstrip("/")
+
+    def _key_headers(self, secret: str) -> dict[str, str]:
+        raise NotImplementedError
+
+    def _ask_as_administrator(self) -> None:
+        """A reading request that only an administrator's key may make. Raises `NotAllowed` for another key."""
+        raise NotImplementedError
+
+    def _user_rows(self) -> list[dict[str, Any]]:
+        return rows_of(self._door.json("GET", "/Users"), self.who)
+
+    def _new_account_body(self, name: str, password: str) -> dict[str, object]:
+        raise NotImplementedError
+
+    def _seal(self, account_id: str, password: str) -> None:
+        """Give a just made account its password, where creating it could not."""
+
+    def _write_password(self, door: HttpDoor, account_id: str, password: str) -> None:
+        raise NotImplementedError
+
+    def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> str:
+        """Link the account with the person's cloud account, where the product has one; a sentence about what went less well."""
+        return ""
+
+    # What is the same.
+
+    def _create(self, person: Person, access: Access) -> Given:
+        name, password = allowed_name(person.name), _random_password()
+        made = self._new_account(name, self._new_account_body(name, password))
+        try:
+            self._seal(made.account_id, password)
+            self._write_policy(made.account_id, self._exact(made, access))
+        except PlatformError as error:
+            if not isinstance(error, CredentialsRefused):
+                self._close_half_made(made)
+            raise
+        return _given(made, access, self._link(made.account_id, person))
+
+    def _new_account(self, name: str, body: Mapping[str, object]) -> Member:
+        try:
+            answer = self._door.json("POST", "/Users/New", json=body, creates=True, quoted=False)
+        except Refused as refusal:
+            # Jellyfin hides whether a name is taken or not to its liking: the list tells.
+            if any(same_name(member.name, name) for member in self.members()):
+                raise NameTaken(f"{self.who} already has an account named “{name}”.") from refusal
+            raise Refused(f"{self.who} does not accept the name “{name}” for an account.") from refusal
+        try:
+            return member_of(answer, self.who)
+        except UnexpectedAnswer:
+            raise LostAnswer(f"{self.who} gave an incomplete answer about a new account; it will be looked up.") from None
+
+    def _exact(self, member: Member, access: Access) -> policy.Policy:
+        return policy.exact(member.settings, access)
+
+    def _close_half_made(self, made: Member) -> None:
+        """Best effort: an account that could not be finished must not stay open until somebody looks."""
+        try:
+            self._write_policy(made.account_id, policy.closed(made.settings), read_s=CLOSING_READ_S)
+        except PlatformError as error:
+            log.warning("%s: the unfinished account %s could not be closed: %s", self.who, made.account_id, error)
+
+    def _write_policy(self, account_id: str, wanted: Mapping[str, object], *, read_s: float | None = None) -> None:
+        self._post(self._door, f"{_path(account_id)}/Policy", json=wanted, read_s=read_s)
+
+    def _post(self, door: HttpDoor, path: str, **how: Any) -> None:
+        """A changing request whose answer has no body worth reading, but must not be a page: sign-in pages answer 200 as well."""
+        if door.send("POST", path, **how).lstrip()[:1] == b"<":
+            raise UnexpectedAnswer(f"{self.who} answered a change with a page: perhaps a sign-in page stands before it.")
+
+    def _require_machine(self, found: str) -> None:
+        if self.machine_id and not _same_id(found, self.machine_id):
+            raise WrongServer(f"Another server than the known one answers at the URL of {self.who}; nothing was sent to it.")
+
+    def _require_no_administrator(self, member: Member) -> None:
+        if member.is_owner or policy.is_administrator(member.settings):
+            raise NotAllowed(f"“{member.name}” is an administrator of {self.who}; such accounts are never touched.")
+
+
+def _given(member: Member, access: Access, note: str) -> Given:
+    notes = [restrictions.lost(member.settings, access.settings), note]
+    return Given(member.id, member.account_id, accepted=True, note=" ".join(filter(None, notes)))
+
+
+def _random_password() -> str:
+    """One that nobody knows: it is sent once and never stored."""
+    return secrets.token_urlsafe(32)
+
+
+def _path(account_id: str) -> str:
+    return f"/Users/{quote(account_id, safe='')}"
+
+
+def _same_id(one: object, other: object) -> bool:
+    return str(one).replace("-", "").casefold() == str(other).replace("-", "").casefold()

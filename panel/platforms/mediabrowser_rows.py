@@ -1,0 +1,117 @@
+"""Answers of Emby and Jellyfin read into our values. Whatever is not as the protocol says raises `UnexpectedAnswer`, nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from panel.platforms.base import Identity, Member, RemoteLibrary, UnexpectedAnswer, WrongServer
+
+KINDS = {"movies": "movies", "tvshows": "shows", "music": "music", "photos": "photos", "homevideos": "photos"}
+
+#: Folders the server keeps for itself: visible whatever an access list says.
+NOT_LIBRARIES = ("boxsets", "playlists", "livetv")
+
+
+def identity_of(answer: object, platform: str, who: str) -> Identity:
+    """The public system information. `platform` is emby or jellyfin: the other one raises `WrongServer`."""
+    if not isinstance(answer, dict):
+        raise _odd(who, "its system information")
+    product = answer.get("ProductName")
+    is_jellyfin = isinstance(product, str) and "jellyfin" in product.casefold()
+    if is_jellyfin != (platform == "jellyfin"):
+        is_emby = "LocalAddresses" in answer or "RemoteAddresses" in answer
+        found = "A Jellyfin" if is_jellyfin else "An Emby" if is_emby else "Another kind of"
+        raise WrongServer(f"{found} server answers at this URL, not the expected {platform.capitalize()} server.")
+    machine_id, version = answer.get("Id"), answer.get("Version")
+    if not _is_text(machine_id) or not _is_text(version):
+        raise _odd(who, "its system information")
+    name = answer.get("ServerName")
+    return Identity(str(machine_id), name if isinstance(name, str) and name else who, str(version))
+
+
+def rows_of(answer: object, who: str) -> list[dict[str, Any]]:
+    """The rows of an array, or of the `Items` of a page."""
+    rows = answer.get("Items") if isinstance(answer, dict) else answer
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _odd(who, "a list")
+    return rows
+
+
+def total_of(answer: object, who: str) -> int | None:
+    """How many rows there are in all, where the answer is a page that says so."""
+    total = answer.get("TotalRecordCount") if isinstance(answer, dict) else None
+    if total is not None and (not isinstance(total, int) or isinstance(total, bool)):
+        raise _odd(who, "a list")
+    return total
+
+
+def member_of(row: object, who: str) -> Member:
+    """An account (a UserDto), with its whole policy as `settings`."""
+    if not isinstance(row, dict):
+        raise _odd(who, "an account")
+    account_id, name, policy = row.get("Id"), row.get("Name"), row.get("Policy")
+    # The id becomes part of a path.
+    if not isinstance(account_id, str) or not re.fullmatch(r"[\w-]{1,64}", account_id, re.ASCII) or not _is_text(name):
+        raise _odd(who, "an account")
+    if not isinstance(policy, dict):
+        raise _odd(who, f"the account {account_id}")
+    flags = [policy.get(key) for key in ("IsAdministrator", "IsDisabled", "EnableAllFolders")]
+    if not all(isinstance(flag, bool) for flag in flags):
+        raise _odd(who, f"the policy of account {account_id}")
+    folders = texts(policy.get("EnabledFolders"), who)
+    linked = row.get("ConnectUserName")
+    return Member(
+        id=account_id,
+        account_id=account_id,
+        # Half a character pair is legal in JSON, and nowhere after it.
+        name=str(name).encode("utf-8", "replace").decode(),
+        # Emby Connect shows a name here; only sometimes it is an address.
+        email=linked.strip() if isinstance(linked, str) and re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", linked.strip()) else "",
+        is_owner=bool(flags[0]),
+        disabled=bool(flags[1]),
+        all_libraries=bool(flags[2]),
+        library_ids=frozenset(folders),
+        settings=policy,
+    )
+
+
+def library_of(library_id: str, name: object, collection_type: object, who: str) -> RemoteLibrary:
+    """A library; a mixed one has no collection type."""
+    if not isinstance(name, str) or not (collection_type is None or isinstance(collection_type, str)):
+        raise _odd(who, "a library")
+    return RemoteLibrary(library_id, name, KINDS.get((collection_type or "").casefold(), "other"))
+
+
+def is_library(collection_type: object) -> bool:
+    """Whether folders of this type can be opened and closed one by one."""
+    return not (isinstance(collection_type, str) and collection_type.casefold() in NOT_LIBRARIES)
+
+
+def text_of(row: dict[str, Any], keys: Iterable[str], who: str) -> str:
+    """The first of these keys that is there, empty when none is."""
+    for key in keys:
+        value = row.get(key)
+        if value is not None and not isinstance(value, str):
+            raise _odd(who, "a library")
+        if value:
+            return value
+    return ""
+
+
+def texts(value: object, who: str) -> list[str]:
+    """A list of strings; absent is empty."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _odd(who, "a list of libraries")
+    return value
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _odd(who: str, what: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(f"{who} described {what} in a way that is not its protocol's: perhaps another program answers at this URL.")

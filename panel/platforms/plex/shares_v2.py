@@ -1,0 +1,75 @@
+"""plex.tv's second generation of calls about shares (JSON), as its own web client uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from panel.platforms.base import Member, NotAvailable, NotThere
+from panel.platforms.plex import parse
+from panel.platforms.plex.cloud import WHO, PlexCloud, unclear
+
+SHARES = "/api/v2/shared_servers"
+Settings = Mapping[str, object]
+
+
+class SharesV2:
+    """Shares of one server. Every call raises `NotThere` (404) or `NotAvailable` (410) where this generation has been switched off."""
+
+    def __init__(self, cloud: PlexCloud, machine_id: str) -> None:
+        self._cloud = cloud
+        self._machine_id = machine_id
+
+    def members(self) -> tuple[list[Member], dict[str, Settings]]:
+        """Pending and accepted shares of this server (2 requests), and the settings of everyone on the account, by id and address."""
+        # Pending first: whoever accepts between the two requests is then in both lists, never in neither.
+        found: dict[str, Member] = {}
+        settings: dict[str, Settings] = {}
+        for state in ("pending", "accepted"):
+            for row in parse.rows_v2(self._cloud.json("GET", f"{SHARES}/owned/{state}"), WHO):
+                settings |= _settings_by_person(row)
+                if parse.is_of(row, self._machine_id, WHO):
+                    member = parse.member_v2(row, accepted=state == "accepted", who=WHO)
+                    found[member.id] = member
+        return list(found.values()), settings
+
+    def create(self, invitee: Mapping[str, object], section_ids: list[int], settings: Settings) -> Member:
+        """A new share for `invitee` (`invitedId` or `invitedEmail`)."""
+        body = {
+            "machineIdentifier": self._machine_id,
+            **invitee,
+            "librarySectionIds": section_ids,
+            "settings": dict(settings),
+            # Access is what is being moved. A friendship also shows people's watching to each other: that is theirs to begin, and one
+            # that exists is not ended by this.
+            "skipFriendship": True,
+        }
+        answer = self._cloud.json("POST", SHARES, json=body, creates=True)
+        row = answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
+        with unclear():
+            return parse.made_v2(row, accepted=False, who=WHO)
+
+    def edit(self, known: Member, section_ids: list[int], settings: Settings) -> Member | None:
+        """Replace libraries and settings of a share; `None` where the answer does not describe it."""
+        body = {"librarySectionIds": section_ids, "settings": dict(settings)}
+        answer = self._cloud.json("POST", f"{SHARES}/{known.id}", json=body)
+        return parse.made_v2(answer, accepted=known.accepted, who=WHO) if isinstance(answer, dict) and answer.get("id") else None
+
+    def delete(self, share_id: str) -> None:
+        """Remove one share or withdraw its invite."""
+        self._cloud.send_v2("DELETE", f"{SHARES}/{share_id}")
+
+    def is_waiting(self, known: Member) -> bool:
+        """Whether an invite still stands behind a pending share; yes when that cannot be found out."""
+        try:
+            invited = parse.invited_share_ids(self._cloud.json("GET", f"{SHARES}/invites/owned/pending"))
+        except (NotThere, NotAvailable):
+            return True
+        return invited is None or known.id in invited
+
+
+def _settings_by_person(row: Mapping[str, object]) -> dict[str, Settings]:
+    invited = row.get("invited")
+    person: Mapping[str, object] = invited if isinstance(invited, dict) else {}
+    settings = parse.settings_v2(row)
+    names = [parse.text(name) for name in (row.get("invitedId"), person.get("id"), row.get("invitedEmail"), person.get("email"))]
+    return {name.casefold(): settings for name in names if name and settings}

@@ -1,0 +1,62 @@
+"""One-time links: single use, expiring, unguessable, and only their hash is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+
+from panel.extensions import db, execute
+from panel.models import Move, OneTimeLink
+from panel.models.types import utc_now
+from panel.services.servers import remote_for
+
+SETUP, CLAIM = "setup", "claim"
+LIFETIMES = {SETUP: timedelta(days=2), CLAIM: timedelta(days=14)}
+MIN_PASSWORD_LENGTH = 8
+
+
+def make(purpose: str, move_id: int | None = None) -> str:
+    """A fresh token for this purpose; earlier unused ones for the same thing are void from now on. Flushed."""
+    execute(delete(OneTimeLink).where(OneTimeLink.purpose == purpose, OneTimeLink.move_id == move_id, OneTimeLink.used_at.is_(None)))
+    token = secrets.token_urlsafe(32)
+    db.session.add(OneTimeLink(purpose=purpose, token_hash=_hash(token), move_id=move_id, expires_at=utc_now() + LIFETIMES[purpose]))
+    db.session.flush()
+    return token
+
+
+def find(purpose: str, token: str) -> OneTimeLink | None:
+    """The link, while it is neither used nor expired."""
+    link = db.session.scalar(select(OneTimeLink).where(OneTimeLink.purpose == purpose, OneTimeLink.token_hash == _hash(token)))
+    return link if link and link.used_at is None and link.expires_at > utc_now() else None
+
+
+def use(link: OneTimeLink) -> bool:
+    """Use it up; `False` when somebody was quicker. Flushed."""
+    used = execute(update(OneTimeLink).where(OneTimeLink.id == link.id, OneTimeLink.used_at.is_(None)).values(used_at=utc_now()))
+    return used == 1
+
+
+def choose_password(link: OneTimeLink, password: str) -> None:
+    """Set the password a moved person has chosen; the link is used up only when the server has taken it. Commits.
+
+    Raises `PlatformError` when the server does not take it, `LookupError` when the link was used in the meantime.
+    """
+    move = db.session.get_one(Move, link.move_id)
+    if not use(link):
+        raise LookupError("This link was used already.")
+    remote = remote_for(move.migration.target)
+    try:
+        remote.set_password(move.target_account_id, password)
+    except Exception:
+        db.session.rollback()
+        raise
+    finally:
+        remote.close()
+    db.session.commit()
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

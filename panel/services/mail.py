@@ -1,0 +1,144 @@
+"""Sending what stands in the outbox by SMTP: each mail claimed by one sender, an unclear outcome left to a person."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import ssl
+from datetime import timedelta
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid, parseaddr
+
+from sqlalchemy import or_, select, update
+
+from panel.extensions import db, execute
+from panel.models import Email, EmailStatus, Move, Setting, SmtpSecurity
+from panel.models.types import utc_now
+from panel.services import claims, notices
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 20.0
+#: Seconds before each new try of a mail that was certainly not accepted.
+RETRY_WAITS_S = (10.0, 60.0, 300.0)
+
+
+class MailRefused(Exception):
+    """The mail server did not take the mail; `str(error)` is a sentence with its own answer. `retryable`: it may do so later."""
+
+    def __init__(self, sentence: str, *, retryable: bool) -> None:
+        super().__init__(sentence)
+        self.retryable = retryable
+
+
+def due() -> list[int]:
+    """The mails to be sent now."""
+    waiting = or_(Email.not_before.is_(None), Email.not_before <= utc_now())
+    return list(db.session.scalars(select(Email.id).where(Email.status == EmailStatus.QUEUED, waiting).order_by(Email.id)))
+
+
+def send(email_id: int) -> None:
+    """Claim and send one mail, and record how it went. Commits. A mail somebody else has claimed is left alone.
+
+    A crash after this point leaves the mail in `sending`: SMTP cannot be asked whether it was accepted, so a person decides.
+    """
+    claimed = execute(
+        update(Email)
+        .where(Email.id == email_id, Email.status == EmailStatus.QUEUED)
+        .values(status=EmailStatus.SENDING, attempts=Email.attempts + 1)
+    )
+    db.session.commit()
+    if claimed != 1:
+        return
+    mail = db.session.get_one(Email, email_id, populate_existing=True)
+    try:
+        deliver(_message(mail), Setting.current())
+    except MailRefused as error:
+        _record_refusal(mail, error)
+    else:
+        mail.status, mail.sent_at, mail.error = EmailStatus.SENT, utc_now(), ""
+    db.session.commit()
+
+
+def send_again(mail: Email) -> None:
+    """Put a mail back into the outbox, by a person's decision. Flushed."""
+    mail.status, mail.attempts, mail.not_before, mail.error = EmailStatus.QUEUED, 0, None, ""
+    mail.recipient = Setting.current().admin_email if mail.event == notices.SYSTEM_MESSAGE else mail.recipient
+    db.session.flush()
+
+
+def deliver(message: EmailMessage, setting: Setting) -> None:
+    """Hand one message to the mail server. Raises `MailRefused`."""
+    where = f"The mail server {setting.smtp_host}:{setting.smtp_port}"
+    try:
+        with _connected(setting) as server:
+            if setting.smtp_username:
+                server.login(setting.smtp_username, setting.smtp_password or "")
+            server.send_message(message)
+    except smtplib.SMTPAuthenticationError as error:
+        raise MailRefused(f"{where} refused the user name or password ({_said(error)}).", retryable=False) from None
+    except smtplib.SMTPRecipientsRefused as error:
+        said = "; ".join(f"{code} {_text(text)}" for code, text in error.recipients.values())
+        raise MailRefused(f"{where} refused the recipient ({said}).", retryable=False) from None
+    except smtplib.SMTPNotSupportedError:
+        raise MailRefused(f"{where} does not offer the encryption or sign-in that is set.", retryable=False) from None
+    except smtplib.SMTPResponseException as error:
+        raise MailRefused(f"{where} refused the mail ({_said(error)}).", retryable=400 <= error.smtp_code < 500) from None
+    except ssl.SSLError:
+        raise MailRefused(f"{where} could not be reached over TLS: check the port and the security setting.", retryable=False) from None
+    except (OSError, smtplib.SMTPException) as error:
+        raise MailRefused(f"{where} could not be reached ({type(error).__name__}).", retryable=True) from None
+
+
+def _connected(setting: Setting) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    if setting.smtp_security is SmtpSecurity.TLS:
+        return smtplib.SMTP_SSL(setting.smtp_host, setting.smtp_port, timeout=TIMEOUT_S, context=context)
+    server = smtplib.SMTP(setting.smtp_host, setting.smtp_port, timeout=TIMEOUT_S)
+    if setting.smtp_security is SmtpSecurity.STARTTLS:
+        try:
+            server.starttls(context=context)
+        except (smtplib.SMTPException, OSError):
+            server.close()
+            raise
+    return server
+
+
+def _message(mail: Email) -> EmailMessage:
+    parts = notices.Rendered(mail.subject, mail.text, mail.html)
+    if mail.event == notices.ACCOUNT_MOVED and mail.move_id is not None:
+        move = db.session.get_one(Move, mail.move_id)
+        token = "" if move.migration.target.platform == "plex" else claims.make(claims.CLAIM, move.id)
+        parts = notices.render(mail.event, notices.account_moved_values(move, notices.claim_link(token) if token else ""))
+        mail.subject = parts.subject
+        db.session.commit()
+    setting = Setting.current()
+    message = EmailMessage()
+    message["Subject"] = parts.subject
+    message["From"] = setting.smtp_sender or setting.smtp_username or parseaddr(mail.recipient)[1]
+    message["To"] = mail.recipient
+    message["Date"] = formatdate()
+    message["Message-ID"] = make_msgid(domain="streamferry.invalid")
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(parts.text)
+    message.add_alternative(parts.html, subtype="html")
+    if mail.attachment_name:
+        message.add_attachment(mail.attachment.encode(), maintype="text", subtype="csv", filename=mail.attachment_name)
+    return message
+
+
+def _record_refusal(mail: Email, error: MailRefused) -> None:
+    mail.error = str(error)
+    if error.retryable and mail.attempts <= len(RETRY_WAITS_S):
+        mail.status, mail.not_before = EmailStatus.QUEUED, utc_now() + timedelta(seconds=RETRY_WAITS_S[mail.attempts - 1])
+    else:
+        mail.status = EmailStatus.FAILED
+    log.warning("Mail %s was not sent: %s", mail.id, error)
+
+
+def _said(error: smtplib.SMTPResponseException) -> str:
+    return f"{error.smtp_code} {_text(error.smtp_error)}"
+
+
+def _text(said: bytes | str) -> str:
+    return (said.decode("utf-8", "replace") if isinstance(said, bytes) else said).strip()[:200]

@@ -1,0 +1,162 @@
+"""From what happened to a row in the outbox; texts come from templates that an admin may override, rendered in a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from sqlalchemy import select
+
+from panel.config import ROOT
+from panel.domain.platform import Platform
+from panel.domain.statuses import MoveStatus
+from panel.extensions import db
+from panel.models import Email, EmailTemplate, Migration, Move, Setting
+
+SYSTEM_MESSAGE, ACCOUNT_MOVED = "system_message", "account_moved"
+EVENTS = {SYSTEM_MESSAGE: "System Message", ACCOUNT_MOVED: "Account Moved"}
+FOLDER = Path(ROOT) / "templates" / "emails"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A mail's three parts."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def is_enabled(event: str) -> bool:
+    """Whether the template is switched on (both are, until an admin says otherwise)."""
+    template = db.session.get(EmailTemplate, event)
+    return template is None or template.enabled
+
+
+def render(event: str, values: Mapping[str, Any]) -> Rendered:
+    """The event's three templates with these values; a part the admin's text spoils falls back on the one that ships."""
+    override = db.session.get(EmailTemplate, event)
+    own = (override.subject, override.text, override.html) if override else ("", "", "")
+    names = ("subject.txt", "body.txt", "body.html")
+    subject, text, html = (_render_part(event, name, part, values) for name, part in zip(names, own, strict=True))
+    return Rendered(" ".join(subject.split()), text.strip() + "\n", html)
+
+
+def shipped(event: str, part: str) -> str:
+    """The template that ships (`part`: subject.txt, body.txt or body.html)."""
+    return (FOLDER / event / part).read_text(encoding="utf-8")
+
+
+def run_ended(run: Migration) -> Email | None:
+    """Put the result mail of a run into the outbox; flushed. `None` when none is to be sent (`why_no_result_mail` says why)."""
+    from panel.services.report import run_csv
+
+    if why_no_result_mail():
+        return None
+    mail = render(SYSTEM_MESSAGE, result_values(run))
+    row = Email(
+        event=SYSTEM_MESSAGE,
+        migration_id=run.id,
+        recipient=Setting.current().admin_email,
+        subject=mail.subject,
+        text=mail.text,
+        html=mail.html,
+        attachment_name=f"migration-{run.id}.csv",
+        attachment=run_csv(run),
+    )
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def why_no_result_mail() -> str:
+    """Why no result mail is sent; empty when one is."""
+    setting = Setting.current()
+    if not is_enabled(SYSTEM_MESSAGE):
+        return "The System Message template is switched off."
+    if not setting.admin_email:
+        return "No administrator address is set."
+    if not setting.smtp_host:
+        return "No mail server (SMTP) is set."
+    return ""
+
+
+def result_values(run: Migration) -> dict[str, Any]:
+    """What the System Message template may use."""
+    from panel.services.report import counts_of, detail_of
+
+    moves = db.session.scalars(select(Move).where(Move.migration_id == run.id).order_by(Move.position)).all()
+    stayed = [move for move in moves if move.status not in (MoveStatus.MOVED, MoveStatus.INVITED)]
+    return {
+        "run": {"id": run.id, "status": run.status.value, "note": run.note, "problem": run.problem},
+        "source": run.source.name,
+        "target": run.target.name,
+        "counts": vars(counts_of(run.id)),
+        "stayed": [{"name": move.name, "status": move.status.value, "why": detail_of(move)} for move in stayed],
+        "invited": [move.name for move in moves if move.status is MoveStatus.INVITED],
+        "remarks": [{"name": move.name, "what": move.detail} for move in moves if move.detail and move not in stayed],
+        "link": _link(f"/migrations/{run.id}"),
+    }
+
+
+def account_moved(run: Migration, move: Move, *, created: bool) -> None:
+    """Put the mail to the moved person into the outbox, where there is something to tell and an address; flushed.
+
+    Its text is rendered when it is sent: only then the claim link is made, of which nothing but a hash may be stored.
+    """
+    tells = (run.target.platform is Platform.PLEX and not move.accepted) or (run.target.platform is not Platform.PLEX and created)
+    address = address_of(move)
+    if not tells or not address or move.account_mail or not is_enabled(ACCOUNT_MOVED) or not Setting.current().smtp_host:
+        return
+    db.session.add(Email(event=ACCOUNT_MOVED, migration_id=run.id, move_id=move.id, recipient=address))
+    move.account_mail = "queued"
+    db.session.flush()
+
+
+def address_of(move: Move) -> str:
+    """Where this person reads mail: their own address, else the one a platform knows them by."""
+    user = move.user
+    return user.email or (user.plex_email if "@" in user.plex_email else "") or (user.emby_email if "@" in user.emby_email else "")
+
+
+def account_moved_values(move: Move, claim_link: str) -> dict[str, Any]:
+    """What the Account Moved template may use."""
+    run = move.migration
+    return {
+        "name": move.name,
+        "server": run.target.name,
+        "platform": run.target.platform.label,
+        "is_plex": run.target.platform is Platform.PLEX,
+        "server_url": "https://app.plex.tv" if run.target.platform is Platform.PLEX else run.target.url,
+        "account_name": move.account_name,
+        "claim_link": claim_link,
+    }
+
+
+def claim_link(token: str) -> str:
+    """The address a person opens to choose their password; empty while the panel's public address is not set."""
+    return _link(f"/claim/{token}")
+
+
+def _link(path: str) -> str:
+    from panel.extensions import config
+
+    return f"{config().public_url}{path}" if config().public_url else ""
+
+
+def _render_part(event: str, name: str, own: str, values: Mapping[str, Any]) -> str:
+    environment = _sandbox(html=name.endswith(".html"))
+    if own:
+        try:
+            return environment.from_string(own).render(values)
+        except (TemplateError, TypeError, ValueError, ArithmeticError, MemoryError, RecursionError):
+            pass  # What an admin wrote must not keep a mail from being sent.
+    return environment.from_string(shipped(event, name)).render(values)
+
+
+def _sandbox(*, html: bool) -> ImmutableSandboxedEnvironment:
+    return ImmutableSandboxedEnvironment(autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -1,0 +1,77 @@
+"""Which user is which account: by the platform's id, then by e-mail; by name only where a file names the user, and never to adopt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+
+from panel.domain.platform import Platform
+from panel.extensions import db
+from panel.models import Account, Evidence, Server, Share, User
+from panel.platforms.base import Member
+
+
+class People:
+    """All users, indexed once for many look-ups against the members of one server."""
+
+    def __init__(self, server: Server, users: Iterable[User] | None = None) -> None:
+        self.server = server
+        self.by_account = _accounts_on(server)
+        self.by_plex_id: dict[str, User] = {}
+        self.by_email: dict[str, User] = {}
+        self.by_name: dict[str, list[User]] = {}
+        for user in users if users is not None else db.session.scalars(select(User).order_by(User.id)):
+            self.add(user)
+
+    def add(self, user: User) -> None:
+        """Take a user into the indexes; the first with an e-mail keeps it."""
+        if user.plex_id:
+            self.by_plex_id.setdefault(user.plex_id, user)
+        for email in user.emails:
+            self.by_email.setdefault(email, user)
+        if user.imported:
+            for name in {user.name.casefold(), (user.jellyfin_name or user.name).casefold()}:
+                self.by_name.setdefault(name, []).append(user)
+
+    def recognise(self, member: Member) -> tuple[User, Evidence] | None:
+        """The user this member is known to be, and how we know; a name is no knowledge here."""
+        if self.server.platform is Platform.PLEX:
+            if member.account_id and member.account_id in self.by_plex_id:
+                return self.by_plex_id[member.account_id], Evidence.FOUND
+        elif member.account_id in self.by_account:
+            account = self.by_account[member.account_id]
+            return account.user, account.known_by
+        user = self.by_email.get(member.email.casefold()) if member.email else None
+        # The same address with another plex.tv id is another person who took it over.
+        if user and self.server.platform is Platform.PLEX and user.plex_id and member.account_id and user.plex_id != member.account_id:
+            return None
+        return (user, Evidence.EMAIL) if user else None
+
+    def named(self, member: Member) -> User | None:
+        """The one user whom a file gives this name, if no account on this server is known to be theirs yet."""
+        taken = {account.user_id for account in self.by_account.values()}
+        alike = [user for user in self.by_name.get(member.name.casefold(), []) if user.id not in taken]
+        if self.server.platform is Platform.PLEX:
+            alike = [user for user in alike if not user.plex_id]
+        return alike[0] if len(alike) == 1 else None
+
+
+def _accounts_on(server: Server) -> dict[str, Account]:
+    rows = db.session.scalars(select(Account).where(Account.server_id == server.id))
+    return {account.remote_id: account for account in rows}
+
+
+def record_account(server: Server, user: User, remote_id: str, name: str, evidence: Evidence) -> None:
+    """Remember by which account this user is known on an Emby or Jellyfin server (flushed); better evidence replaces a mere name."""
+    account = db.session.scalar(select(Account).where(Account.server_id == server.id, Account.remote_id == remote_id))
+    if account is None:
+        db.session.add(Account(server_id=server.id, user_id=user.id, remote_id=remote_id, name=name, known_by=evidence))
+    elif evidence is Evidence.MOVE or account.known_by is Evidence.NAME:
+        account.user_id, account.name, account.known_by = user.id, name, evidence
+    db.session.flush()
+
+
+def share_of(server: Server, remote_id: str) -> Share | None:
+    """The stored share with the platform's id."""
+    return db.session.scalar(select(Share).where(Share.server_id == server.id, Share.remote_id == remote_id))

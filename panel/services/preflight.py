@@ -1,0 +1,200 @@
+"""The judgement before a run: can the pair start, who moves, who stays and why. Nothing is changed on any server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from panel.domain.compatibility import PairFacts, Side, blockers_of
+from panel.domain.eligibility import Candidate, Pair, Verdict, judge_all, plan_of
+from panel.domain.libraries import Offer
+from panel.domain.pacing import DEFAULT_PLEX_PACE_S, duration_s, pace_of_pair
+from panel.domain.platform import Platform
+from panel.domain.reasons import Blocker, Reason, Refusal
+from panel.domain.statuses import Removal
+from panel.extensions import config, db
+from panel.models import LibraryGroup, Server, Setting, Share, User
+from panel.models.types import utc_now
+from panel.services.candidates import all_users, apart, beside_target, candidate_of, offer_of
+from panel.services.roster import Roster, roster_now, roster_remembered
+from panel.services.servers import Look, look
+
+#: How many people one Plex account can share with, all its servers together (plex.md §14).
+PLEX_PEOPLE_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a run would do. `duration_s`: at least so long; `source_reached`: whether the source answered (else the last sync counts)."""
+
+    source: Server
+    target: Server
+    removal: Removal
+    pace_s: float
+    pair: Pair
+    blockers: tuple[Refusal, ...]
+    verdicts: tuple[Verdict, ...]
+    users: dict[int, User]
+    source_roster: Roster
+    target_roster: Roster
+    source_reached: bool = True
+
+    @property
+    def moving(self) -> list[Verdict]:
+        """Who moves."""
+        return [verdict for verdict in self.verdicts if verdict.moves]
+
+    @property
+    def staying(self) -> list[Verdict]:
+        """Who stays."""
+        return [verdict for verdict in self.verdicts if not verdict.moves]
+
+    @property
+    def duration_s(self) -> float:
+        """How long the run takes at least."""
+        return duration_s(len(self.moving), self.pair.source, self.pair.target, self.removal, self.pace_s)
+
+    def by_reason(self) -> dict[Reason, list[Verdict]]:
+        """Who stays, by reason; someone with two reasons stands in both lists."""
+        groups: dict[Reason, list[Verdict]] = {}
+        for verdict in self.staying:
+            for reason in verdict.reasons:
+                groups.setdefault(reason, []).append(verdict)
+        return groups
+
+
+def assess(
+    source: Server,
+    target: Server,
+    *,
+    removal: Removal = Removal.WHEN_ACTIVE,
+    pace_s: float | None = None,
+    looks: tuple[Look, Look] | None = None,
+    held_by: int | None = None,
+) -> Preflight:
+    """Judge the pair and every user.
+
+    `looks`: what source and target have just answered; without them the last sync counts. `held_by`: the run that asks, whose own hold
+    on the servers is no blocker.
+    """
+    source_look, target_look = looks or (Look(), Look())
+    source_reached = looks is None or source_look.refusal is None
+    source_roster = roster_now(source, source_look) if looks and source_reached else roster_remembered(source)
+    target_roster = roster_now(target, target_look) if looks and not target_look.refusal else roster_remembered(target)
+    target_offer = offer_of(target, target_look.libraries if looks and not target_look.refusal else None)
+    pair = Pair(source.platform, target.platform, utc_now(), target_offer, room_on(target, target_roster))
+    source_offer = offer_of(source)
+    users = all_users()
+    candidates = [
+        beside_target(candidate_of(user, source, target, source_roster, source_offer), user, target_roster, pair) for user in users
+    ]
+    candidates = apart(candidates, users, pair)
+    facts = _facts(source, target, source_offer, target_offer, candidates, pair, held_by, _problems(source, source_look, target_look))
+    return Preflight(
+        source=source,
+        target=target,
+        removal=removal,
+        pace_s=pace_of_pair(source.platform, target.platform, pace_s, default_pace_s()),
+        pair=pair,
+        blockers=tuple(blockers_of(facts)),
+        verdicts=tuple(judge_all(candidates, pair)),
+        users={user.id: user for user in users},
+        source_roster=source_roster,
+        target_roster=target_roster,
+        source_reached=source_reached,
+    )
+
+
+def ask_both(source: Server, target: Server) -> tuple[Look, Look]:
+    """What both servers answer now; a server that is its own target is asked once."""
+    target_look = look(target)
+    return (target_look if source.id == target.id else look(source)), target_look
+
+
+def refusals_by_target(source: Server, targets: Iterable[Server]) -> dict[Server, tuple[Refusal, ...]]:
+    """What keeps a run from `source` to each of these servers from starting, by the last sync; the users are loaded once for all."""
+    roster, offer, now = roster_remembered(source), offer_of(source), utc_now()
+    users = all_users()
+    found = {}
+    for target in targets:
+        target_offer = offer_of(target)
+        pair = Pair(source.platform, target.platform, now, target_offer)
+        candidates = [candidate_of(user, source, target, roster, offer) for user in users]
+        found[target] = tuple(blockers_of(_facts(source, target, offer, target_offer, candidates, pair, None, ())))
+    return found
+
+
+def default_pace_s() -> float:
+    """Seconds between two users where Plex is on either side, as set."""
+    pace = Setting.current().pace_s
+    return DEFAULT_PLEX_PACE_S if pace is None else pace
+
+
+def room_on(server: Server, roster: Roster) -> int | None:
+    """How many more people fit on a server: its own maximum, and on Plex what the account may share with. `None`: no limit."""
+    rooms = [] if server.max_users is None else [server.max_users - roster.people_count]
+    if server.platform is Platform.PLEX:
+        elsewhere = db.session.scalar(
+            select(func.count(func.distinct(Share.user_id)))
+            .join(Server, Server.id == Share.server_id)
+            .where(
+                Server.plex_account_id == server.plex_account_id,
+                Server.id != server.id,
+                Share.is_owner.is_(False),
+                Share.user_id.not_in(list(roster.known)),
+            )
+        )
+        rooms.append(PLEX_PEOPLE_LIMIT - roster.people_count - (elsewhere or 0))
+    return max(0, min(rooms)) if rooms else None
+
+
+def _facts(
+    source: Server,
+    target: Server,
+    source_offer: Offer,
+    target_offer: Offer,
+    candidates: Iterable[Candidate],
+    pair: Pair,
+    held_by: int | None,
+    problems: tuple[Refusal, ...],
+) -> PairFacts:
+    plans = {plan.id: plan for candidate in candidates if candidate.shares_source and (plan := plan_of(candidate, pair))}
+    return PairFacts(
+        source=_side(source, source_offer),
+        target=_side(target, target_offer),
+        plans=tuple(sorted(plans.values(), key=lambda plan: plan.name)),
+        group_names={group.id: group.name for group in db.session.scalars(select(LibraryGroup))},
+        platforms_allowed=frozenset(Platform(name) for name in config().platforms),
+        busy=tuple(server.name for server in {source.id: source, target.id: target}.values() if is_busy(server, held_by)),
+        problems=problems,
+    )
+
+
+def is_busy(server: Server, held_by: int | None = None) -> bool:
+    """Whether another run or a sync holds this server."""
+    by_run = server.migration_id is not None and server.migration_id != held_by
+    return by_run or (server.syncing_until is not None and server.syncing_until > utc_now())
+
+
+def _side(server: Server, offer: Offer) -> Side:
+    return Side(
+        id=server.id,
+        name=server.name,
+        platform=server.platform,
+        enabled=server.enabled,
+        allows_new=server.allow_new_subscriptions,
+        has_downloads_licence=server.has_downloads_licence,
+        offer=offer,
+    )
+
+
+def _problems(source: Server, source_look: Look, target_look: Look) -> tuple[Refusal, ...]:
+    """The target has to answer; a source that cannot be reached is no obstacle once it was synchronised."""
+    problems = [target_look.refusal] if target_look.refusal else []
+    refusal = source_look.refusal
+    excused = refusal is not None and refusal.code is Blocker.SERVER_UNREACHABLE and source.synced_at is not None
+    if refusal and refusal not in problems and not excused:
+        problems.append(refusal)
+    return tuple(problems)

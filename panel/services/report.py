@@ -1,0 +1,217 @@
+"""What a run looks like from outside: the JSON that scripts rely on, and the numbers and rows of its page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from panel.domain.pacing import paced_at_give, paced_at_take
+from panel.domain.platform import Platform
+from panel.domain.statuses import ACTIVE, OPEN, MoveStatus, Removal, Step
+from panel.extensions import db
+from panel.models import Email, EmailStatus, Migration, Move, Pacemaker
+from panel.models.types import utc_now
+from panel.services import notices, pace
+from panel.services.preflight import Preflight
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many users of a run ended where; `pending` holds those in hand too."""
+
+    total: int = 0
+    moved: int = 0
+    invited: int = 0
+    skipped: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    pending: int = 0
+
+    @property
+    def to_move(self) -> int:
+        """Everyone the run set out to move."""
+        return self.total - self.skipped
+
+    @property
+    def done(self) -> int:
+        """Everyone of them whose fate is known."""
+        return self.to_move - self.pending
+
+
+@dataclass(frozen=True)
+class MailState:
+    """Whether the result mail has left, and if not, why."""
+
+    sent: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The live numbers of a run's page. `percent`: steps done out of all steps; `left_s`: seconds, `None` when nobody can tell."""
+
+    counts: Counts
+    percent: int
+    left_s: float | None
+    wait_until: datetime | None
+    wait_reason: str
+    is_over: bool
+
+
+def counts_of(run_id: int) -> Counts:
+    """One query."""
+    rows = db.session.execute(select(Move.status, func.count()).where(Move.migration_id == run_id).group_by(Move.status))
+    by_status = dict(rows.tuples().all())
+    return Counts(
+        total=sum(by_status.values()),
+        pending=sum(by_status.get(status, 0) for status in OPEN),
+        **{status.value: by_status.get(status, 0) for status in MoveStatus if status not in OPEN},
+    )
+
+
+def progress_of(run: Migration) -> Progress:
+    """Bar, counts and time left, in a fixed number of queries."""
+    counts = counts_of(run.id)
+    steps = {
+        (status, step): number
+        for status, step, number in db.session.execute(
+            select(Move.status, Move.step, func.count()).where(Move.migration_id == run.id).group_by(Move.status, Move.step)
+        )
+    }
+    to_give = sum(number for (status, step), number in steps.items() if status in OPEN and step is Step.GIVE)
+    to_settle = counts.pending - to_give
+    halves = 2 * counts.to_move - 2 * to_give - to_settle
+    percent = 100 if not counts.to_move else int(100 * halves / (2 * counts.to_move))
+    cool_until = _cooling_until(run)
+    waiting = cool_until or (run.wake_at if run.wake_reason else None)
+    reason = "Slowed down by Plex." if cool_until else run.wake_reason
+    return Progress(
+        counts=counts,
+        percent=percent if run.status in ACTIVE else 100,
+        left_s=_left_s(run, to_give, to_settle) if run.status in ACTIVE else None,
+        wait_until=waiting if waiting and waiting > utc_now() else None,
+        wait_reason=reason if waiting and waiting > utc_now() else "",
+        is_over=run.ended_at is not None,
+    )
+
+
+def mail_of(run: Migration) -> MailState:
+    """Where the result mail stands."""
+    mail = result_mail(run.id)
+    if mail is None:
+        return MailState(False, notices.why_no_result_mail() if run.ended_at else "The run has not ended yet.")
+    if mail.status is EmailStatus.SENT:
+        return MailState(True)
+    reasons = {
+        EmailStatus.QUEUED: f"It waits to be sent. {mail.error}".strip(),
+        EmailStatus.SENDING: "It is being sent; if this does not change, whether it arrived is not known.",
+    }
+    return MailState(False, reasons.get(mail.status, mail.error))
+
+
+def result_mail(run_id: int) -> Email | None:
+    """The newest result mail of a run."""
+    query = select(Email).where(Email.migration_id == run_id, Email.event == notices.SYSTEM_MESSAGE).order_by(Email.id.desc()).limit(1)
+    return db.session.scalar(query)
+
+
+def run_json(run: Migration) -> dict[str, Any]:
+    """The contract of `migrations ID --json` and `migrate-users --wait --json`."""
+    moves = db.session.scalars(select(Move).where(Move.migration_id == run.id).order_by(Move.position))
+    mail = mail_of(run)
+    return {
+        **run_line(run),
+        "moves": [
+            {
+                "user": move.name,
+                "status": move.status.value,
+                "reasons": [reason.value for reason in move.reasons],
+                "detail": detail_of(move),
+            }
+            for move in moves
+        ],
+        "email": {"sent": mail.sent, "reason": mail.reason},
+    }
+
+
+def run_line(run: Migration) -> dict[str, Any]:
+    """A run without its users."""
+    counts = counts_of(run.id)
+    progress = progress_of(run)
+    return {
+        "id": run.id,
+        "source": run.source.name,
+        "target": run.target.name,
+        "status": run.status.value,
+        "counts": {name: getattr(counts, name) for name in ("total", "moved", "invited", "skipped", "failed", "cancelled", "pending")},
+        "note": run.note,
+        "problem": run.problem,
+        "waiting_until": progress.wait_until.isoformat() if progress.wait_until else None,
+        "waiting_reason": progress.wait_reason,
+    }
+
+
+def detail_of(move: Move) -> str:
+    """The sentence of a row: what the platform said, else what the reasons mean."""
+    return move.detail or " ".join(reason.sentence for reason in move.reasons)
+
+
+def preflight_json(flight: Preflight) -> dict[str, Any]:
+    """The contract of `preflight --json`."""
+    return {
+        "source": flight.source.name,
+        "target": flight.target.name,
+        "blockers": [{"code": refusal.code.value, "message": refusal.message} for refusal in flight.blockers],
+        "users": [
+            {
+                "user": verdict.candidate.name,
+                "verdict": "move" if verdict.moves else "skip",
+                "reasons": [reason.value for reason in verdict.reasons],
+            }
+            for verdict in flight.verdicts
+        ],
+        "counts": {"total": len(flight.verdicts), "move": len(flight.moving), "skip": len(flight.staying)},
+    }
+
+
+def run_csv(run: Migration) -> str:
+    """The run's users as CSV; cells that a spreadsheet would take for a formula are disarmed."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(["user", "status", "reasons", "detail"])
+    for move in db.session.scalars(select(Move).where(Move.migration_id == run.id).order_by(Move.position)):
+        cells = [move.name, move.status.value, " ".join(move.reasons), detail_of(move)]
+        writer.writerow([disarmed(cell) for cell in cells])
+    return out.getvalue()
+
+
+def disarmed(cell: str) -> str:
+    """A cell that no spreadsheet will execute."""
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _left_s(run: Migration, to_give: int, to_settle: int) -> float:
+    """Turns still to be taken at the run's pace; for runs without a pace a guess by user."""
+    source, target = run.source.platform, run.target.platform
+    takes = run.removal is not Removal.KEEP and run.source_reached
+    turns = to_give * int(paced_at_give(source, target, run.removal))
+    turns += (to_give + to_settle) * int(paced_at_take(source) and takes)
+    return turns * run.pace_s if run.pace_s else (to_give + to_settle) * 0.1
+
+
+def _cooling_until(run: Migration) -> datetime | None:
+    names = {pace.name_for(run, side) for side in (run.source, run.target) if side.platform is Platform.PLEX}
+    if not names or run.ended_at:
+        return None
+    until = db.session.scalar(select(func.max(Pacemaker.cool_until)).where(Pacemaker.name.in_(names)))
+    return until if until and until > utc_now() else None
+
+
+def runs_newest_first(limit: int = 50) -> list[Migration]:
+    """The list of runs."""
+    return list(db.session.scalars(select(Migration).order_by(Migration.id.desc()).limit(limit)))

@@ -1,0 +1,155 @@
+"""A run, from top to bottom: prepare, give, check, take, finish. The rows say what is due; whoever has the run in hand does it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, exists, or_, select, update
+
+from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, Step
+from panel.extensions import config, db, execute
+from panel.models import Migration, Move, Server
+from panel.models.types import utc_now
+from panel.platforms.base import Remote
+from panel.services.run.check import check
+from panel.services.run.finish import finish, stop
+from panel.services.run.give import give
+from panel.services.run.holder import is_dead
+from panel.services.run.lease import Lease, LeaseLost, acquire
+from panel.services.run.prepare import prepare
+from panel.services.run.rows import Outcome, Wait, claim_left_behind, in_hand
+from panel.services.run.take import SETTLING, take
+from panel.services.run.trouble import RunStopped
+from panel.services.servers import remote_for
+
+#: A worker waits this long itself for the next turn; for longer it lets go of the run and is free for others.
+PATIENCE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How `work` left the run: to be woken at a moment, to be gone on with at once, or with nothing to do (`None` and `False`)."""
+
+    wake_at: datetime | None = None
+    more: bool = False
+
+
+def work(run_id: int, *, slice_s: float = 20.0) -> Verdict:
+    """Take the run in hand and do what is due, for about `slice_s` seconds at most. Commits all along.
+
+    Does nothing when another worker has the run. Safe to call at any time, any number of times, from anywhere.
+    """
+    lease = acquire(run_id, config().lease_s)
+    if lease is None:
+        return Verdict()
+    with lease:
+        try:
+            return Working(run_id, lease, time.monotonic() + slice_s).go_on()
+        except LeaseLost:
+            db.session.rollback()
+            return Verdict()
+
+
+class Working:
+    """One worker's stretch of work on one run."""
+
+    def __init__(self, run_id: int, lease: Lease, deadline: float) -> None:
+        self.lease, self.deadline = lease, deadline
+        self.run = db.session.get_one(Migration, run_id, populate_existing=True)
+
+    def go_on(self) -> Verdict:
+        """Stage after stage until there is nothing to do, a wait is too long, or the time is up."""
+        claim_left_behind(self.run.id, self.lease.epoch)
+        self._begin()
+        with _connected(self.run.source, self.lease) as source, _connected(self.run.target, self.lease) as target:
+            while True:
+                self.lease.require()
+                db.session.refresh(self.run)
+                try:
+                    outcome = self._stage(source, target)
+                except RunStopped as problem:
+                    stop(self.run, self.lease, str(problem))
+                    return Verdict()
+                if outcome is False:
+                    return Verdict()
+                if isinstance(outcome, Wait) and not self._wait(outcome):
+                    return Verdict(wake_at=outcome.until)
+                if time.monotonic() > self.deadline:
+                    return Verdict(more=True)
+
+    def _stage(self, source: Remote, target: Remote) -> Outcome:
+        """The first stage that has something to do; `False` when none has and the run has been ended or rests."""
+        run, lease = self.run, self.lease
+        if in_hand(run.id, lease.epoch, Step.GIVE):
+            return give(run, lease, target)
+        if run.status is MigrationStatus.PAUSED:
+            return take(run, lease, source) if in_hand(run.id, lease.epoch, Step.TAKE) else False
+        if run.status in WORKABLE:
+            outcome = prepare(run, lease, source, target) or give(run, lease, target)
+            if outcome:
+                return outcome
+            db.session.refresh(run)
+            if run.status is MigrationStatus.PAUSED:
+                return False
+        outcome = check(run, lease, target) or take(run, lease, source)
+        if not outcome:
+            db.session.refresh(run)
+            if run.status is not MigrationStatus.PAUSED and run.ended_at is None and not _anything_open(run.id):
+                finish(run, lease)
+        return outcome
+
+    def _begin(self) -> None:
+        execute(
+            update(Migration)
+            .where(Migration.id == self.run.id, Migration.status == MigrationStatus.QUEUED)
+            .values(status=MigrationStatus.RUNNING, started_at=utc_now())
+        )
+        execute(update(Migration).where(Migration.id == self.run.id).values(wake_at=None, wake_reason=""))
+        db.session.commit()
+
+    def _wait(self, wait: Wait) -> bool:
+        """Wait here where it is short; else write down when to go on and let go. Answers whether it waited."""
+        seconds = (wait.until - utc_now()).total_seconds()
+        patient = seconds <= PATIENCE_S
+        self.run.wake_at, self.run.wake_reason = (None, "") if patient else (wait.until, wait.why)
+        db.session.commit()
+        if patient:
+            self.lease.sleep(max(0.0, seconds))
+        return patient
+
+
+def due() -> list[int]:
+    """The runs a worker should look at now: at work and not waiting, left behind by a dead worker, or with something to settle."""
+    now = utc_now()
+    awake = or_(Migration.wake_at.is_(None), Migration.wake_at <= now)
+    left_behind = exists().where(Move.migration_id == Migration.id, Move.claim.is_not(None))
+    to_settle = exists().where(Move.migration_id == Migration.id, Move.step == Step.TAKE, Move.status.in_(SETTLING))
+    unfinished = and_(Migration.status.in_((MigrationStatus.CANCELLED, MigrationStatus.FAILED)), Migration.ended_at.is_(None))
+    query = select(Migration.id, Migration.lease_holder, Migration.lease_until).where(
+        awake,
+        or_(
+            Migration.status.in_(WORKABLE),
+            left_behind,
+            unfinished,
+            and_(to_settle, Migration.status != MigrationStatus.PAUSED),
+        ),
+    )
+    rows = db.session.execute(query.order_by(Migration.id))
+    return [row.id for row in rows if row.lease_until is None or row.lease_until < now or is_dead(row.lease_holder)]
+
+
+def _anything_open(run_id: int) -> bool:
+    return bool(db.session.scalar(select(exists().where(Move.migration_id == run_id, Move.status.in_(OPEN)))))
+
+
+@contextmanager
+def _connected(server: Server, lease: Lease) -> Iterator[Remote]:
+    remote = remote_for(server, guard=lease.require)
+    try:
+        yield remote
+    finally:
+        remote.close()

@@ -1,0 +1,52 @@
+"""Last: once nobody is left, one worker ends the run, frees its servers, and writes the result mail into the outbox."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, Step
+from panel.extensions import db, execute
+from panel.models import Migration, Move, Server
+from panel.models.types import utc_now
+from panel.services import notices
+from panel.services.run.lease import Lease
+
+
+def finish(run: Migration, lease: Lease) -> bool:
+    """End a run in which nothing is open any more. Commits; answers whether this call ended it."""
+    status = MigrationStatus.FINISHED if run.status is MigrationStatus.RUNNING else run.status
+    ended = execute(
+        update(Migration)
+        .where(Migration.id == run.id, Migration.epoch == lease.epoch, Migration.ended_at.is_(None), Migration.status == run.status)
+        .values(status=status, ended_at=utc_now(), wake_at=None, wake_reason="")
+    )
+    if ended == 1:
+        free_servers(run.id)
+        db.session.refresh(run)
+        notices.run_ended(run)
+    db.session.commit()
+    return ended == 1
+
+
+def stop(run: Migration, lease: Lease, problem: str) -> None:
+    """The run cannot go on: everyone still open fails with the sentence, and a retry takes them up where they were. Commits."""
+    for given, sentence in ((False, problem), (True, f"{problem} Has access on the target; the source access was left as it was.")):
+        steps = (Step.CHECK, Step.TAKE) if given else (Step.GIVE,)
+        execute(
+            update(Move)
+            .where(Move.migration_id == run.id, Move.claim.is_(None), Move.status.in_(OPEN), Move.step.in_(steps))
+            .values(status=MoveStatus.FAILED, retryable=True, detail=sentence)
+        )
+    execute(
+        update(Migration)
+        .where(Migration.id == run.id, Migration.epoch == lease.epoch, Migration.status.in_(WORKABLE))
+        .values(status=MigrationStatus.FAILED, problem=problem)
+    )
+    db.session.commit()
+    db.session.refresh(run)
+    finish(run, lease)
+
+
+def free_servers(run_id: int) -> None:
+    """Let go of the servers this run holds. Flushed."""
+    execute(update(Server).where(Server.migration_id == run_id).values(migration_id=None))

@@ -1,0 +1,180 @@
+"""First: access on the target, one user after another. What is about to be made is written down before the request leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from panel.domain.names import same_name
+from panel.domain.pacing import paced_at_give
+from panel.domain.platform import Platform
+from panel.domain.statuses import MoveStatus, Step
+from panel.extensions import config, db
+from panel.models import Migration, Move
+from panel.models.types import utc_now
+from panel.platforms.base import Access, Given, Member, Person, PlatformError, Remote
+from panel.services import pace
+from panel.services.candidates import right_access
+from panel.services.run.lease import Lease
+from panel.services.run.rows import Outcome, Wait, claim_next, in_hand, next_retry_at, record
+from panel.services.run.side_by_side import side_by_side
+from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, wait_out
+
+
+@dataclass(frozen=True)
+class Gift:
+    """One user's access to be given; plain values, so that a thread may have them."""
+
+    move: Move
+    person: Person
+    access: Access
+    known: Member | None
+    ours: bool
+
+
+def give(run: Migration, lease: Lease, remote: Remote) -> Outcome:
+    """Give access to whom it is due, those left behind by a dead worker first. Commits after each user."""
+    giving = Giving(run, lease, remote)
+    for batch in side_by_side(giving.width, giving.claim, giving.perform):
+        for gift, outcome in batch:
+            giving.note(gift, outcome)
+        db.session.commit()
+    if giving.stop:
+        raise giving.stop
+    if giving.wait:
+        return giving.wait
+    if giving.did_something:
+        return True
+    retry_at = next_retry_at(run.id, Step.GIVE)
+    return Wait(retry_at, "Waiting before another try.") if retry_at and retry_at > utc_now() else False
+
+
+class Giving:
+    """One pass of giving: who is next, what is sent, what it led to."""
+
+    def __init__(self, run: Migration, lease: Lease, remote: Remote) -> None:
+        self.run, self.lease, self.remote = run, lease, remote
+        self.on_plex = run.target.platform is Platform.PLEX
+        self.paced = self.on_plex or (run.pace_s > 0 and paced_at_give(run.source.platform, run.target.platform, run.removal))
+        self.turn = pace.name_for(run, run.target if self.on_plex else pace.plex_side(run))
+        self.width = 1 if self.paced else config().side_by_side
+        self.wait: Wait | None = None
+        self.stop: RunStopped | None = None
+        self.did_something = False
+        self._members: tuple[Member, ...] | None = None
+
+    def claim(self, room: int) -> list[Gift]:
+        """The next users, each claimed and its intent written down, committed before anything is sent."""
+        if self.wait or self.stop or room <= 0:
+            return []
+        self.lease.require()
+        left_behind = [] if self.did_something else in_hand(self.run.id, self.lease.epoch, Step.GIVE)
+        moves = left_behind or self._claim_next(room)
+        # An account that may stand open is closed without waiting for a turn; on Plex nothing can stand open.
+        if not moves or (self.paced and (self.on_plex or not left_behind) and not self._turn_taken(moves)):
+            db.session.commit()
+            return []
+        self.did_something = True
+        gifts = self._gifts(moves)
+        for gift in gifts:
+            gift.move.created_account = gift.move.created_account or gift.known is None
+        db.session.commit()
+        return gifts
+
+    def perform(self, gift: Gift) -> Given:
+        """The requests for one user, none where the access is right already; runs in a thread."""
+        self.lease.require()
+        known, unfinished = gift.known, gift.ours and not self.on_plex
+        if known and not unfinished and right_access(known, gift.access.library_ids):
+            return Given(known.id, known.account_id, known.accepted)
+        return self.remote.give(gift.person, gift.access, known, ours=gift.ours)
+
+    def note(self, gift: Gift, outcome: Given | PlatformError) -> None:
+        """Write down what came of it; flushed."""
+        if self.paced:
+            pace.end_turn(self.turn)
+        if isinstance(outcome, Given):
+            self._note_given(gift.move, outcome)
+        elif outcome.about_server:
+            put_back(gift.move, self.lease.epoch, needs_look=True)
+            self._halt(outcome)
+        else:
+            fail_or_retry(gift.move, self.lease.epoch, outcome)
+
+    def _claim_next(self, room: int) -> list[Move]:
+        also = {"status": MoveStatus.MOVING, "not_before": None}
+        return claim_next(self.run.id, self.lease.epoch, Step.GIVE, room, (MoveStatus.PENDING,), **also)
+
+    def _halt(self, error: PlatformError) -> None:
+        try:
+            self.wait = wait_out(self.run, error, self.turn)
+        except RunStopped as stop:
+            self.stop = stop
+
+    def _turn_taken(self, moves: list[Move]) -> bool:
+        seconds = pace.take_turn(self.turn, self.run.pace_s)
+        if seconds > 0:
+            for move in moves:
+                put_back(move, self.lease.epoch, needs_look=False)
+            self.wait = Wait(utc_now() + timedelta(seconds=seconds), "")
+        return seconds <= 0
+
+    def _gifts(self, moves: list[Move]) -> list[Gift]:
+        if any(move.needs_look for move in moves) and self._members is None:
+            try:
+                self._members = tuple(self.remote.members())
+            except PlatformError as error:
+                for move in moves:
+                    put_back(move, self.lease.epoch, needs_look=True)
+                self._halt(error)
+                return []
+        return [self._gift(move) for move in moves]
+
+    def _gift(self, move: Move) -> Gift:
+        known = find_member(self._members or (), move) if move.needs_look else remembered_member(move)
+        return Gift(
+            move=move,
+            person=Person(move.account_name, move.address, move.target_account_id),
+            access=Access(frozenset(library.remote_id for library in move.libraries), move.downloads, move.restrictions),
+            known=known,
+            ours=move.created_account and known is not None,
+        )
+
+    def _note_given(self, move: Move, given: Given) -> None:
+        self.run.outages = 0
+        record(
+            move.id,
+            self.lease.epoch,
+            step=Step.CHECK,
+            target_member_id=given.member_id,
+            target_account_id=given.account_id,
+            given_at=utc_now(),
+            detail=given.note,
+            needs_look=False,
+        )
+
+
+def find_member(members: tuple[Member, ...], move: Move) -> Member | None:
+    """A user's entry among the target's members: by the platform's ids first, then by the address invited, and by the account name only
+    where this run meant to make that very account."""
+    tests = [
+        lambda member: bool(move.target_member_id) and member.id == move.target_member_id,
+        lambda member: bool(move.target_account_id) and member.account_id == move.target_account_id,
+        lambda member: bool(move.address) and not move.target_account_id and member.email.casefold() == move.address.casefold(),
+        lambda member: move.created_account and bool(move.account_name) and same_name(member.name, move.account_name),
+    ]
+    return next((member for test in tests for member in members if test(member)), None)
+
+
+def remembered_member(move: Move) -> Member | None:
+    """The Plex share to be edited, as the preparation of the run saw it: editing needs no fresher knowledge than its id."""
+    if not move.known:
+        return None
+    settings = move.known.get("settings")
+    return Member(
+        id=str(move.known.get("id", "")),
+        account_id=str(move.known.get("account_id", "")),
+        name=str(move.known.get("name", "")),
+        email=str(move.known.get("email", "")),
+        settings=settings if isinstance(settings, dict) else {},
+    )

@@ -1,0 +1,99 @@
+"""One worker at a time has a run in hand. The hold is a row changed by conditional UPDATE, renewed while it lasts, fenced by a number."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import timedelta
+from types import TracebackType
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from panel.extensions import db, execute
+from panel.models import Migration
+from panel.models.types import utc_now
+from panel.services.run.holder import is_dead, process_name
+
+log = logging.getLogger(__name__)
+
+
+class LeaseLost(Exception):
+    """Another worker may have this run in hand by now: nothing more may be sent or written."""
+
+
+class Lease:
+    """The hold on one run. `epoch` goes with every write; `require` goes before every request that changes something.
+
+    Used as a context manager it renews itself in a thread, so that a long request does not lose it, and gives it back at the end.
+    """
+
+    def __init__(self, run_id: int, epoch: int, seconds: float) -> None:
+        self.run_id = run_id
+        self.epoch = epoch
+        self.seconds = seconds
+        self._engine: Engine = db.engine
+        self._renewed = time.monotonic()
+        self._over = threading.Event()
+
+    def require(self) -> None:
+        """Raises `LeaseLost` once the last renewal is too old to be sure of the hold: a worker that was asleep does nothing."""
+        if self._over.is_set() or time.monotonic() - self._renewed > self.seconds * 0.75:
+            raise LeaseLost(f"Run {self.run_id} is no longer in this worker's hands.")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, keeping the hold. Raises `LeaseLost`."""
+        self._over.wait(seconds)
+        self.require()
+
+    def __enter__(self) -> Lease:
+        threading.Thread(target=self._keep, name=f"lease-{self.run_id}", daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over.set()
+        db.session.rollback()
+        execute(
+            update(Migration).where(Migration.id == self.run_id, Migration.epoch == self.epoch).values(lease_until=None, lease_holder="")
+        )
+        db.session.commit()
+
+    def _keep(self) -> None:
+        while not self._over.wait(self.seconds / 4):
+            asked_at = time.monotonic()
+            try:
+                if not self._renew():
+                    self._over.set()
+                    return
+                self._renewed = asked_at
+            except SQLAlchemyError:
+                log.warning("The hold on run %s could not be renewed; trying again.", self.run_id, exc_info=True)
+
+    def _renew(self) -> bool:
+        with self._engine.begin() as connection:
+            done = connection.execute(
+                update(Migration)
+                .where(Migration.id == self.run_id, Migration.epoch == self.epoch)
+                .values(lease_until=utc_now() + timedelta(seconds=self.seconds))
+            )
+        return done.rowcount == 1
+
+
+def acquire(run_id: int, seconds: float) -> Lease | None:
+    """Take the run in hand, committed; `None` while somebody else has it. A holder known to be dead counts for nothing."""
+    now = utc_now()
+    held = db.session.execute(select(Migration.lease_holder, Migration.epoch).where(Migration.id == run_id)).one_or_none()
+    if held is None:
+        return None
+    free = or_(Migration.lease_until.is_(None), Migration.lease_until < now)
+    if held.lease_holder and is_dead(held.lease_holder):
+        free = or_(free, Migration.lease_holder == held.lease_holder)
+    taken = execute(
+        update(Migration)
+        .where(Migration.id == run_id, Migration.epoch == held.epoch, free)
+        .values(epoch=held.epoch + 1, lease_until=now + timedelta(seconds=seconds), lease_holder=process_name())
+    )
+    db.session.commit()
+    return Lease(run_id, held.epoch + 1, seconds) if taken == 1 else None

@@ -1,0 +1,128 @@
+"""Before the first user: both servers are asked, everyone is judged by what they answer, and each move is written out in full."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from panel.domain.eligibility import TargetAccess, Verdict, libraries_for, plan_of
+from panel.domain.platform import Platform
+from panel.domain.statuses import MoveStatus, Step
+from panel.extensions import db
+from panel.models import Library, Migration, Move, User
+from panel.models.types import utc_now
+from panel.platforms.base import (
+    CredentialsRefused,
+    Member,
+    NotAllowed,
+    Person,
+    PlatformError,
+    Remote,
+    UnexpectedAnswer,
+    Unreachable,
+    WrongServer,
+)
+from panel.services import pace
+from panel.services.candidates import account_name_of
+from panel.services.preflight import Preflight, assess
+from panel.services.run.lease import Lease
+from panel.services.run.rows import Outcome
+from panel.services.run.trouble import RunStopped, wait_out
+from panel.services.servers import Look, look_or_raise, refusal_of
+
+
+def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Outcome:
+    """Ask both servers and settle what every user is to get. Commits. Raises `RunStopped` when the pair is blocked by now."""
+    if run.prepared_at is not None:
+        return False
+    try:
+        target_look = look_or_raise(run.target, target)
+    except NotAllowed as error:
+        raise RunStopped(refusal_of(run.target, error).message) from None
+    except PlatformError as error:
+        return wait_out(run, error, pace.name_for(run, run.target))
+    flight = assess(
+        run.source,
+        run.target,
+        removal=run.removal,
+        pace_s=run.pace_s,
+        looks=(_source_look(run, source), target_look),
+        held_by=run.id,
+    )
+    if flight.blockers:
+        raise RunStopped(" ".join(refusal.message for refusal in flight.blockers))
+    lease.require()
+    _write_out(run, flight, target)
+    run.prepared_at, run.outages, run.source_reached = utc_now(), 0, flight.source_reached
+    run.note = (
+        ""
+        if flight.source_reached
+        else (f"{run.source.name} could not be reached: the run goes by the last sync, and nothing is removed there.")
+    )
+    db.session.commit()
+    return True
+
+
+def _source_look(run: Migration, source: Remote) -> Look:
+    try:
+        return look_or_raise(run.source, source)
+    except (Unreachable, UnexpectedAnswer, CredentialsRefused, WrongServer, PlatformError) as error:
+        return Look(refusal=refusal_of(run.source, error))
+
+
+def _write_out(run: Migration, flight: Preflight, target: Remote) -> None:
+    verdicts = {verdict.candidate.id: verdict for verdict in flight.verdicts}
+    rows = {row.id: row for row in run.target.libraries}
+    pending = db.session.scalars(select(Move).where(Move.migration_id == run.id, Move.status == MoveStatus.PENDING).order_by(Move.position))
+    for move in pending:
+        verdict = verdicts.get(move.user_id)
+        if verdict is None:
+            move.status, move.step, move.detail = MoveStatus.SKIPPED, Step.DONE, "The user was removed from the panel."
+        elif not verdict.moves:
+            move.status, move.step, move.reasons = MoveStatus.SKIPPED, Step.DONE, verdict.reasons
+        else:
+            _write_move(move, verdict, flight, rows)
+            person = Person(move.account_name, move.address, move.target_account_id)
+            move.restrictions = dict(target.restrictions_for(person, move.restrictions))
+
+
+def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int, Library]) -> None:
+    user = flight.users[move.user_id]
+    there = flight.target_roster.proven(user.id)
+    here = flight.source_roster.of(user.id)
+    plan = plan_of(verdict.candidate, flight.pair)
+    move.reasons = verdict.reasons
+    move.libraries = [rows[library.id] for library in libraries_for(verdict.candidate, flight.pair)]
+    move.downloads = plan.allow_downloads if plan else None
+    move.source_member_id = here.id if here else ""
+    move.restrictions = dict(here.settings) if here and _speak_alike(flight) else {}
+    move.account_name, move.address = _names(user, here, there, flight)
+    move.target_account_id = there.account_id if there else (user.plex_id if flight.pair.target is Platform.PLEX else "")
+    if there is not None:
+        move.target_member_id = there.id
+    access = verdict.candidate.target_access
+    if access in (TargetAccess.RIGHT, TargetAccess.WAITING):
+        move.step = Step.CHECK
+    elif there is not None and flight.pair.target is Platform.PLEX:
+        move.known = {
+            "id": there.id,
+            "account_id": there.account_id,
+            "name": there.name,
+            "email": there.email,
+            "settings": dict(there.settings),
+        }
+    else:
+        move.needs_look = there is not None
+
+
+def _speak_alike(flight: Preflight) -> bool:
+    """Whether the source's own settings mean something on the target: Plex to Plex, or among Emby and Jellyfin."""
+    return (flight.pair.source is Platform.PLEX) is (flight.pair.target is Platform.PLEX)
+
+
+def _names(user: User, here: Member | None, there: Member | None, flight: Preflight) -> tuple[str, str]:
+    """The account name and the address the target is to know this person by."""
+    name = there.name if there and there.name else account_name_of(user, flight.pair.target)
+    if flight.pair.target is Platform.PLEX:
+        from_plex = here.email if here and flight.pair.source is Platform.PLEX else ""
+        return name, (there.email if there else "") or user.plex_email or from_plex or user.email
+    return name, user.emby_email if flight.pair.target is Platform.EMBY else ""

@@ -1,0 +1,51 @@
+"""A few users at a time: requests run in threads, everything that is stored is stored by the one thread that has the run in hand."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from panel.platforms.base import PlatformError
+from panel.services.run.lease import LeaseLost
+
+log = logging.getLogger(__name__)
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def side_by_side(
+    width: int, more: Callable[[int], list[Task]], perform: Callable[[Task], Result]
+) -> Iterator[list[tuple[Task, Result | PlatformError]]]:
+    """Perform tasks with at most `width` at once, asking `more(n)` for up to n further ones whenever some are done.
+
+    Yields what has just been done, results or errors; while the caller is busy with it nothing new begins. Raises `LeaseLost`.
+    """
+    with ThreadPoolExecutor(max_workers=width, thread_name_prefix="move") as pool:
+        under_way: dict[Future[Result], Task] = {}
+        while True:
+            for task in more(width - len(under_way)):
+                under_way[pool.submit(perform, task)] = task
+            if not under_way:
+                return
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            yield [(under_way.pop(future), outcome_of(future.result)) for future in done]
+
+
+def outcome_of(perform: Callable[[], Result]) -> Result | PlatformError:
+    """The result, or the error as a value. Raises `LeaseLost`."""
+    try:
+        return perform()
+    except (PlatformError, LeaseLost) as error:
+        if isinstance(error, LeaseLost):
+            raise
+        return error
+    except Exception as error:  # The edge of one user's step: an answer nobody foresaw fails that user, never the run.
+        log.exception("A step failed in a way nobody foresaw.")
+        return UnforeseenAnswer(f"The server's answer could not be understood ({type(error).__name__}); nothing more was sent.")
+
+
+class UnforeseenAnswer(PlatformError):
+    """Something in an answer that the client did not expect: this user fails, with a sentence, and the log has the rest."""

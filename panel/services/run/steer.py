@@ -1,0 +1,69 @@
+"""Pause, resume, cancel and retry: conditional changes of rows, which the worker meets at the next user."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, Step, before
+from panel.extensions import db, execute
+from panel.models import Migration, Move
+from panel.models.types import utc_now
+from panel.services.run.start import hold_servers
+
+
+class NotPossible(Exception):
+    """The run or user is not in a state for this; `str(error)` says so."""
+
+
+def pause(run: Migration) -> None:
+    """The user in hand is finished, then nothing more happens until `resume`. Flushed. Raises `NotPossible`."""
+    _change(run, MigrationStatus.PAUSED, f"Run {run.id} is {run.status}; only one at work can be paused.")
+
+
+def resume(run: Migration) -> None:
+    """Go on where it stopped. Flushed. Raises `NotPossible`."""
+    if run.status is not MigrationStatus.PAUSED:
+        raise NotPossible(f"Run {run.id} is {run.status}; only a paused one can be resumed.")
+    _change(run, MigrationStatus.RUNNING, f"Run {run.id} is no longer paused.", wake_at=None, wake_reason="", outages=0)
+
+
+def cancel(run: Migration) -> None:
+    """Nobody new is begun; the user in hand and those already given access are finished. Flushed. Raises `NotPossible`."""
+    _change(run, MigrationStatus.CANCELLED, f"Run {run.id} is {run.status}; there is nothing to cancel.", wake_at=None, wake_reason="")
+    execute(
+        update(Move)
+        .where(Move.migration_id == run.id, Move.status == MoveStatus.PENDING, Move.step == Step.GIVE, Move.claim.is_(None))
+        .values(status=MoveStatus.CANCELLED, step=Step.DONE, detail="", changed_at=utc_now())
+    )
+
+
+def retry(run: Migration, move_id: int | None = None) -> int:
+    """Try again everyone who failed in a way that may pass, or just one (then also where it may not). Flushed; answers how many.
+
+    Raises `NotPossible` when there is nobody, or one of the servers is in use.
+    """
+    failed = [Move.migration_id == run.id, Move.status == MoveStatus.FAILED]
+    failed += [Move.retryable.is_(True)] if move_id is None else [Move.id == move_id]
+    again = execute(
+        update(Move)
+        .where(*failed)
+        .values(status=MoveStatus.PENDING, attempts=0, not_before=None, retryable=False, needs_look=True, detail="", changed_at=utc_now())
+    )
+    if not again:
+        raise NotPossible(f"Nobody in run {run.id} has failed in a way that could be tried again.")
+    if run.status not in ACTIVE:
+        if not hold_servers(run):
+            db.session.rollback()
+            raise NotPossible("Another migration or a sync is using one of the two servers; try again when it has ended.")
+        reopened = {"ended_at": None, "wake_at": None, "wake_reason": "", "outages": 0, "problem": ""}
+        _change(run, MigrationStatus.RUNNING, f"Run {run.id} cannot be taken up again.", **reopened)
+    return again
+
+
+def _change(run: Migration, to: MigrationStatus, otherwise: str, **also: object) -> None:
+    done = execute(update(Migration).where(Migration.id == run.id, Migration.status.in_(before(to))).values(status=to, **also))
+    if done != 1:
+        db.session.rollback()
+        raise NotPossible(otherwise)
+    db.session.flush()
+    db.session.refresh(run)

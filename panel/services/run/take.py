@@ -1,0 +1,150 @@
+"""Third: the source access is removed, only for those whose target access was read back. What it was is kept first."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete
+
+from panel.domain.pacing import paced_at_take
+from panel.domain.platform import Platform
+from panel.domain.statuses import MoveStatus, Step
+from panel.extensions import config, db, execute
+from panel.models import Migration, Move, Share
+from panel.models.types import utc_now
+from panel.platforms.base import Member, NotThere, PlatformError, Remote
+from panel.services import pace
+from panel.services.people import share_of
+from panel.services.run.lease import Lease
+from panel.services.run.rows import Outcome, Wait, claim_next, in_hand, next_retry_at, record
+from panel.services.run.side_by_side import side_by_side
+from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, wait_out
+
+#: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
+FRESH_S = 60.0
+SETTLING = (MoveStatus.PENDING, MoveStatus.MOVING, MoveStatus.INVITED)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One user's source access to be removed; `member` is `None` when it is gone already."""
+
+    move: Move
+    member: Member | None
+
+
+def take(run: Migration, lease: Lease, remote: Remote) -> Outcome:
+    """Remove the source access of everyone whose turn it is. Commits after each user."""
+    taking = Taking(run, lease, remote)
+    for batch in side_by_side(taking.width, taking.claim, taking.perform):
+        for removal, outcome in batch:
+            taking.note(removal, outcome)
+        db.session.commit()
+    if taking.stop:
+        raise taking.stop
+    if taking.wait:
+        return taking.wait
+    if taking.did_something:
+        return True
+    retry_at = next_retry_at(run.id, Step.TAKE)
+    return Wait(retry_at, "Waiting before another try.") if retry_at and retry_at > utc_now() else False
+
+
+class Taking:
+    """One pass of taking: who is next, what is sent, what it led to."""
+
+    def __init__(self, run: Migration, lease: Lease, remote: Remote) -> None:
+        self.run, self.lease, self.remote = run, lease, remote
+        self.paced = paced_at_take(run.source.platform)
+        self.turn = pace.name_for(run, run.source)
+        self.width = 1 if self.paced else config().side_by_side
+        self.wait: Wait | None = None
+        self.stop: RunStopped | None = None
+        self.did_something = False
+        self._members: dict[str, Member] | None = None
+        self._listed = 0.0
+
+    def claim(self, room: int) -> list[Removal]:
+        """The next users, each claimed and what they had written down, committed before anything is sent."""
+        if self.wait or self.stop or room <= 0:
+            return []
+        self.lease.require()
+        moves = [] if self.did_something else in_hand(self.run.id, self.lease.epoch, Step.TAKE)
+        moves = moves or claim_next(self.run.id, self.lease.epoch, Step.TAKE, room, SETTLING, not_before=None)
+        if not moves or (self.paced and not self._turn_taken(moves)):
+            db.session.commit()
+            return []
+        self.did_something = True
+        removals = self._removals(moves)
+        db.session.commit()
+        return removals
+
+    def perform(self, removal: Removal) -> bool:
+        """The request for one user, none where the access is gone already; runs in a thread."""
+        self.lease.require()
+        if removal.member is None or (removal.member.disabled and not removal.member.library_ids):
+            return True
+        with suppress(NotThere):  # Somebody else removed it in the meantime.
+            self.remote.take(removal.member)
+        return True
+
+    def note(self, removal: Removal, outcome: bool | PlatformError) -> None:
+        """Write down what came of it; flushed."""
+        if self.paced:
+            pace.end_turn(self.turn)
+        if not isinstance(outcome, PlatformError):
+            self._note_taken(removal.move)
+        elif outcome.about_server:
+            put_back(removal.move, self.lease.epoch, needs_look=False)
+            self._halt(outcome)
+        else:
+            fail_or_retry(removal.move, self.lease.epoch, outcome)
+
+    def _halt(self, error: PlatformError) -> None:
+        try:
+            self.wait = wait_out(self.run, error, self.turn)
+        except RunStopped as stop:
+            self.stop = stop
+
+    def _turn_taken(self, moves: list[Move]) -> bool:
+        seconds = pace.take_turn(self.turn, self.run.pace_s)
+        if seconds > 0:
+            for move in moves:
+                put_back(move, self.lease.epoch, needs_look=False)
+            self.wait = Wait(utc_now() + timedelta(seconds=seconds), "")
+        return seconds <= 0
+
+    def _removals(self, moves: list[Move]) -> list[Removal]:
+        if self.run.source.platform is Platform.PLEX:
+            # A Plex share is removed by its id alone: no list is needed, and a share that is gone answers 404.
+            return [self._kept(move, Member(move.source_member_id, "", move.name)) for move in moves]
+        try:
+            if self._members is None or time.monotonic() - self._listed > FRESH_S:
+                self._members = {member.id: member for member in self.remote.members()}
+                self._listed = time.monotonic()
+        except PlatformError as error:
+            for move in moves:
+                put_back(move, self.lease.epoch, needs_look=False)
+            self._halt(error)
+            return []
+        return [self._kept(move, self._members.get(move.source_member_id)) for move in moves]
+
+    def _kept(self, move: Move, member: Member | None) -> Removal:
+        if not move.taken:
+            share = share_of(self.run.source, move.source_member_id)
+            libraries = [library.remote_id for library in share.libraries] if share else []
+            settings = dict(member.settings) if member and member.settings else (share.settings if share else {})
+            all_libraries = member.all_libraries if member and member.settings else bool(share and share.all_libraries)
+            if member and member.settings and not member.disabled:
+                libraries = sorted(member.library_ids)
+            move.taken = {"libraries": libraries, "all_libraries": all_libraries, "settings": settings}
+        return Removal(move, member)
+
+    def _note_taken(self, move: Move) -> None:
+        self.run.outages = 0
+        status, step = (MoveStatus.MOVED, Step.DONE) if move.accepted else (MoveStatus.INVITED, Step.ACCEPT)
+        if record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now()):
+            execute(delete(Share).where(Share.server_id == self.run.source_id, Share.remote_id == move.source_member_id))

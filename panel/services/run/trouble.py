@@ -1,0 +1,66 @@
+"""What follows from an error: try this user again later, give this user up, let the whole run wait, or end it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from panel.domain.reasons import Reason
+from panel.domain.statuses import MoveStatus, Step
+from panel.extensions import config
+from panel.models import Migration, Move
+from panel.models.types import utc_now
+from panel.platforms.base import AlreadyThere, CredentialsRefused, LostAnswer, NameTaken, PlatformError, TooManyRequests, WrongServer
+from panel.services import pace
+from panel.services.run.rows import Wait, record
+
+
+class RunStopped(Exception):
+    """The whole run cannot go on; `str(error)` says why and what to do."""
+
+
+def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:
+    """A server, not a user, is the trouble: how long the run waits for it. Raises `RunStopped` when waiting does not help (any more)."""
+    if isinstance(error, TooManyRequests):
+        seconds = pace.cool_down(turn, error.retry_after_s)
+        return Wait(utc_now() + timedelta(seconds=seconds), f"{error} The run goes on by itself.")
+    if isinstance(error, (CredentialsRefused, WrongServer)):
+        raise RunStopped(str(error))
+    waits = config().outage_waits_s
+    if run.outages >= len(waits):
+        raise RunStopped(f"{error} It was tried {run.outages + 1} times; those not moved yet stayed as they were.")
+    seconds = waits[run.outages]
+    run.outages += 1
+    return Wait(utc_now() + timedelta(seconds=seconds), f"{error} Trying again by itself.")
+
+
+def put_back(move: Move, epoch: int, *, needs_look: bool) -> None:
+    """Leave a user as they were: the trouble was not theirs. Flushed."""
+    status = MoveStatus.PENDING if move.step is Step.GIVE else move.status
+    record(move.id, epoch, status=status, needs_look=needs_look or move.needs_look)
+
+
+def fail_or_retry(move: Move, epoch: int, error: PlatformError) -> None:
+    """This user's step failed: put off where trying again may help, else failed with the platform's own words. Flushed."""
+    if isinstance(error, NameTaken):
+        record(move.id, epoch, status=MoveStatus.SKIPPED, step=Step.DONE, reasons=(Reason.NAME_TAKEN,), detail="", created_account=False)
+        return
+    waits = config().retry_waits_s
+    if (error.retryable or isinstance(error, AlreadyThere)) and move.attempts < len(waits):
+        # Whether an account was made and may stand open has to be looked up at once, not in a while.
+        at_once = isinstance(error, LostAnswer) and move.attempts == 0
+        put_off(move, epoch, 0.0 if at_once else waits[move.attempts], str(error))
+        return
+    record(move.id, epoch, status=MoveStatus.FAILED, detail=str(error), retryable=error.retryable, needs_look=True)
+
+
+def put_off(move: Move, epoch: int, seconds: float, detail: str) -> None:
+    """Try this user again after a while, looking first at what has happened already. Flushed."""
+    record(
+        move.id,
+        epoch,
+        status=MoveStatus.PENDING if move.step is Step.GIVE else move.status,
+        attempts=move.attempts + 1,
+        needs_look=True,
+        not_before=utc_now() + timedelta(seconds=seconds),
+        detail=detail,
+    )

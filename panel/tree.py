@@ -1,0 +1,213 @@
+"""Keeps a set of programs running: restarts what dies, stops all in reverse order, leaves none behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType, TracebackType
+
+from panel.tether import tied
+
+LOOK_EVERY_S = 0.05
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+HEALTHY_AFTER_S = 10.0
+READY_WITHIN_S = 60.0
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class TreeError(Exception):
+    """The tree cannot start or go on; `str(error)` is a sentence for the person at the terminal."""
+
+
+@dataclass
+class Child:
+    """One program of a tree: how to start it, and the process that runs it now. `stdin` is fed to every start."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] | None = None
+    stdin: bytes = b""
+    grace_s: float = 10.0
+    prefixed: bool = True
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    started_at: float = field(default=0.0, init=False)
+    pause_s: float = field(default=FIRST_PAUSE_S, init=False)
+    again_at: float = field(default=0.0, init=False)
+    kill_at: float | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Starts the program in a process group of its own, tied to this process. To be called from the main thread."""
+        self.started_at = time.monotonic()
+        output = subprocess.PIPE if self.prefixed else None
+        source = subprocess.PIPE if self.stdin else subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            tied(list(self.argv)),
+            env=self.env,
+            stdin=source,
+            stdout=output,
+            stderr=subprocess.STDOUT if self.prefixed else None,
+            process_group=0,
+        )
+        if self.process.stdout is not None:
+            threading.Thread(target=self._copy_output, args=(self.process,), daemon=True).start()
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
+                stdin.write(self.stdin)
+
+    def tend(self) -> None:
+        """Starts the program again when it died: after 0.2 s first, then twice as long each time up to 5 s, until it lives for 10 s."""
+        now = time.monotonic()
+        if self.process is None:
+            if now >= self.again_at:
+                self.start()
+        elif (code := self.process.poll()) is not None:
+            self.end_group()
+            if now - self.started_at >= HEALTHY_AFTER_S:
+                self.pause_s = FIRST_PAUSE_S
+            write_line(self.name, f"ended with {describe(code)}; starts again in {self.pause_s:g} s")
+            self.process, self.again_at = None, now + self.pause_s
+            self.pause_s = min(self.pause_s * 2, LONGEST_PAUSE_S)
+
+    def ask_to_stop(self) -> None:
+        """Sends SIGTERM to the program, once: it tells its own children itself, and RQ takes a second one for "at once"."""
+        if self.process is not None and self.kill_at is None:
+            self.kill_at = time.monotonic() + self.grace_s
+            self.process.terminate()
+
+    def stopped(self) -> bool:
+        """Whether the program is not running now."""
+        return self.process is None or self.process.poll() is not None
+
+    def end_group(self) -> None:
+        """Kills whatever is left of the program's process group, and waits for the program itself."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _copy_output(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                write_line(self.name, line.decode(errors="replace").rstrip("\n"))
+
+
+class Tree:
+    """Programs that run together. `with Tree() as tree: tree.add(…); return tree.run()`, in the main thread.
+
+    `add` starts a program at once and can wait until it is ready; `run` keeps all of them running until SIGTERM, SIGINT or SIGHUP, or
+    until `finish(code)`. Leaving the block stops them, last one first; `together` stops them all at the same time. A second signal
+    does not wait any longer.
+    """
+
+    def __init__(self, *, together: bool = False, prefixed: bool = True) -> None:
+        self.together = together
+        self.prefixed = prefixed
+        self.children: list[Child] = []
+        self._code = 0
+        self._stopping = threading.Event()
+        self._signals = 0
+        self._before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> Tree:
+        self._before = {each: signal.signal(each, self._on_signal) for each in STOP_SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stopping.set()
+        self._stop_all()
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody asked the tree to end."""
+        return self._stopping.is_set()
+
+    def add(
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        *,
+        stdin: bytes = b"",
+        ready: Callable[[], bool] | None = None,
+        ready_within_s: float = READY_WITHIN_S,
+        grace_s: float = 10.0,
+    ) -> Child:
+        """Starts a program and, given `ready`, returns when that is true. `grace_s`: how long it may take to stop before it is killed.
+
+        Raises `TreeError` when it is not ready in time. Adds nothing once the tree is stopping.
+        """
+        child = Child(name, argv, env, stdin, grace_s, self.prefixed)
+        if self.stopping:
+            return child
+        self.children.append(child)
+        child.start()
+        if ready is not None:
+            self._wait_until(ready, name, ready_within_s)
+        return child
+
+    def run(self) -> int:
+        """Keeps everything running until the tree is asked to end; gives the exit code."""
+        while not self._stopping.wait(LOOK_EVERY_S):
+            self._tend()
+        return self._code
+
+    def finish(self, code: int = 0) -> None:
+        """Asks the tree to end with this exit code; from any thread."""
+        self._code = code
+        self._stopping.set()
+
+    def _wait_until(self, ready: Callable[[], bool], name: str, within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while not self.stopping and not ready():
+            if time.monotonic() > deadline:
+                raise TreeError(f"{name} was not ready after {within_s:g} s: its last lines above say why.")
+            self._tend()
+            self._stopping.wait(LOOK_EVERY_S)
+
+    def _tend(self) -> None:
+        for child in self.children:
+            child.tend()
+
+    def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        self._stopping.set()
+
+    def _stop_all(self) -> None:
+        last_first = self.children[::-1]
+        if self.together:
+            for child in last_first:
+                child.ask_to_stop()
+        for child in last_first:
+            child.ask_to_stop()
+            self._wait_for_end(child)
+            child.end_group()
+
+    def _wait_for_end(self, child: Child) -> None:
+        while not child.stopped() and self._signals < 2 and child.kill_at is not None and time.monotonic() < child.kill_at:
+            time.sleep(LOOK_EVERY_S)
+
+
+def describe(code: int) -> str:
+    """A process's end in words: an exit code, or the signal that killed it."""
+    if code >= 0:
+        return f"exit code {code}"
+    return f"signal {signal.Signals(-code).name}"
+
+
+def write_line(name: str, line: str) -> None:
+    """One line of a program's output, marked with its name. A terminal that went away is no reason to stop."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.write(f"{name:<7}| {line}\n")
+        sys.stdout.flush()

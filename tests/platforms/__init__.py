@@ -1,0 +1,1 @@
+"""Tests of the platform clients, against simulated servers on real sockets."""

@@ -1,0 +1,209 @@
+"""What only the Emby client does: prefix, token header, the order of its requests, Guids, Emby Connect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from panel.platforms.base import CredentialsRefused, Person, ServerFault, UnexpectedAnswer, Unreachable
+from panel.platforms.emby import EmbyRemote
+from panel.simulators.http import Fault
+from tests.platforms.mediabrowser_cases import access, client_of, member, routes, running
+
+
+@pytest.fixture(params=["emby 4.8", "emby 4.9"])
+def server(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with running(request.param) as started:
+        yield started
+
+
+@pytest.fixture
+def remote(server: Any) -> Iterator[Any]:
+    client = client_of(server)
+    yield client
+    client.close()
+
+
+def test_it_asks_below_the_prefix_with_one_header_for_the_key(server: Any, remote: EmbyRemote) -> None:
+    remote.members()
+    call = server.journal[-1].call
+    assert call.path == "/emby/Users"
+    assert call.headers["x-emby-token"] == server.api_key
+    assert "authorization" not in call.headers and not call.query
+
+
+@pytest.mark.parametrize("url", ["{}/", "{}/emby", "{}/emby/", "{}/Emby"])
+def test_it_does_not_double_the_prefix(server: Any, url: str) -> None:
+    assert EmbyRemote(url.format(server.url), server.api_key).check().machine_id == server.server_id
+
+
+def test_it_makes_an_account_in_three_requests_and_seals_it_first(server: Any, remote: EmbyRemote) -> None:
+    wanted = access(remote, "Films")
+    before = len(server.journal)
+    remote.give(Person("mira"), wanted)
+    assert routes(server, before) == ["POST New", "POST Password", "POST Policy"]
+    assert server.exposed_moments() in ([], [("mira", 1)]), "an empty password lasts one request at most"
+
+
+def test_it_seals_a_new_account_even_when_the_worker_has_just_lost_its_claim(server: Any) -> None:
+    class Lost(Exception):
+        pass
+
+    def guard() -> None:
+        if server.user("mira"):
+            raise Lost
+
+    remote = client_of(server, guard=guard)
+    with pytest.raises(Lost):
+        remote.give(Person("mira"), access(remote, "Films"))
+    assert not server.can_sign_in("mira", "")
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"html": True}], ids=str)
+def test_it_closes_a_new_account_it_cannot_seal(server: Any, remote: EmbyRemote, fault: Any) -> None:
+    wanted = access(remote, "Films")
+    server.faults.append(Fault("POST", "/Password", **fault))
+    with pytest.raises((ServerFault, UnexpectedAnswer, Unreachable)):
+        remote.give(Person("mira"), wanted)
+    account = server.user("mira")
+    assert account.policy["IsDisabled"] and server.visible(account) == set()
+
+
+def test_it_grants_by_guid_never_by_number(server: Any, remote: EmbyRemote) -> None:
+    remote.give(Person("mira"), access(remote, "Shows"))
+    folders = server.user("mira").policy["EnabledFolders"]
+    assert all(len(folder) == 32 for folder in folders)
+    assert server.visible(server.user("mira")) == {"Shows"}
+
+
+def test_it_falls_back_on_numbers_where_a_very_old_server_has_no_guids(server: Any, remote: EmbyRemote) -> None:
+    server.guidless = True
+    remote.give(Person("mira"), access(remote, "Shows"))
+    assert server.visible(server.user("mira")) == {"Shows"}
+
+
+def test_it_lists_libraries_where_kinds_are_not_to_be_had(server: Any, remote: EmbyRemote) -> None:
+    server.faults.append(Fault("GET", "/Library/VirtualFolders", times=None, status=404))
+    assert {library.kind for library in remote.libraries()} == {"other"}
+
+
+def test_it_lists_libraries_where_the_selectable_folders_are_missing(server: Any, remote: EmbyRemote) -> None:
+    server.faults.append(Fault("GET", "/Library/SelectableMediaFolders", times=None, status=404))
+    assert {library.id for library in remote.libraries()} == {server.access_id(library) for library in server.libraries}
+
+
+def test_it_refuses_a_server_that_cannot_list_libraries(server: Any, remote: EmbyRemote) -> None:
+    server.faults.append(Fault("GET", "/Library/", times=None, status=404))
+    with pytest.raises(UnexpectedAnswer):
+        remote.libraries()
+
+
+@pytest.mark.parametrize("shape", ["users_as_items", "no_users_route"])
+def test_it_lists_everyone_whatever_the_shape_of_the_list(server: Any, remote: EmbyRemote, shape: str) -> None:
+    setattr(server, shape, True)
+    for number in range(3):
+        server.add_user(f"user {number}", "x", libraries=["Films"])
+    assert {each.name for each in remote.members()} == {"admin", "user 0", "user 1", "user 2"}
+    remote.check()
+
+
+def test_it_turns_pages_until_everyone_is_listed(server: Any, remote: EmbyRemote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panel.platforms.emby.PAGE", 2)
+    server.no_users_route = True
+    for number in range(4):
+        server.add_user(f"user {number}", "x", libraries=["Films"])
+    assert len(remote.members()) == 5
+    assert len(server.calls("GET", "/Users/Query")) == 3
+
+
+def test_it_refuses_a_list_that_ends_early(server: Any, remote: EmbyRemote) -> None:
+    server.no_users_route = True
+    server.faults.append(Fault("GET", "/Users/Query", status=200, body='{"Items":[],"TotalRecordCount":9}', times=None))
+    with pytest.raises(UnexpectedAnswer):
+        remote.members()
+
+
+def test_it_takes_a_connect_name_for_an_address_only_if_it_looks_like_one(server: Any, remote: EmbyRemote) -> None:
+    server.add_user("mira", "x", connect_email="mira@mail.example").connect_name = "mira_h"
+    server.add_user("olaf", "x", connect_email="olaf@mail.example").connect_name = "olaf@mail.example"
+    assert (member(remote, "mira").email, member(remote, "olaf").email) == ("", "olaf@mail.example")
+
+
+def test_it_links_emby_connect_last_and_once(server: Any, remote: EmbyRemote) -> None:
+    wanted = access(remote, "Films")
+    before = len(server.journal)
+    given = remote.give(Person("mira", email="mira@mail.example"), wanted)
+    assert routes(server, before) == ["POST New", "POST Password", "POST Policy", "POST Link"]
+    assert server.journal[-1].call.query == {"ConnectUsername": "mira@mail.example"}
+    assert given.accepted and given.note == ""
+    assert server.user("mira").connect_name
+
+
+def test_it_gives_the_cloud_behind_a_link_more_time_than_the_server(server: Any) -> None:
+    server.faults.append(Fault("POST", "/Connect/Link", delay_s=1.0))
+    remote = EmbyRemote(server.url, server.api_key, timeouts=(2.0, 0.5))
+    given = remote.give(Person("mira", email="mira@mail.example"), access(remote, "Films"))
+    assert given.note == "" and server.user("mira").connect_name
+
+
+@pytest.mark.parametrize(
+    ("email", "words"),
+    [
+        ("mira@unknown.example", "must first create an Emby Connect account"),
+        ("mira@disabled.example", "not linked"),
+        ("mira@pending.example", "has sent an e-mail"),
+    ],
+)
+def test_it_moves_the_person_although_the_link_needs_more(server: Any, remote: EmbyRemote, email: str, words: str) -> None:
+    given = remote.give(Person("mira", email=email), access(remote, "Films"))
+    assert words in given.note and given.accepted
+    assert len(server.calls("POST", "/Connect/Link")) == 1
+    assert server.visible(server.user("mira")) == {"Films"} and not server.can_sign_in("mira", "")
+
+
+@pytest.mark.parametrize(
+    "fault", [{"drop": True, "effect": True}, {"status": 401}, {"status": 404}, {"html": True}, {"half": True}], ids=str
+)
+def test_it_does_not_try_the_link_again_by_itself(server: Any, remote: EmbyRemote, fault: Any) -> None:
+    wanted = access(remote, "Films")
+    server.faults.append(Fault("POST", "/Connect/Link", **fault))
+    given = remote.give(Person("mira", email="mira@mail.example"), wanted)
+    assert "perhaps not linked" in given.note
+    assert len(server.calls("POST", "/Connect/Link")) == 1
+
+
+def test_it_links_an_unfinished_account_of_ours_unless_it_is_linked(server: Any, remote: EmbyRemote) -> None:
+    person = Person("mira", email="mira@mail.example")
+    server.add_user("mira", "", libraries="all")
+    wanted = access(remote, "Films")
+    remote.give(person, wanted, member(remote, "mira"), ours=True)
+    assert len(server.calls("POST", "/Connect/Link")) == 1
+    remote.give(person, wanted, member(remote, "mira"), ours=True)
+    assert len(server.calls("POST", "/Connect/Link")) == 1
+
+
+def test_it_does_not_link_an_account_the_person_had_before(server: Any, remote: EmbyRemote) -> None:
+    server.add_user("mira", "her own", libraries="all")
+    remote.give(Person("mira", email="mira@mail.example"), access(remote, "Films"), member(remote, "mira"))
+    assert not server.calls("POST", "/Connect/Link")
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_it_takes_any_success(server: Any, remote: EmbyRemote, status: int) -> None:
+    server.empty_status = status
+    remote.give(Person("mira"), access(remote, "Films"))
+    assert server.visible(server.user("mira")) == {"Films"}
+
+
+def test_it_sends_no_password_where_it_would_be_ignored(server: Any, remote: EmbyRemote) -> None:
+    remote.give(Person("mira"), access(remote, "Films"))
+    assert json.loads(server.calls("POST", "/Users/New")[0].call.body) == {"Name": "mira"}
+
+
+def test_it_says_that_a_key_was_revoked(server: Any, remote: EmbyRemote) -> None:
+    server.revoke_key()
+    with pytest.raises(CredentialsRefused):
+        remote.members()
