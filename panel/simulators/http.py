@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -110,6 +110,8 @@ class Simulator:
     def __init__(self) -> None:
         self.journal: list[Entry] = []
         self.faults: list[Fault] = []
+        self.on_call: Callable[[Call, str], None] | None = None
+        "Told of every call, outside the lock, with the moment: `before` it is carried out, and `after`, before its answer leaves."
         self.lock = threading.RLock()
         self.host = "127.0.0.1"
         self.port = 0
@@ -161,11 +163,15 @@ class Simulator:
 
     def respond(self, call: Call) -> tuple[Answer | None, bool]:
         """The answer that leaves, faults included; `None`: close the connection silently. The flag says: cut the body in half."""
+        if self.on_call:
+            self.on_call(call, "before")
         with self.lock:
             fault = next((f for f in self.faults if f.strikes(call)), None)
             true_answer = self.answer(call) if fault is None or _lets_through(fault) else Answer()
             answer, half = _bent(true_answer, fault)
             self.journal.append(Entry(call, answer.status if answer else 0, time.monotonic()))
+        if self.on_call:
+            self.on_call(call, "after")
         if fault and fault.delay_s:
             time.sleep(fault.delay_s)
         return answer, half
