@@ -1,0 +1,81 @@
+"""The hold on a run: one worker at a time, a dead one counts for nothing at once, one that wakes up late does nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from panel.extensions import db
+from panel.models import Migration
+from panel.models.types import utc_now
+from panel.services import run as running
+from panel.services.run import rows
+from panel.services.run.holder import is_dead, process_name
+from panel.services.run.lease import LeaseLost, acquire
+from tests.databases import BOTH
+from tests.scene import Scene
+
+
+@pytest.fixture(params=BOTH)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Both databases."""
+    return str(request.param)
+
+
+@pytest.fixture
+def run(scene: Scene) -> Migration:
+    """A run that is queued."""
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("jellyfin", "New")
+    scene.person("ada")
+    return scene.start()
+
+
+def test_only_one_worker_has_a_run_in_hand(run: Migration) -> None:
+    first = acquire(run.id, 5)
+    assert first is not None
+    assert acquire(run.id, 5) is None
+    with first:
+        assert acquire(run.id, 5) is None
+    assert acquire(run.id, 5) is not None, "given back at the end"
+
+
+def test_work_does_nothing_while_another_has_the_run(scene: Scene, run: Migration) -> None:
+    assert acquire(run.id, 5) is not None
+    running.work(run.id)
+    assert not scene.changes(scene.target)
+
+
+def test_a_dead_holder_on_this_host_counts_for_nothing(run: Migration) -> None:
+    assert not is_dead(process_name())
+    host, boot, pid, started = process_name().split("/")
+    dead = f"{host}/{boot}/{pid}/{int(started) - 1}"
+    assert is_dead(dead), "the number was used before by another process"
+    assert not is_dead(f"elsewhere/{boot}/{pid}/1"), "nobody here can tell about another host"
+    db.session.execute(update(Migration).values(lease_until=utc_now() + timedelta(hours=1), lease_holder=dead))
+    db.session.commit()
+    assert acquire(run.id, 5) is not None
+
+
+def test_a_holder_that_fell_silent_loses_the_run(run: Migration) -> None:
+    late = acquire(run.id, 5)
+    assert late is not None
+    db.session.execute(update(Migration).values(lease_until=utc_now() - timedelta(seconds=1)))
+    db.session.commit()
+    now = acquire(run.id, 5)
+    assert now is not None and now.epoch == late.epoch + 1
+    move = run.moves[0]
+    assert rows.claim_next(run.id, late.epoch, move.step, 5, (move.status,)) == [], "nobody can be taken in hand under the old number"
+    assert len(rows.claim_next(run.id, now.epoch, move.step, 5, (move.status,))) == 1
+    assert not rows.record(move.id, late.epoch, detail="late"), "and nothing can be written"
+
+
+def test_a_worker_that_could_not_renew_sends_nothing(run: Migration) -> None:
+    lease = acquire(run.id, 0.001)
+    assert lease is not None
+    with pytest.raises(LeaseLost):
+        for _ in range(10_000):
+            lease.require()

@@ -1,0 +1,77 @@
+"""What a dead worker left half done is finished first, whatever has become of the run in the meantime."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from panel.config import Config
+from panel.extensions import db
+from panel.models import Migration, Move
+from panel.services import run as running
+from panel.services.run import steer
+from tests.run.test_kills import Killer, start_worker
+from tests.scene import Scene
+
+
+def killed_after_the_first_account(scene: Scene, config: Config) -> Migration:
+    """A run whose worker died right after its first account was made on Emby: open, and without a password."""
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    for name in ("ada", "ben"):
+        scene.person(name)
+    run = scene.start()
+    killer = Killer(1, "after")
+    scene.target.sim.on_call = killer.on_call
+    killer.worker = start_worker(config, run)
+    killer.worker.wait(timeout=30)
+    assert killer.struck.is_set()
+    scene.target.sim.on_call = None
+    made = [account for account in scene.target.sim.users.values() if account.name in ("ada", "ben")]
+    assert made and all(scene.target.sim.can_sign_in(account.name, "") for account in made), "the trap is set"
+    db.session.expire_all()
+    return run
+
+
+@pytest.mark.parametrize("what", [None, steer.pause, steer.cancel])
+def test_an_open_account_is_closed_first(app: Flask, config: Config, scene: Scene, what: object) -> None:
+    run = killed_after_the_first_account(scene, config)
+    if callable(what):
+        what(run)
+        db.session.commit()
+    scene.target.sim.journal.clear()
+    assert run.id in running.due(), "the periodic check finds it at once: its holder is dead"
+    running.work(run.id)
+    changing = scene.target.sim.calls(changes=True)
+    assert changing[0].call.path.endswith("/Password"), "the first thing that is changed"
+    assert not scene.target.sim.exposure.still_open()
+    assert not any(moment[1] > 1 for moment in scene.target.sim.exposed_moments())
+
+
+def test_a_paused_run_stays_paused_and_begins_nobody_else(app: Flask, config: Config, scene: Scene) -> None:
+    run = killed_after_the_first_account(scene, config)
+    begun = {account.name for account in scene.target.sim.users.values()}
+    steer.pause(run)
+    db.session.commit()
+    running.work(run.id)
+    db.session.refresh(run)
+    assert run.status == "paused"
+    assert {account.name for account in scene.target.sim.users.values()} == begun
+    steer.resume(run)
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved", "ben": "moved"}
+
+
+def test_a_cancelled_run_settles_what_it_has_begun_and_frees_the_servers(app: Flask, config: Config, scene: Scene) -> None:
+    run = killed_after_the_first_account(scene, config)
+    begun = {account.name for account in scene.target.sim.users.values()} & {"ada", "ben"}
+    steer.cancel(run)
+    db.session.commit()
+    scene.finish(run)
+    assert run.status == "cancelled" and run.ended_at is not None
+    expected = {name: "moved" if name in begun else "cancelled" for name in ("ada", "ben")}
+    assert scene.outcome(run) == expected
+    assert scene.source.row.migration_id is None
+    assert not db.session.scalars(db.select(Move).where(Move.claim.is_not(None))).all()
