@@ -37,7 +37,7 @@ class Server(Model):
     "The sentence of the last failed check or sync; empty when all was well."
     synced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    migration_id: Mapped[int | None] = mapped_column(ForeignKey("migrations.id", use_alter=True))
+    migration_id: Mapped[int | None]
     "The run that holds this server; taken and given back by conditional UPDATE."
     syncing_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     "A sync holds this server until then at the latest."
