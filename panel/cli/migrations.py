@@ -30,8 +30,6 @@ def preflight(source: str, target: str, as_json: bool) -> None:
         print_json(report.preflight_json(flight))
     else:
         _print_preflight(flight)
-    if flight.blockers:
-        sys.exit(1)
 
 
 @command("migrate-users")
@@ -55,7 +53,7 @@ def migrate_users(source: str, target: str, pace: float | None, remove: str, wai
     elif not queued or not jobs.workers_alive():
         click.echo("No worker is running: start one with “flask up”, or follow the run with --wait.", err=True)
     _print_run(run, as_json)
-    if run.status in (MigrationStatus.FAILED, MigrationStatus.CANCELLED) or (wait and report.counts_of(run.id).failed):
+    if wait and (run.status is not MigrationStatus.FINISHED or report.counts_of(run.id).failed):
         sys.exit(1)
 
 

@@ -20,6 +20,8 @@ QUEUES = (MAIL, RUNS, SYNC)
 
 RUN_JOB = "panel.jobs.runs.work_on"
 MAIL_JOB = "panel.jobs.mail.send"
+SYNC_JOB = "panel.jobs.sync.sync"
+INVITES_JOB = "panel.jobs.invites.check"
 
 
 def connection() -> redis.Redis:
@@ -41,6 +43,16 @@ def wake(run_id: int, at: datetime | None = None) -> bool:
 def wake_mail(email_id: int) -> bool:
     """Have a worker send a mail of the outbox. Call after the commit."""
     return _enqueue(MAIL, MAIL_JOB, f"mail-{email_id}", email_id, None)
+
+
+def wake_sync(server_id: int) -> bool:
+    """Have a worker sync a server. `False` when the queue cannot be reached."""
+    return _enqueue(SYNC, SYNC_JOB, f"sync-{server_id}", server_id, None)
+
+
+def wake_invites(server_id: int) -> bool:
+    """Have a worker ask a server who has accepted an invite."""
+    return _enqueue(SYNC, INVITES_JOB, f"invites-{server_id}", server_id, None)
 
 
 def _enqueue(queue_name: str, function: str, job_id: str, row_id: int, at: datetime | None) -> bool:

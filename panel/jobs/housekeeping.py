@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 
 from panel.extensions import db
-from panel.jobs import wake, wake_mail
+from panel.jobs import wake, wake_invites, wake_mail
 from panel.models import Pacemaker
 from panel.models.types import utc_now
-from panel.platforms.base import PlatformError
 from panel.services import mail, run
 from panel.services.run import accept
-
-log = logging.getLogger(__name__)
 
 ACCEPTANCE_EVERY = timedelta(minutes=5)
 
 
 def tick() -> None:
-    """Wake workers for all runs and mails that are due, and now and then ask who has accepted an invite."""
+    """Wake workers for all runs and mails that are due, and every five minutes for each server on which an invite waits."""
     for run_id in run.due():
         wake(run_id)
     for email_id in mail.due():
         wake_mail(email_id)
-    look_for_acceptances()
-    db.session.remove()
-
-
-def look_for_acceptances(*, now: bool = False) -> None:
-    """Ask each server with waiting invites, every five minutes or `now`; one that cannot be asked is asked again next time."""
     for server in accept.servers_awaited():
-        if not now and not _turn_to_ask(server.id):
-            continue
-        try:
-            for run_id in accept.check_invites(server):
-                wake(run_id)
-        except PlatformError as error:
-            db.session.rollback()
-            log.warning("Invites on %s could not be checked: %s", server.name, error)
+        if _turn_to_ask(server.id):
+            wake_invites(server.id)
+    db.session.remove()
 
 
 def _turn_to_ask(server_id: int) -> bool:

@@ -78,6 +78,8 @@ class Move(Model):
     step: Mapped[Step] = mapped_column(EnumText(Step), default=Step.GIVE)
     reasons: Mapped[tuple[Reason, ...]] = mapped_column(ReasonList, default=())
     detail: Mapped[str] = mapped_column(Text, default="")
+    remark: Mapped[str] = mapped_column(Text, default="")
+    "What the admin should know although the user moved: a restriction that could not be carried, a link that was not made."
     retryable: Mapped[bool] = mapped_column(default=False)
     claim: Mapped[int | None]
     "The run's epoch under which this user is in hand now; an older one than the run's marks work that died."

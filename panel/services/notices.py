@@ -98,7 +98,7 @@ def result_values(run: Migration) -> dict[str, Any]:
         "counts": vars(counts_of(run.id)),
         "stayed": [{"name": move.name, "status": move.status.value, "why": detail_of(move)} for move in stayed],
         "invited": [move.name for move in moves if move.status is MoveStatus.INVITED],
-        "remarks": [{"name": move.name, "what": move.detail} for move in moves if move.detail and move not in stayed],
+        "remarks": [{"name": move.name, "what": move.remark} for move in moves if move.remark and move not in stayed],
         "link": _link(f"/migrations/{run.id}"),
     }
 

@@ -158,7 +158,8 @@ def run_line(run: Migration) -> dict[str, Any]:
 
 def detail_of(move: Move) -> str:
     """The sentence of a row: what the platform said, else what the reasons mean."""
-    return move.detail or " ".join(reason.sentence for reason in move.reasons)
+    happened = move.detail or " ".join(reason.sentence for reason in move.reasons)
+    return " ".join(filter(None, (happened, move.remark)))
 
 
 def preflight_json(flight: Preflight) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from panel.extensions import db
-from panel.jobs import housekeeping
+from panel.jobs import housekeeping, invites
 from panel.models import Share
 from panel.services import run as running
 from tests.scene import Scene
@@ -25,7 +27,7 @@ def test_an_accepted_invite_becomes_a_move_and_the_source_follows(scene: Scene) 
     run_id = invited(scene)
     scene.tv.accept(scene.target.sim.share_of("ada@example.test") or scene.tv.shares_of(scene.target.sim)[0])
     scene.tv.journal.clear()
-    housekeeping.look_for_acceptances(now=True)
+    invites.check(scene.target.row.id)
     assert len(scene.tv.journal) <= 3, "one look for everybody"
     running.work(run_id)
     db.session.expire_all()
@@ -35,12 +37,13 @@ def test_an_accepted_invite_becomes_a_move_and_the_source_follows(scene: Scene) 
     assert scene.opened("ben", scene.source) == {"Films"}
 
 
-def test_asking_again_soon_costs_no_request(scene: Scene) -> None:
+def test_a_server_is_asked_every_five_minutes_by_whoever_comes_first(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     invited(scene)
-    housekeeping.look_for_acceptances()
-    scene.tv.journal.clear()
-    housekeeping.look_for_acceptances()
-    assert not scene.tv.journal
+    woken: list[int] = []
+    monkeypatch.setattr(housekeeping, "wake_invites", woken.append)
+    housekeeping.tick()
+    housekeeping.tick()
+    assert woken == [scene.target.row.id]
 
 
 def test_a_waiting_invite_is_stored_as_not_accepted(scene: Scene) -> None:

@@ -160,7 +160,8 @@ def test_a_user_deleted_on_the_source_during_the_run_counts_as_moved(scene: Scen
 
 
 @pytest.mark.parametrize(
-    "name", ["<b>Bold</b>", 'Quo"te\'s', "\u05e9\u05dc\u05d5\u05dd \u202eabc", "n" * 255, "Ünï çödé", "{{ 7*7 }}", "=SUM(A1)", "\U0001f600 smile"]
+    "name",
+    ["<b>Bold</b>", "Quo\"te's", "\u05e9\u05dc\u05d5\u05dd \u202eabc", "n" * 255, "Ünï çödé", "{{ 7*7 }}", "=SUM(A1)", "\U0001f600 smile"],
 )
 @pytest.mark.parametrize("target", ["emby", "jellyfin"])
 def test_odd_names_move_under_a_name_the_target_takes(scene: Scene, name: str, target: str) -> None:
@@ -209,3 +210,13 @@ def test_a_source_that_cannot_be_reached_is_left_as_it_is(scene: Scene) -> None:
     assert scene.outcome(run) == dict.fromkeys(PEOPLE, "moved")
     assert "nothing is removed there" in run.note
     assert all(scene.opened(name, scene.source) == {"Films"} for name in PEOPLE)
+
+
+def test_a_mistake_of_ours_puts_the_run_off_and_ends_it_at_last(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+    monkeypatch.setattr("panel.services.run.prepare", lambda *args: 1 / 0)
+    work_off(scene, run)
+    assert run.status is MigrationStatus.FAILED
+    assert "unforeseen" in run.problem
+    assert scene.source.row.migration_id is None

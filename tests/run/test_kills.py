@@ -70,9 +70,7 @@ def run_with_kill(scene: Scene, config: Config, killer: Killer) -> Migration:
         ("plex", "plex", 3, "after"),
     ],
 )
-def test_moves_everyone_exactly_once(
-    app: Flask, config: Config, scene: Scene, source: str, target: str, nth: int, moment: str
-) -> None:
+def test_moves_everyone_exactly_once(app: Flask, config: Config, scene: Scene, source: str, target: str, nth: int, moment: str) -> None:
     first = scene.add_server(source, "Old")
     scene.plan("Basic")
     scene.add_server(target, "New", owner=first.owner)

@@ -50,9 +50,7 @@ def test_moves_within_one_plex_account_at_once(scene: Scene) -> None:
     assert scene.opened("ada", scene.source) is None
 
 
-@pytest.mark.parametrize(
-    ("removal", "stays"), [(Removal.WHEN_ACTIVE, True), (Removal.AT_ONCE, False), (Removal.KEEP, True)]
-)
+@pytest.mark.parametrize(("removal", "stays"), [(Removal.WHEN_ACTIVE, True), (Removal.AT_ONCE, False), (Removal.KEEP, True)])
 def test_removes_the_source_share_of_an_invited_person_only_when_asked_to(scene: Scene, removal: Removal, stays: bool) -> None:
     set_up(scene, "plex", "plex")
     run = scene.move(removal=removal)

@@ -255,6 +255,7 @@ def upgrade() -> None:
         sa.Column("step", sa.String(length=20), nullable=False),
         sa.Column("reasons", sa.String(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("remark", sa.Text(), nullable=False),
         sa.Column("retryable", sa.Boolean(), nullable=False),
         sa.Column("claim", sa.Integer(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),

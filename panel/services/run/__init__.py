@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, or_, select, update
 
@@ -25,6 +26,8 @@ from panel.services.run.rows import Outcome, Wait, claim_left_behind, in_hand
 from panel.services.run.take import SETTLING, take
 from panel.services.run.trouble import RunStopped
 from panel.services.servers import remote_for
+
+log = logging.getLogger(__name__)
 
 #: A worker waits this long itself for the next turn; for longer it lets go of the run and is free for others.
 PATIENCE_S = 3.0
@@ -52,6 +55,10 @@ def work(run_id: int, *, slice_s: float = 20.0) -> Verdict:
         except LeaseLost:
             db.session.rollback()
             return Verdict()
+        except Exception:  # The edge of the job: a mistake of ours must not leave a run at work forever, or keep a worker in a circle.
+            log.exception("Work on run %s failed in a way nobody foresaw.", run_id)
+            db.session.rollback()
+            return _after_mishap(run_id, lease)
 
 
 class Working:
@@ -120,6 +127,19 @@ class Working:
         if patient:
             self.lease.sleep(max(0.0, seconds))
         return patient
+
+
+def _after_mishap(run_id: int, lease: Lease) -> Verdict:
+    """Put the run off, and end it once that has not helped."""
+    run = db.session.get_one(Migration, run_id, populate_existing=True)
+    waits = config().outage_waits_s
+    if run.outages >= len(waits):
+        stop(run, lease, "Something unforeseen went wrong repeatedly; the log of the worker has the details.")
+        return Verdict()
+    run.wake_at = utc_now() + timedelta(seconds=waits[run.outages])
+    run.wake_reason, run.outages = "Something unforeseen went wrong. Trying again by itself.", run.outages + 1
+    db.session.commit()
+    return Verdict(wake_at=run.wake_at)
 
 
 def due() -> list[int]:

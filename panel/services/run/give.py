@@ -149,7 +149,8 @@ class Giving:
             target_member_id=given.member_id,
             target_account_id=given.account_id,
             given_at=utc_now(),
-            detail=given.note,
+            detail="",
+            remark=" ".join(filter(None, (move.remark, given.note))),
             needs_look=False,
         )
 

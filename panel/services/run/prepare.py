@@ -10,17 +10,8 @@ from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
 from panel.models import Library, Migration, Move, User
 from panel.models.types import utc_now
-from panel.platforms.base import (
-    CredentialsRefused,
-    Member,
-    NotAllowed,
-    Person,
-    PlatformError,
-    Remote,
-    UnexpectedAnswer,
-    Unreachable,
-    WrongServer,
-)
+from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remote
+from panel.platforms.restricted import is_restricted
 from panel.services import pace
 from panel.services.candidates import account_name_of
 from panel.services.preflight import Preflight, assess
@@ -28,6 +19,11 @@ from panel.services.run.lease import Lease
 from panel.services.run.rows import Outcome
 from panel.services.run.trouble import RunStopped, wait_out
 from panel.services.servers import Look, look_or_raise, refusal_of
+
+RESTRICTIONS_LOST = (
+    "On the source this person may not see everything in these libraries (ratings, labels or tags); "
+    "the target has no equal for that. Set the restriction on the target."
+)
 
 
 def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Outcome:
@@ -65,7 +61,7 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
 def _source_look(run: Migration, source: Remote) -> Look:
     try:
         return look_or_raise(run.source, source)
-    except (Unreachable, UnexpectedAnswer, CredentialsRefused, WrongServer, PlatformError) as error:
+    except PlatformError as error:
         return Look(refusal=refusal_of(run.source, error))
 
 
@@ -95,6 +91,8 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
     move.downloads = plan.allow_downloads if plan else None
     move.source_member_id = here.id if here else ""
     move.restrictions = dict(here.settings) if here and _speak_alike(flight) else {}
+    if here and not _speak_alike(flight) and is_restricted(here.settings):
+        move.remark = RESTRICTIONS_LOST
     move.account_name, move.address = _names(user, here, there, flight)
     move.target_account_id = there.account_id if there else (user.plex_id if flight.pair.target is Platform.PLEX else "")
     if there is not None:
