@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import yaml
 
@@ -30,7 +31,8 @@ class World:
     """`den` and `loft` belong to `olga` (with Plex Pass), `barn` to `bert`; `cedar` is an Emby, `birch` a Jellyfin server.
 
     On den: alice (Movies, TV Shows), dora (4K too), carl (invited only), kim (a managed user). On cedar: alice, linked with Emby
-    Connect, and emil, who has no e-mail. On birch: juna. `plan.default` pays for alice and juna, `Premium` for dora; nobody for emil.
+    Connect, and emil, who has no e-mail. On birch: juna. In the estate Alice and juna have paid for Basic (the default plan), Dora for
+    Premium; the others a sync finds.
     """
 
     def __init__(self) -> None:
@@ -79,9 +81,11 @@ def running_world() -> Iterator[World]:
 
 def estate_of(world: World) -> str:
     """An estate file in YAML for these servers, their libraries in groups, and a few of the people."""
-    servers = [
-        *({"name": server.name, "platform": "plex", "url": server.url, "plex_account": server.owner.email} for server in
-          (world.den, world.loft, world.barn)),
+    servers: list[dict[str, Any]] = [
+        *(
+            {"name": server.name, "platform": "plex", "url": server.url, "plex_account": server.owner.email}
+            for server in (world.den, world.loft, world.barn)
+        ),
         {"name": "Cedar", "platform": "emby", "url": world.cedar.url, "token": world.cedar.api_key, "has_emby_premiere": True},
         {"name": "Birch", "platform": "jellyfin", "url": world.birch.url, "token": world.birch.api_key},
     ]
@@ -99,10 +103,14 @@ def estate_of(world: World) -> str:
             {"name": "Premium", "library_groups": ["Standard", "Premium 4K"], "allow_downloads": True},
         ],
         "users": [
-            {"name": "Alice", "plex_email": "alice@example.test", "emby_email": "alice@example.test", "payments": [{"plan": "Basic", **ALWAYS}]},
-            {"name": "Dora", "plex_email": "dora@example.test", "emby_email": "dora@example.test", "payments": [{"plan": "Premium", **ALWAYS}]},
-            {"name": "juna", "email": "juna@example.test", "payments": [{"plan": "Basic", **ALWAYS}]},
+            _user("Alice", "Basic", plex_email="alice@example.test", emby_email="alice@example.test"),
+            _user("Dora", "Premium", plex_email="dora@example.test", emby_email="dora@example.test"),
+            _user("juna", "Basic", email="juna@example.test"),
         ],
         "settings": {"admin_email": "admin@example.test"},
     }
     return yaml.safe_dump(estate, sort_keys=False)
+
+
+def _user(name: str, plan: str, **emails: str) -> dict[str, Any]:
+    return {"name": name, **emails, "payments": [{"plan": plan, **ALWAYS}]}

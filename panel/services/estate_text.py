@@ -54,7 +54,8 @@ def read(text: str) -> tuple[object, Lines]:
         reader.read(yaml.parse(_as_yaml(text) if is_json else text, Loader=LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
+        # The end of the text may be told as the line after it.
+        line = min(mark.line + 1, text.rstrip().count("\n") + 1) if mark else 1
         raise Unreadable(line, f"this is no valid YAML or JSON ({error.problem or error.context})") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else 1

@@ -34,6 +34,13 @@ class ServerCard:
             return "problem"
         return "online" if self.server.synced_at else "new"
 
+    @property
+    def why_no_sync(self) -> str:
+        """Why the server cannot be synced now; empty when it can."""
+        if self.run is not None:
+            return f"A migration is using {self.server.name}; sync it when that has ended."
+        return f"{self.server.name} is being synced already." if self.syncing else ""
+
 
 def server_cards() -> list[ServerCard]:
     """All servers by name."""

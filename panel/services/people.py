@@ -18,6 +18,7 @@ class People:
     def __init__(self, server: Server, users: Iterable[User] | None = None) -> None:
         self.server = server
         self.by_account = _accounts_on(server)
+        self._with_account = {account.user_id for account in self.by_account.values()}
         self.by_plex_id: dict[str, User] = {}
         self.by_email: dict[str, User] = {}
         self.by_name: dict[str, list[User]] = {}
@@ -50,11 +51,23 @@ class People:
 
     def named(self, member: Member) -> User | None:
         """The one user whom a file gives this name, if no account on this server is known to be theirs yet."""
-        taken = {account.user_id for account in self.by_account.values()}
-        alike = [user for user in self.by_name.get(member.name.casefold(), []) if user.id not in taken]
+        alike = [user for user in self.by_name.get(member.name.casefold(), []) if user.id not in self._with_account]
         if self.server.platform is Platform.PLEX:
             alike = [user for user in alike if not user.plex_id]
         return alike[0] if len(alike) == 1 else None
+
+    def record(self, user: User, member: Member, evidence: Evidence) -> None:
+        """Remember by which account this stored user is known on this Emby or Jellyfin server; flushed by the caller. Evidence is only
+        ever replaced by better one."""
+        account = self.by_account.get(member.account_id)
+        if account is None:
+            account = Account(server_id=self.server.id, user_id=user.id, remote_id=member.account_id, name=member.name, known_by=evidence)
+            db.session.add(account)
+            self.by_account[member.account_id] = account
+        elif account.known_by is Evidence.NAME and evidence is not Evidence.NAME:
+            account.user, account.known_by = user, evidence
+        account.name = member.name
+        self._with_account.add(user.id)
 
 
 def _accounts_on(server: Server) -> dict[str, Account]:

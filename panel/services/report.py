@@ -140,19 +140,22 @@ def run_json(run: Migration) -> dict[str, Any]:
 
 
 def run_line(run: Migration) -> dict[str, Any]:
-    """A run without its users."""
-    counts = counts_of(run.id)
+    """A run without its users. `note`, `problem`, `waiting_until` and `waiting_reason` are there only when there is something to say."""
     progress = progress_of(run)
+    counts = progress.counts
+    said = {
+        "note": run.note,
+        "problem": run.problem,
+        "waiting_until": progress.wait_until.isoformat() if progress.wait_until else "",
+        "waiting_reason": progress.wait_reason,
+    }
     return {
         "id": run.id,
         "source": run.source.name,
         "target": run.target.name,
         "status": run.status.value,
         "counts": {name: getattr(counts, name) for name in ("total", "moved", "invited", "skipped", "failed", "cancelled", "pending")},
-        "note": run.note,
-        "problem": run.problem,
-        "waiting_until": progress.wait_until.isoformat() if progress.wait_until else None,
-        "waiting_reason": progress.wait_reason,
+        **{key: text for key, text in said.items() if text},
     }
 
 

@@ -86,11 +86,12 @@ class ServerLimit(ValueError):
     """A server cannot be added: the installation's limits forbid it."""
 
 
-def check_limits(platform: Platform) -> None:
-    """Raises `ServerLimit` when one more server of this platform would pass `PANEL_PLATFORMS` or `PANEL_MAX_SERVERS`."""
+def check_limits(platform: Platform, adding: int = 1) -> None:
+    """Raises `ServerLimit` when one more server of this platform, the last of `adding`, would pass `PANEL_PLATFORMS` or
+    `PANEL_MAX_SERVERS`."""
     settings = config()
     if platform not in settings.platforms:
         raise ServerLimit(f"This installation does not allow {platform.label} servers (PANEL_PLATFORMS).")
     count = db.session.scalar(select(func.count()).select_from(Server)) or 0
-    if settings.max_servers is not None and count >= settings.max_servers:
+    if settings.max_servers is not None and count + adding > settings.max_servers:
         raise ServerLimit(f"This installation may have {settings.max_servers} servers at most (PANEL_MAX_SERVERS).")

@@ -168,7 +168,8 @@ def test_refuses_a_secret_whose_variable_is_not_set(environ: dict[str, str]) -> 
 
 @pytest.mark.parametrize("token", ["{file: x}", "{env: A, other: b}", "{env: 1}", "[a]", "true"])
 def test_refuses_secrets_of_another_form(token: str) -> None:
-    assert "line 3, plex_accounts[0].token: must be a text" in mistakes(f"plex_accounts:\n- email: a@b.test\n  token: {token}\n", {"A": "a"})
+    said = mistakes(f"plex_accounts:\n- email: a@b.test\n  token: {token}\n", {"A": "a"})
+    assert "line 3, plex_accounts[0].token: must be a text" in said
 
 
 def test_never_repeats_a_secret() -> None:
@@ -193,7 +194,8 @@ def test_takes_names_as_they_are_written(name: str) -> None:
 
 
 def test_reads_json_with_tabs_and_escapes_and_knows_its_lines() -> None:
-    text = '{\n\t"users": [\n\t\t{"name": "\\ud83d\\ude00 \\/ \\\\ud83d", "permanent": true},\n\t\t{"nam": 1e2}\n\t],\n\t"settings": {"pace_s": 1e1}\n}'
+    users = '\t"users": [\n\t\t{"name": "\\ud83d\\ude00 \\/ \\\\ud83d", "permanent": true},\n\t\t{"nam": 1e2}\n\t]'
+    text = "{\n" + users + ',\n\t"settings": {"pace_s": 1e1}\n}'
     said = mistakes(text)
     assert "line 4, users[1].nam: is not a known key (perhaps name was meant)" in said
     file = load(text.replace('"nam": 1e2', '"name": "B"'), {}).file

@@ -1,0 +1,188 @@
+"""Bringing libraries, users and shares in step with what a media server answers: all of one server's answer, or nothing of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select, update
+
+from panel.domain.platform import Platform
+from panel.extensions import config, db
+from panel.models import PlexAccount, Server
+from panel.models.types import utc_now
+from panel.platforms.base import PlatformError
+from panel.services.servers import Look, look_or_raise, remote_for
+from panel.services.sync_libraries import update_libraries
+from panel.services.sync_people import meet_members
+from panel.services.sync_shares import update_shares, why_doubtful
+
+log = logging.getLogger(__name__)
+
+#: A sync holds its server so long at most: a crashed one blocks nobody for longer.
+HELD_FOR = timedelta(minutes=15)
+
+
+class SyncRefused(Exception):
+    """The server is in other hands now: a migration's, or another sync's. `str(error)` is a sentence; nothing was asked."""
+
+
+class UnknownServer(LookupError):
+    """There is no server of this name. `str(error)` is a sentence."""
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What a sync has found and done. `problem`: why it did nothing, or not everything; `note`: what else the admin should know."""
+
+    server: Server
+    libraries_found: int = 0
+    users_found: int = 0
+    new_users: int = 0
+    shares_ended: int = 0
+    problem: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        counts = (
+            f"{self.server.name}: libraries {self.libraries_found}, people {self.users_found} ({self.new_users} new), "
+            f"shares ended {self.shares_ended}."
+        )
+        if self.problem and not self.libraries_found and not self.users_found:
+            counts = f"{self.server.name}: not synchronised."
+        return " ".join(part for part in (counts, self.problem, self.note) if part)
+
+
+def sync_servers(names: Sequence[str] | None = None) -> list[SyncResult]:
+    """Sync the servers with these names, or all, one after the other; what goes wrong with one is its result's `problem`.
+
+    Raises `UnknownServer` before any is asked. Commits, see `sync_server`.
+    """
+    results = []
+    for server in _named(names):
+        try:
+            results.append(sync_server(server))
+        except SyncRefused as error:
+            results.append(SyncResult(server, problem=str(error)))
+    return results
+
+
+def sync_server(server: Server, *, believe_short_list: bool = False) -> SyncResult:
+    """Ask one server and bring its rows in step. A platform's failure is the result's `problem`, and changes nothing else.
+
+    `believe_short_list`: remove people even where most of them are missing from the list. Commits twice: before anything is asked, so
+    that no transaction is open meanwhile and no migration begins on the server, and at the end, all that was found together with letting
+    go of the server. Raises `SyncRefused`.
+    """
+    held_until = _take(server)
+    try:
+        found = _ask(server)
+        result = _update(server, found, believe_short_list)
+        server.problem = result.problem
+        if not result.problem:
+            server.synced_at = utc_now()
+        if not _release(server, held_until):
+            raise SyncRefused(f"The sync of {server.name} took too long and lost its hold of the server: nothing was changed. Sync again.")
+        db.session.commit()
+    except PlatformError as error:
+        return _failed(server, held_until, str(error))
+    except BaseException:
+        db.session.rollback()
+        _release(server, held_until)
+        db.session.commit()
+        raise
+    return result
+
+
+def _named(names: Sequence[str] | None) -> list[Server]:
+    if names is None:
+        return list(db.session.scalars(select(Server).order_by(Server.name, Server.id)))
+    found = [(name, Server.by_name(name)) for name in names]
+    for name, server in found:
+        if server is None:
+            known = ", ".join(db.session.scalars(select(Server.name).order_by(Server.name)))
+            raise UnknownServer(f"There is no server named “{name}”. {f'Known: {known}.' if known else 'There is none yet.'}")
+    return list(dict.fromkeys(server for _, server in found if server is not None))
+
+
+def _take(server: Server) -> datetime:
+    now = utc_now()
+    until = now + HELD_FOR
+    idle = or_(Server.syncing_until.is_(None), Server.syncing_until < now)
+    taken = _mark(server, until, Server.migration_id.is_(None), idle)
+    db.session.commit()
+    if taken:
+        return until
+    db.session.refresh(server)
+    if server.migration_id is not None:
+        raise SyncRefused(f"{server.name} is used by migration {server.migration_id}: sync it when that has ended.")
+    raise SyncRefused(f"{server.name} is being synchronised already: wait until that has ended.")
+
+
+def _release(server: Server, held_until: datetime) -> bool:
+    """Let go of the server, in the transaction of what was found; `False` when it was in other hands by now."""
+    released = _mark(server, None, Server.syncing_until == held_until)
+    if released:
+        db.session.refresh(server, ["syncing_until"])
+    return released
+
+
+def _mark(server: Server, until: datetime | None, *only_if: ColumnElement[bool]) -> bool:
+    query = update(Server).where(Server.id == server.id, *only_if).values(syncing_until=until)
+    done: Any = db.session.execute(query.execution_options(synchronize_session=False))
+    return bool(done.rowcount == 1)
+
+
+def _ask(server: Server) -> Look:
+    remote = remote_for(server)
+    # Reading the row and its token has begun a transaction; nothing is kept open while the server thinks.
+    db.session.commit()
+    try:
+        found = look_or_raise(server, remote)
+    finally:
+        remote.close()
+    if server.platform is Platform.PLEX and server.plex_account is not None:
+        _learn_identity(server.plex_account)
+    return found
+
+
+def _learn_identity(account: PlexAccount) -> None:
+    """Whose token it is, asked once: an owner of servers is told from a guest by it."""
+    if account.plex_id:
+        return
+    from panel.platforms.plex.account import read_account
+
+    try:
+        identity = read_account(account.token, config().plex_tv_url, config().plex_client_id)
+    except PlatformError as error:
+        log.warning("The Plex account %s was not recognised: %s", account.email, error)
+        return
+    account.plex_id, account.username = identity.id, identity.username
+
+
+def _update(server: Server, found: Look, believe_short_list: bool) -> SyncResult:
+    now = utc_now()
+    libraries = update_libraries(server, found.libraries, now)
+    doubt = "" if believe_short_list else why_doubtful(server, found.members)
+    met = meet_members(server, found.members, now)
+    ended = update_shares(server, met.users, libraries, now, may_end=not doubt)
+    return SyncResult(
+        server=server,
+        libraries_found=len(found.libraries),
+        users_found=len({user.id for _, user in met.users}),
+        new_users=met.new_users,
+        shares_ended=ended,
+        problem=doubt,
+        note=f"New users without a payment, as there is no default plan: {met.unpaid}." if met.unpaid else "",
+    )
+
+
+def _failed(server: Server, held_until: datetime, sentence: str) -> SyncResult:
+    db.session.rollback()
+    server.problem, server.checked_at = sentence, utc_now()
+    _release(server, held_until)
+    db.session.commit()
+    return SyncResult(server, problem=sentence)

@@ -1,0 +1,96 @@
+"""Who has access to a server, as a sync has found it, against the shares there are: few statements, however many people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select
+
+from panel.extensions import db
+from panel.models import Library, Server, Share, User
+from panel.models.share import share_libraries
+from panel.platforms.base import Member
+
+#: How many values one statement carries; every database takes more.
+BATCH = 500
+#: From so many known shares on, a list with fewer than half of them is not believed.
+ENOUGH_TO_DOUBT = 4
+
+
+def gives_access(member: Member) -> bool:
+    """Whether this is kept as a share: an invite that waits, an administrator, or an enabled account with a library."""
+    return not member.disabled and (not member.accepted or member.is_owner or member.all_libraries or bool(member.library_ids))
+
+
+def update_shares(
+    server: Server, users: Sequence[tuple[Member, User]], libraries: Mapping[str, Library], now: datetime, *, may_end: bool
+) -> int:
+    """Make the shares of this server what the members are; flushed. Answers how many ended, none unless they `may_end`."""
+    shares = {share.remote_id: share for share in db.session.scalars(select(Share).where(Share.server_id == server.id))}
+    present = [(member, user) for member, user in users if gives_access(member)]
+    for member, user in present:
+        shares[member.id] = _written(server, shares.get(member.id), member, user, now)
+    db.session.flush()
+    kept = {member.id for member, _ in present}
+    wanted = {shares[member.id].id: {libraries[key].id for key in member.library_ids if key in libraries} for member, _ in present}
+    changed = _update_libraries(wanted, server)
+    for share in shares.values():
+        if share.id in changed:
+            db.session.expire(share, ["libraries"])
+    ended = [share.id for share in shares.values() if share.remote_id not in kept] if may_end else []
+    for ids in _batches(ended):
+        db.session.execute(delete(Share).where(Share.id.in_(ids)))
+    return len(ended)
+
+
+def why_doubtful(server: Server, members: Iterable[Member]) -> str:
+    """Why nobody may be taken for gone after this list: it is empty, or most of the known people are missing from it."""
+    query = select(Share.remote_id).where(Share.server_id == server.id, Share.accepted_at.is_not(None))
+    known = set(db.session.scalars(query))
+    # Somebody listed without access is no sign of half a list.
+    listed = {member.id for member in members}
+    left = len(known & listed)
+    if known and not listed:
+        what = f"{server.name} listed nobody, though {len(known)} had access at the last sync"
+    elif len(known) >= ENOUGH_TO_DOUBT and left * 2 < len(known):
+        what = f"{server.name} listed only {left} of the {len(known)} people who had access at the last sync"
+    else:
+        return ""
+    return f"{what}: nobody was removed from the panel. Look at the server, and sync again when it lists everyone."
+
+
+def _written(server: Server, share: Share | None, member: Member, user: User, now: datetime) -> Share:
+    if share is None:
+        share = Share(server_id=server.id, remote_id=member.id, user_id=user.id, settings=dict(member.settings), accepted_at=None)
+        db.session.add(share)
+    elif share.settings != member.settings:
+        share.settings = dict(member.settings)
+    if share.user_id != user.id:
+        share.user = user
+    share.account_name = member.name
+    share.all_libraries, share.is_owner = member.all_libraries, member.is_owner
+    share.invited_at = member.invited_at or share.invited_at
+    share.accepted_at = (share.accepted_at or now) if member.accepted else None
+    return share
+
+
+def _update_libraries(wanted: Mapping[int, set[int]], server: Server) -> set[int]:
+    """Straight on the table between shares and libraries, a few statements for each library; answers the shares it changed."""
+    column = share_libraries.c
+    query = select(column.share_id, column.library_id).join(Share, Share.id == column.share_id).where(Share.server_id == server.id)
+    before = {(share_id, library_id) for share_id, library_id in db.session.execute(query) if share_id in wanted}
+    after = {(share_id, library_id) for share_id, ids in wanted.items() for library_id in ids}
+    closed: dict[int, list[int]] = {}
+    for share_id, library_id in sorted(before - after):
+        closed.setdefault(library_id, []).append(share_id)
+    for library_id, share_ids in closed.items():
+        for ids in _batches(share_ids):
+            db.session.execute(delete(share_libraries).where(column.library_id == library_id, column.share_id.in_(ids)))
+    if opened := sorted(after - before):
+        db.session.execute(insert(share_libraries), [{"share_id": share, "library_id": library} for share, library in opened])
+    return {share_id for share_id, _ in before ^ after}
+
+
+def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
