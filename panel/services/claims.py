@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 from panel.extensions import db, execute
 from panel.models import Move, OneTimeLink
 from panel.models.types import utc_now
-from panel.services.servers import remote_for
+from panel.services.servers import HURRIED, remote_for
 
 SETUP, CLAIM = "setup", "claim"
 LIFETIMES = {SETUP: timedelta(days=2), CLAIM: timedelta(days=14)}
@@ -40,22 +40,24 @@ def use(link: OneTimeLink) -> bool:
 
 
 def choose_password(link: OneTimeLink, password: str) -> None:
-    """Set the password a moved person has chosen; the link is used up only when the server has taken it. Commits.
+    """Set the password a moved person has chosen; the link is free again when the server does not take it. Commits.
 
     Raises `PlatformError` when the server does not take it, `LookupError` when the link was used in the meantime.
     """
     move = db.session.get_one(Move, link.move_id)
     if not use(link):
         raise LookupError("This link was used already.")
-    remote = remote_for(move.migration.target)
+    # Committed before the server is asked: a transaction held open over a request would keep everybody else from writing.
+    db.session.commit()
+    remote = remote_for(move.migration.target, timeouts=HURRIED)
     try:
         remote.set_password(move.target_account_id, password)
     except Exception:
-        db.session.rollback()
+        execute(update(OneTimeLink).where(OneTimeLink.id == link.id).values(used_at=None))
+        db.session.commit()
         raise
     finally:
         remote.close()
-    db.session.commit()
 
 
 def _hash(token: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from sqlalchemy import select
 
 from panel.config import ROOT
 from panel.domain.platform import Platform
@@ -87,9 +86,9 @@ def why_no_result_mail() -> str:
 
 def result_values(run: Migration) -> dict[str, Any]:
     """What the System Message template may use."""
-    from panel.services.report import counts_of, detail_of
+    from panel.services.report import counts_of, detail_of, moves_now
 
-    moves = db.session.scalars(select(Move).where(Move.migration_id == run.id).order_by(Move.position)).all()
+    moves = db.session.scalars(moves_now(run.id)).all()
     stayed = [move for move in moves if move.status not in (MoveStatus.MOVED, MoveStatus.INVITED)]
     return {
         "run": {"id": run.id, "status": run.status.value, "note": run.note, "problem": run.problem},
@@ -103,18 +102,23 @@ def result_values(run: Migration) -> dict[str, Any]:
     }
 
 
+def people_are_told() -> bool:
+    """Whether moved people get mails: the template is on and there is a mail server."""
+    return is_enabled(ACCOUNT_MOVED) and bool(Setting.current().smtp_host)
+
+
 def account_moved(run: Migration, move: Move, *, created: bool) -> None:
-    """Put the mail to the moved person into the outbox, where there is something to tell and an address; flushed.
+    """Put the mail to the moved person into the outbox, where there is something to tell and an address; flushed by the caller, who has
+    asked `people_are_told`.
 
     Its text is rendered when it is sent: only then the claim link is made, of which nothing but a hash may be stored.
     """
     tells = (run.target.platform is Platform.PLEX and not move.accepted) or (run.target.platform is not Platform.PLEX and created)
     address = address_of(move)
-    if not tells or not address or move.account_mail or not is_enabled(ACCOUNT_MOVED) or not Setting.current().smtp_host:
+    if not tells or not address or move.account_mail:
         return
     db.session.add(Email(event=ACCOUNT_MOVED, migration_id=run.id, move_id=move.id, recipient=address))
     move.account_mail = "queued"
-    db.session.flush()
 
 
 def address_of(move: Move) -> str:

@@ -1,4 +1,4 @@
-"""Journeys run the whole product."""
+"""Journeys are played on a stage of simulated servers."""
 
 from tests.fixtures import app, config, database_kind, scene, tv
 

@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.security import generate_password_hash
 
+from panel import create_app
+from panel.config import Config
 from panel.extensions import db
-from panel.models import Role
-from panel.services import admins
-from panel.web.limits import limiter
-from tests.fixtures import app, config, database_kind, scene, tv
+from panel.models import Admin, Role
+from tests.fixtures import config, database_kind, scene, tv
 from tests.scene import Scene
-from tests.web.asking import PASSWORD, enter
+from tests.web.asking import PASSWORD, Browser
 
 __all__ = ["app", "config", "database_kind", "scene", "tv"]
 
 
-@pytest.fixture(autouse=True)
-def without_csrf(app: Flask) -> None:
-    """Most tests are about something else; the limits begin anew."""
-    app.config["WTF_CSRF_ENABLED"] = False
-    limiter.reset()
+HASH = generate_password_hash(PASSWORD)
+
+
+@pytest.fixture
+def app(config: Config) -> Iterator[Flask]:
+    """The app with its tables, and a context around the test. Most tests are about something else than CSRF."""
+    made = create_app(config)
+    made.config["WTF_CSRF_ENABLED"] = False
+    made.test_client_class = Browser
+    with made.app_context():
+        db.create_all()
+        yield made
+        db.session.remove()
+        db.engine.dispose()
 
 
 @pytest.fixture
 def ada(app: Flask) -> FlaskClient:
     """A browser with an administrator signed in."""
-    admins.create("ada@example.test", PASSWORD)
-    db.session.commit()
-    return enter(app, "ada@example.test")
+    return signed_in(app, "ada@example.test", Role.ADMINISTRATOR)
 
 
 @pytest.fixture
 def vic(app: Flask, ada: FlaskClient) -> FlaskClient:
     """A browser with a viewer signed in."""
-    admins.create("vic@example.test", PASSWORD, Role.VIEWER)
+    return signed_in(app, "vic@example.test", Role.VIEWER)
+
+
+def signed_in(app: Flask, email: str, role: Role) -> FlaskClient:
+    """A new admin in a session as signing in leaves it, without the wait that a password costs."""
+    admin = Admin(email=email, role=role, password_hash=HASH, session_key="key")
+    db.session.add(admin)
     db.session.commit()
-    return enter(app, "vic@example.test")
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session.update(_user_id=admin.get_id(), _fresh=True)
+    return client
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_answers_an_unknown_email_and_a_wrong_password_alike(app: Flask, ada: Fl
 
 def test_slows_down_who_guesses(app: Flask, ada: FlaskClient) -> None:
     client = app.test_client()
-    wrong = {"email": "ada@example.test", "password": ""}
+    wrong = {"email": "eve@example.test", "password": "a guess"}
     codes = [client.post("/sign-in", data=wrong).status_code for _ in range(11)]
     assert codes == [422] * 10 + [429]
     assert client.post("/sign-in", data={**wrong, "email": "bob@example.test"}).status_code == 422

@@ -1,0 +1,65 @@
+"""Who may do what: one rule for all addresses, and closed unless it says open."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Flask, abort, redirect, request, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db, login
+from panel.models import Admin, Role
+from panel.services import admins
+from panel.web import htmx
+
+#: Open to everybody.
+PUBLIC = {"static", "bootstrap.static", "auth.welcome", "auth.setup", "auth.sign_in", "claims.show", "claims.choose", "health.show"}
+#: What even a viewer may send.
+HARMLESS = {"auth.sign_out"}
+LOOKING = ("GET", "HEAD", "OPTIONS")
+
+VIEWER_SENTENCE = "You may look at everything here, but not change it. Ask an administrator of this panel."
+
+
+def register(app: Flask) -> None:
+    """Bind the rule to an app."""
+    app.before_request(admit)
+
+
+@login.user_loader
+def load_admin(session_value: str) -> Admin | None:
+    """The admin of a session; none once their session key has changed."""
+    number, _, key = session_value.partition(":")
+    admin = db.session.get(Admin, int(number)) if number.isdigit() else None
+    return admin if admin and admin.session_key == key else None
+
+
+def admit() -> BaseResponse | None:
+    """Signed in for everything that is not public; an administrator for everything that changes something."""
+    if request.endpoint is None or request.endpoint in PUBLIC:
+        return None
+    if not current_user.is_authenticated:
+        return _to_sign_in()
+    if request.method not in LOOKING and request.endpoint not in HARMLESS and current_user.role is not Role.ADMINISTRATOR:
+        abort(403, VIEWER_SENTENCE)
+    return None
+
+
+def safe_next(address: str | None) -> str:
+    """A path within the panel to go on to after signing in; the servers when it leads anywhere else."""
+    parts = urlsplit(address or "")
+    inside = not parts.scheme and not parts.netloc and parts.path.startswith("/") and not (address or "").startswith(("//", "/\\"))
+    clean = inside and "\\" not in parts.path and not any(ord(character) < 32 for character in address or "")
+    return address if address and clean else url_for("servers.index")
+
+
+def _to_sign_in() -> BaseResponse:
+    if not admins.exist():
+        return htmx.go(url_for("auth.welcome"))
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    if htmx.asks():
+        came_from = urlsplit(request.headers.get("HX-Current-URL", ""))
+        wanted = came_from.path
+        return htmx.go(url_for("auth.sign_in", next=wanted or None))
+    return redirect(url_for("auth.sign_in", next=wanted), 303)

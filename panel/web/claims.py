@@ -1,0 +1,56 @@
+"""The one public screen: a moved person chooses their own password."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, render_template
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import Move, OneTimeLink
+from panel.platforms.base import PlatformError
+from panel.services import claims as service
+from panel.web.forms.claims import ClaimForm
+from panel.web.limits import LINKS, limiter
+
+screen = Blueprint("claims", __name__, url_prefix="/claim")
+
+AWAY = "The server could not be reached just now. Your link still works; please try again in a few minutes."
+NOT_TAKEN = "The server did not take this password. Please choose another; your link still works."
+
+
+@screen.get("/<token>")
+@limiter.limit(LINKS)
+def show(token: str) -> Response:
+    """The form, or the same friendly page for a link that is used, expired or never was."""
+    link = service.find(service.CLAIM, token)
+    return _form(link, ClaimForm(), 200) if link else _gone()
+
+
+@screen.post("/<token>")
+@limiter.limit(LINKS)
+def choose(token: str) -> BaseResponse:
+    """Set the password; the link is used up when the server has taken it."""
+    link, form = service.find(service.CLAIM, token), ClaimForm()
+    if link is None:
+        return _gone()
+    if not form.validate():
+        return _form(link, form, 422)
+    move = db.session.get_one(Move, link.move_id)
+    try:
+        service.choose_password(link, form.password.data or "")
+    except LookupError:
+        return _gone()
+    except PlatformError as error:
+        return _form(link, form, 422, AWAY if error.retryable or error.about_server else NOT_TAKEN)
+    return make_response(render_template("claims/done.html", move=move, server=move.migration.target))
+
+
+def _form(link: OneTimeLink, form: ClaimForm, status: int, problem: str = "") -> Response:
+    move = db.session.get_one(Move, link.move_id)
+    values = {"form": form, "move": move, "server": move.migration.target, "problem": problem}
+    return make_response(render_template("claims/show.html", **values), status)
+
+
+def _gone() -> Response:
+    db.session.rollback()
+    return make_response(render_template("claims/gone.html"), 404)

@@ -1,0 +1,65 @@
+"""What went wrong, as a sentence: a page for a browser, plain text for HTMX, which shows it as a notice."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, make_response, render_template
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from panel.extensions import db
+from panel.models.types import SecretUnreadable
+from panel.web import htmx
+
+TITLES = {400: "That did not work", 403: "Not allowed", 404: "Nothing here", 405: "Not this way", 413: "Too much", 429: "Too many tries"}
+SENTENCES = {
+    404: "There is no such page. It may have been removed, or the address is not quite right.",
+    405: "This address is not meant to be opened like this. Go back and use the button.",
+    413: "What was sent is too large.",
+    429: "There were too many tries from here. Wait a few minutes, then try again.",
+    500: "Something went wrong on our side; nothing was changed by this request. The panel's log has the details.",
+}
+
+
+def register(app: Flask) -> None:
+    """Bind the error pages to an app."""
+    app.register_error_handler(CSRFError, stale_form)
+    app.register_error_handler(HTTPException, refused)
+    app.register_error_handler(SecretUnreadable, unreadable)
+    app.register_error_handler(500, failed)
+
+
+def stale_form(_error: CSRFError) -> Response:
+    """A form without a valid CSRF token: an old page, or another site's."""
+    return answer(400, "This page was open for too long or in another session. Reload it, then try again; nothing was changed.")
+
+
+def refused(error: HTTPException) -> Response:
+    """Any other refusal; a text of ours goes before the usual one."""
+    code = error.code or 500
+    own = error.description if code in (400, 403, 409) else None
+    response = answer(code, SENTENCES.get(code) or own or "The request could not be answered.")
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def unreadable(error: SecretUnreadable) -> Response:
+    """A stored secret cannot be decrypted; the text says what to set."""
+    db.session.rollback()
+    return answer(500, str(error))
+
+
+def failed(_error: Exception) -> Response:
+    """An unexpected exception; Flask has logged it."""
+    db.session.rollback()
+    return answer(500, SENTENCES[500])
+
+
+def answer(code: int, sentence: str) -> Response:
+    """The sentence as a page, or as text where HTMX asks."""
+    if htmx.asks():
+        response = make_response(sentence, code)
+        response.mimetype = "text/plain"
+        return response
+    return make_response(render_template("errors/page.html", title=TITLES.get(code, "Something went wrong"), sentence=sentence), code)

@@ -1,0 +1,1 @@
+"""Forms, one module per screen; each field checks what a browser may have let through."""

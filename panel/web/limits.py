@@ -1,0 +1,31 @@
+"""How often somebody may guess: counted in Redis, in memory while that is away."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+
+from panel.config import Config
+
+limiter = Limiter(key_func=get_remote_address, in_memory_fallback_enabled=True)
+
+#: Tries to sign in with one e-mail from one address, and with any e-mail from it.
+SIGN_IN = "10 per 5 minutes"
+SIGN_IN_ANY = "60 per hour"
+#: Tries with one-time links from one address.
+LINKS = "30 per 10 minutes"
+
+
+def register(app: Flask) -> None:
+    """Bind the limiter to an app and its Redis."""
+    config: Config = app.extensions["panel_config"]
+    app.config["RATELIMIT_STORAGE_URI"] = config.redis_url.replace("unix://", "redis+unix://", 1) or "memory://"
+    if config.redis_url:
+        app.config["RATELIMIT_STORAGE_OPTIONS"] = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5}
+    limiter.init_app(app)
+
+
+def address_and_email() -> str:
+    """Who tries, and as whom."""
+    return f"{get_remote_address()} {request.form.get('email', '').strip().casefold()[:255]}"

@@ -1,0 +1,164 @@
+"""What the live page of a run shows at one moment, and what of it is new since the browser last asked."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from flask import Flask
+from sqlalchemy import func, select
+
+from panel.domain.platform import Platform
+from panel.domain.statuses import OPEN, MoveStatus
+from panel.extensions import db
+from panel.models import Email, EmailStatus, Migration, Move
+from panel.services import notices, report
+from panel.web import steering
+from panel.web.workers import workers_problem
+
+PER_PAGE = 100
+#: Characters of a sum in the marker.
+SUM_LENGTH = 5
+
+#: The filter tabs: what they are called, and the statuses they show.
+TABS: dict[str, tuple[MoveStatus, ...]] = {
+    "all": tuple(MoveStatus),
+    "pending": OPEN,
+    **{status.value: (status,) for status in MoveStatus if status not in OPEN},
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which rows of the table the browser shows."""
+
+    tab: str = "all"
+    number: int = 1
+
+
+def register(app: Flask) -> None:
+    """Bind the questions that templates ask to an app."""
+    for question in (mail_is_under_way, can_claim, why_no_mail):
+        app.add_template_global(question)
+
+
+def page_of(args: Mapping[str, str]) -> Page:
+    """From the query of an address; what makes no sense counts as not given."""
+    tab, number = args.get("status", ""), args.get("page", "")
+    return Page(tab if tab in TABS else "all", max(1, int(number)) if number.isdecimal() and len(number) < 7 else 1)
+
+
+class Live:
+    """One look at a run. `since` is the marker of an earlier one, `message` a sentence to show above."""
+
+    def __init__(self, run: Migration, page: Page, since: str = "", message: str = "") -> None:
+        self.run, self.page, self.since, self.message = run, page, since, message
+
+    @cached_property
+    def progress(self) -> report.Progress:
+        """Bar, counts, time left."""
+        return report.progress_of(self.run)
+
+    @cached_property
+    def rows(self) -> list[Move]:
+        """The rows of this page."""
+        first = (self.page.number - 1) * PER_PAGE
+        query = select(Move).where(Move.migration_id == self.run.id, Move.status.in_(TABS[self.page.tab]))
+        return list(db.session.scalars(query.order_by(Move.position).offset(first).limit(PER_PAGE)))
+
+    @cached_property
+    def shown(self) -> int:
+        """How many rows the tab has."""
+        return self.count_of(self.page.tab)
+
+    @property
+    def pages(self) -> int:
+        """How many pages the tab has, at least one."""
+        return max(1, -(-self.shown // PER_PAGE))
+
+    @property
+    def tabs(self) -> list[tuple[str, int]]:
+        """The tabs that have rows, and the one that is open."""
+        counts = [(tab, self.count_of(tab)) for tab in TABS]
+        return [(tab, count) for tab, count in counts if count or tab in ("all", self.page.tab)]
+
+    def count_of(self, tab: str) -> int:
+        """How many rows a tab has."""
+        counts = self.progress.counts
+        return counts.total if tab == "all" else int(getattr(counts, tab))
+
+    @cached_property
+    def marker(self) -> str:
+        """What the browser sends back when it asks again: a sum over what stands above the table, then one for each row of it."""
+        run = self.run
+        above = [self.page, self.progress, run.status, run.note, run.problem, run.prepared_at, run.ended_at, workers_problem()]
+        return _sum(above) + "".join(_sum([row.id, row.status, row.step, row.changed_at]) for row in self.rows)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything shown differs from what the browser has, or the run is over and it should stop asking."""
+        return self.marker != self.since or self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended: the browser stops asking."""
+        return self.progress.is_over
+
+    @property
+    def changed_rows(self) -> list[Move]:
+        """The rows that are new to the browser; all of them where it is not known what it has."""
+        if len(self.since) != len(self.marker):
+            return self.rows
+        places = range(SUM_LENGTH, len(self.marker), SUM_LENGTH)
+        changed = [self.since[place : place + SUM_LENGTH] != self.marker[place : place + SUM_LENGTH] for place in places]
+        return [row for row, is_changed in zip(self.rows, changed, strict=True) if is_changed]
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether the same rows stay on this page whatever happens."""
+        return self.page.tab == "all"
+
+    @cached_property
+    def steering(self) -> list[steering.Button]:
+        """Pause, resume, cancel, retry: each with the reason why not."""
+        return steering.buttons(self.run, self.retryable)
+
+    @cached_property
+    def retryable(self) -> int:
+        """How many failed in a way that may pass."""
+        failed = (Move.migration_id == self.run.id, Move.status == MoveStatus.FAILED, Move.retryable.is_(True))
+        return db.session.scalar(select(func.count()).select_from(Move).where(*failed)) or 0 if self.progress.counts.failed else 0
+
+    @property
+    def mail(self) -> report.MailState:
+        """Where the result mail stands."""
+        return report.mail_of(self.run)
+
+    @property
+    def result(self) -> Email | None:
+        """The result mail itself."""
+        return report.result_mail(self.run.id)
+
+
+def _sum(values: list[object]) -> str:
+    digest = hashlib.blake2s(repr(values).encode(), digest_size=4).digest()
+    return base64.urlsafe_b64encode(digest).decode()[:SUM_LENGTH]
+
+
+def mail_is_under_way(mail: Email | None) -> bool:
+    """Whether a mail's state is about to change by itself."""
+    return mail is not None and mail.status in (EmailStatus.QUEUED, EmailStatus.SENDING)
+
+
+def can_claim(run: Migration, move: Move) -> bool:
+    """Whether a link to choose a password makes sense: the run made the account, and the platform lets us set its password."""
+    made = move.created_account and bool(move.target_account_id)
+    return run.target.platform is not Platform.PLEX and made and move.status not in OPEN
+
+
+def why_no_mail(run: Migration) -> str:
+    """Why *Send again* cannot work now; empty when it can."""
+    return notices.why_no_result_mail() if run.ended_at else "The run has not ended yet."

@@ -1,0 +1,164 @@
+"""The screens of a run: choosing the target, the judgement before, the list of runs, the live page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Blueprint, Response, abort, request, url_for
+from sqlalchemy import func, select
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel import jobs
+from panel.domain.pacing import duration_s, pace_of_pair
+from panel.domain.reasons import Reason, Refusal
+from panel.domain.statuses import Removal
+from panel.extensions import db
+from panel.models import Migration, Server
+from panel.services import preflight, report
+from panel.services.overview import counts_by_run
+from panel.services.preflight import Preflight
+from panel.services.run.start import Blocked, start
+from panel.web import htmx
+from panel.web.forms.migrations import StartForm
+from panel.web.live import Live, page_of
+
+screen = Blueprint("migrations", __name__, url_prefix="/migrations")
+
+#: How many names a list on the preflight shows.
+NAMES_SHOWN = 200
+
+
+@screen.get("")
+def index() -> Response:
+    """All runs, newest first."""
+    runs = report.runs_newest_first()
+    return htmx.page_or_partial("migrations/index.html", {}, runs=runs, counts=counts_by_run(run.id for run in runs))
+
+
+@screen.get("/new")
+def new() -> Response:
+    """Where to, and what would happen. With a target both servers are asked."""
+    source = _server("source")
+    target = _server("target")
+    if source is None:
+        return htmx.page_or_partial("migrations/choose_source.html", {htmx.DIALOG: "migrations/_choose_source.html"}, servers=_servers())
+    flight = _ask(source, target) if target else None
+    return _screen(source, target, flight, StartForm(formdata=None))
+
+
+@screen.get("/duration")
+def duration() -> Response:
+    """How long a run takes at least with other options: arithmetic only."""
+    source, target, form = _server("source"), _server("target"), StartForm(request.args)
+    users = request.args.get("users", 0, int)
+    if source is None or target is None:
+        abort(404)
+    problems = [] if form.validate() or set(form.errors) <= {"csrf_token"} else form.problems
+    pace = pace_of_pair(source.platform, target.platform, None if problems else form.pace_s.data, preflight.default_pace_s())
+    seconds = duration_s(users, source.platform, target.platform, Removal(form.removal.data or "when-active"), pace)
+    return htmx.page_or_partial("migrations/_duration.html", {}, seconds=seconds, pace_s=pace, problems=problems)
+
+
+@screen.post("")
+def create() -> BaseResponse:
+    """Begin: judged once more by what is known, both servers taken, then the workers are told."""
+    form = StartForm()
+    source, target = db.session.get(Server, form.source.data or 0), db.session.get(Server, form.target.data or 0)
+    if source is None:
+        abort(404)
+    if target is None or not form.validate():
+        sentences = ["Choose a target server."] if target is None else form.problems
+        return _screen(source, target, _judge(source, target, form) if target else None, form, sentences, 422)
+    flight = _judge(source, target, form)
+    try:
+        run = start(flight)
+        db.session.commit()
+    except Blocked as blocked:
+        return _screen(source, target, _with(flight, blocked.refusals), form, status=422)
+    jobs.wake(run.id)
+    return htmx.go(url_for("migrations.show", run_id=run.id))
+
+
+@screen.get("/<int:run_id>")
+def show(run_id: int) -> Response:
+    """The live page."""
+    live = Live(db.get_or_404(Migration, run_id), page_of(request.args))
+    return htmx.page_or_partial("migrations/show.html", {"migration-progress": "migrations/_update.html"}, live=live, run=live.run)
+
+
+@screen.get("/<int:run_id>/progress")
+def progress(run_id: int) -> Response:
+    """What changed since the marker: the same parts the page consists of, or an empty 204."""
+    live = Live(db.get_or_404(Migration, run_id), page_of(request.args), since=request.args.get("since", ""))
+    if not live.has_changed:
+        return Response(status=204)
+    return htmx.page_or_partial("migrations/_update.html", {}, live=live, run=live.run)
+
+
+@screen.get("/<int:run_id>/mail")
+def mail(run_id: int) -> Response:
+    """Where the result mail stands."""
+    run = db.get_or_404(Migration, run_id)
+    return htmx.page_or_partial("migrations/_mail.html", {}, run=run, mail=report.mail_of(run), result=report.result_mail(run.id))
+
+
+@screen.get("/<int:run_id>.csv")
+def download(run_id: int) -> Response:
+    """Every user of the run."""
+    run = db.get_or_404(Migration, run_id)
+    disposition = {"Content-Disposition": f"attachment; filename=migration-{run.id}.csv"}
+    return Response(report.run_csv(run), mimetype="text/csv", headers=disposition)
+
+
+def _ask(source: Server, target: Server) -> Preflight:
+    """Both servers asked now; what they answered about themselves is kept."""
+    with db.session.no_autoflush:
+        looks = preflight.ask_both(source, target)
+    db.session.commit()
+    return preflight.assess(source, target, looks=looks)
+
+
+def _judge(source: Server, target: Server, form: StartForm) -> Preflight:
+    removal = Removal(form.removal.data) if form.removal.data in set(Removal) else Removal.WHEN_ACTIVE
+    return preflight.assess(source, target, removal=removal, pace_s=None if form.pace_s.errors else form.pace_s.data)
+
+
+def _with(flight: Preflight, refusals: tuple[Refusal, ...]) -> Preflight:
+    return replace(flight, blockers=refusals)
+
+
+def _screen(
+    source: Server,
+    target: Server | None,
+    flight: Preflight | None,
+    form: StartForm,
+    problems: list[str] | None = None,
+    status: int = 200,
+) -> Response:
+    values: dict[str, object] = {
+        "title": f"Migrate users of {source.name}",
+        "source": source,
+        "target": target,
+        "flight": flight,
+        "form": form,
+        "problems": problems or [],
+        "names_shown": NAMES_SHOWN,
+        "already_there": sum(Reason.ALREADY_THERE in verdict.reasons for verdict in flight.moving) if flight else 0,
+        "default_pace_s": preflight.default_pace_s(),
+    }
+    if not htmx.targets("preflight"):
+        others = [server for server in _servers() if server.id != source.id]
+        found = preflight.refusals_by_target(source, others)
+        values["targets"] = sorted(found.items(), key=lambda item: bool(item[1]))
+    return htmx.page_or_partial(
+        "migrations/new.html", {htmx.DIALOG: "migrations/_new.html", "preflight": "migrations/_preflight.html"}, status, **values
+    )
+
+
+def _server(name: str) -> Server | None:
+    server_id = request.args.get(name, type=int)
+    return db.get_or_404(Server, server_id) if server_id is not None else None
+
+
+def _servers() -> list[Server]:
+    return list(db.session.scalars(select(Server).order_by(func.lower(Server.name))))

@@ -1,0 +1,113 @@
+"""What an administrator does to a run and its users once it has begun; every answer is the live part of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel import jobs
+from panel.extensions import db
+from panel.models import Migration, Move
+from panel.services import claims, mail, notices, report
+from panel.services.run import steer
+from panel.web import htmx
+from panel.web.live import Live, can_claim, page_of, why_no_mail
+
+screen = Blueprint("moves", __name__, url_prefix="/migrations/<int:run_id>")
+
+
+@screen.post("/pause")
+def pause(run_id: int) -> BaseResponse:
+    """The user in hand is finished, then the run rests."""
+    return _steer(run_id, steer.pause)
+
+
+@screen.post("/resume")
+def resume(run_id: int) -> BaseResponse:
+    """Go on."""
+    return _steer(run_id, steer.resume)
+
+
+@screen.post("/cancel")
+def cancel(run_id: int) -> BaseResponse:
+    """Nobody new is begun."""
+    return _steer(run_id, steer.cancel)
+
+
+@screen.post("/retry")
+def retry(run_id: int) -> BaseResponse:
+    """Everyone who failed in a way that may pass."""
+    return _steer(run_id, steer.retry)
+
+
+@screen.post("/moves/<int:move_id>/retry")
+def retry_one(run_id: int, move_id: int) -> BaseResponse:
+    """One user."""
+    return _steer(run_id, lambda run: steer.retry(run, move_id))
+
+
+@screen.post("/mail")
+def send_mail(run_id: int) -> BaseResponse:
+    """Send the result mail again, or for the first time where nothing was set when the run ended."""
+    run = db.get_or_404(Migration, run_id)
+    problem = why_no_mail(run)
+    if not problem:
+        row = report.result_mail(run.id)
+        if row is None:
+            row = notices.run_ended(run)
+        else:
+            mail.send_again(row)
+        db.session.commit()
+        if row is not None:
+            jobs.wake_mail(row.id)
+    return _mail_answer(run, problem)
+
+
+@screen.post("/moves/<int:move_id>/claim")
+def claim(run_id: int, move_id: int) -> BaseResponse:
+    """A fresh link by which this person chooses a password; shown in this answer and never again."""
+    move = db.get_or_404(Move, move_id)
+    if move.migration_id != run_id:
+        abort(404)
+    if not can_claim(move.migration, move):
+        abort(409, "There is no new account here for which a password could be chosen.")
+    token = claims.make(claims.CLAIM, move.id)
+    db.session.commit()
+    link = notices.claim_link(token) or url_for("claims.show", token=token, _external=True)
+    parts = {htmx.DIALOG: "migrations/_claim_link.html"}
+    return htmx.page_or_partial(
+        "migrations/claim_link.html", parts, title="Link to choose a password", move=move, run=move.migration, link=link
+    )
+
+
+def _steer(run_id: int, verb: Callable[[Migration], object]) -> BaseResponse:
+    run = db.get_or_404(Migration, run_id)
+    problem = ""
+    try:
+        verb(run)
+        db.session.commit()
+        jobs.wake(run.id)
+    except steer.NotPossible as refusal:
+        db.session.rollback()
+        problem = str(refusal)
+    if htmx.asks():
+        db.session.refresh(run)
+        live = Live(run, page_of(request.args), message=problem)
+        return make_response(render_template("migrations/_update.html", live=live, run=run), 422 if problem else 200)
+    return _back(run, problem)
+
+
+def _mail_answer(run: Migration, problem: str) -> BaseResponse:
+    if htmx.asks():
+        values = {"run": run, "mail": report.mail_of(run), "result": report.result_mail(run.id), "problem": problem}
+        return make_response(render_template("migrations/_mail.html", **values), 422 if problem else 200)
+    return _back(run, problem)
+
+
+def _back(run: Migration, problem: str) -> BaseResponse:
+    if problem:
+        flash(problem, "danger")
+    page = page_of(request.args)
+    return redirect(url_for("migrations.show", run_id=run.id, status=page.tab, page=page.number), 303)

@@ -1,0 +1,139 @@
+"""How rows read on a page: times, durations, statuses, and what happened to a user."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from panel.domain.reasons import Reason
+from panel.domain.statuses import MigrationStatus, MoveStatus, Removal, Step
+from panel.models import Migration, Move
+from panel.services.report import Counts
+
+TONES = {
+    "queued": "secondary",
+    "running": "primary",
+    "paused": "warning",
+    "finished": "success",
+    "cancelled": "secondary",
+    "failed": "danger",
+    "pending": "secondary",
+    "moving": "primary",
+    "moved": "success",
+    "invited": "info",
+    "skipped": "warning",
+}
+
+REMOVALS = {
+    Removal.WHEN_ACTIVE: (
+        "When active",
+        "Each person loses the source once their access on the target works; where an invite has to be accepted, when they have.",
+    ),
+    Removal.AT_ONCE: ("At once", "Each person loses the source as soon as they have access or an invite on the target."),
+    Removal.KEEP: ("Keep", "Nothing is removed on the source; people can use both servers."),
+}
+
+
+def register(app: Flask) -> None:
+    """Bind filters and names to an app's templates."""
+    app.add_template_filter(moment)
+    app.add_template_filter(duration)
+    app.add_template_filter(number)
+    app.add_template_global(what_happened)
+    app.add_template_global(headline)
+    app.jinja_env.globals.update(tones=TONES, removals=REMOVALS)
+
+
+def moment(at: datetime | None, *, clock: bool = False) -> Markup:
+    """A time in UTC that programs can read too; with `clock` the time of day alone."""
+    if at is None:
+        return Markup("–")
+    at = at.astimezone(UTC)
+    shown = at.strftime("%H:%M UTC" if clock else "%-d %b %Y, %H:%M UTC")
+    return Markup('<time datetime="{}">{}</time>').format(at.strftime("%Y-%m-%dT%H:%M:%SZ"), escape(shown))
+
+
+def duration(seconds: float | None) -> str:
+    """Roughly how long, in words people use."""
+    if seconds is None:
+        return ""
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{round(hours / 24)} days"
+
+
+def number(count: int) -> str:
+    """With thousands parted by a thin space."""
+    return f"{count:,}".replace(",", "\u202f")
+
+
+def headline(run: Migration, counts: Counts) -> str:
+    """One sentence on where a run is."""
+    if run.status is MigrationStatus.CANCELLED and run.ended_at is None:
+        return "Cancelled. The people already in hand are being finished."
+    if run.status is MigrationStatus.QUEUED:
+        return "Waiting for a worker to take it in hand."
+    if run.status is MigrationStatus.RUNNING and run.prepared_at is None:
+        return "Asking both servers who is there now."
+    return {
+        MigrationStatus.RUNNING: "People are being moved. You can close this page; it goes on.",
+        MigrationStatus.PAUSED: "Paused. Nobody new is taken in hand until you resume it.",
+        MigrationStatus.FINISHED: _sum_up(counts),
+        MigrationStatus.CANCELLED: "Cancelled. Nobody else was moved.",
+        MigrationStatus.FAILED: "Stopped by a problem. Those not moved yet stayed as they were.",
+    }[run.status]
+
+
+def _sum_up(counts: Counts) -> str:
+    parts = [
+        (counts.moved, "moved"),
+        (counts.invited, "still to accept the invite"),
+        (counts.failed, "failed"),
+        (counts.skipped, "skipped"),
+    ]
+    said = ", ".join(f"{number(count)} {what}" for count, what in parts if count)
+    return f"Finished: {said}." if said else "Finished."
+
+
+def what_happened(run: Migration, move: Move) -> list[str]:
+    """The sentences of a row: what the platform said, what the reasons mean, else where the user is."""
+    sentences = [move.detail] if move.detail else []
+    sentences += [reason.sentence for reason in move.reasons]
+    if move.status in (MoveStatus.MOVED, MoveStatus.INVITED):
+        return [_given(run, move), *sentences]
+    return sentences or [_under_way(move)]
+
+
+def _given(run: Migration, move: Move) -> str:
+    if move.status is MoveStatus.INVITED:
+        start = "The invite waits to be accepted"
+        later = "the source access stays until then" if run.removal is Removal.WHEN_ACTIVE and run.source_reached else ""
+    else:
+        start = "Has access on the target"
+        later = ""
+    if move.taken_at:
+        later = "the source access is removed"
+    elif run.removal is Removal.KEEP or not run.source_reached:
+        later = "the source access was left as it is"
+    if Reason.ALREADY_THERE in move.reasons and not later:
+        return f"{start}."
+    return f"{start}; {later}." if later else f"{start}."
+
+
+def _under_way(move: Move) -> str:
+    if move.status is MoveStatus.PENDING:
+        return "Waits for another try." if move.not_before else "Waits for their turn."
+    if move.status is MoveStatus.MOVING:
+        doing = {Step.GIVE: "Getting access on the target.", Step.CHECK: "Has access on the target; it is being checked."}
+        return doing.get(move.step, "Has access on the target; the source access is being removed.")
+    if move.status is MoveStatus.CANCELLED:
+        return "Not moved: the run was cancelled first. Everything stayed as it was."
+    return ""

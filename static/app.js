@@ -1,0 +1,74 @@
+// Dialogs, notices, the theme button and copying: what HTML and htmx do not do by themselves.
+const dialog = document.getElementById("dialog");
+const notice = document.getElementById("notice");
+
+const say = (text) => {
+  notice.textContent = text;
+  notice.hidden = !text;
+  // Above an open dialog nothing of the page is seen: the notice moves into it.
+  if (text && dialog.open) dialog.prepend(notice);
+  else if (!document.getElementById("main").contains(notice)) document.getElementById("main").prepend(notice);
+};
+
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "preflight" && dialog.open) event.target.scrollIntoView({ block: "start", behavior: "smooth" });
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target !== dialog) return;
+  if (!dialog.open) dialog.showModal();
+  (dialog.querySelector(".alert") || dialog).scrollIntoView({ block: "nearest" });
+  (dialog.querySelector("[autofocus]") || document.getElementById("dialog-title"))?.focus();
+});
+
+// A form of the whole page has no dialog to fall into: the browser sends it itself.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const element = event.detail.elt;
+  if (event.detail.target === dialog && element.tagName === "FORM" && element.closest("#new-migration") && !dialog.contains(element)) {
+    event.preventDefault();
+    element.submit();
+  }
+});
+
+dialog.addEventListener("click", (event) => {
+  if (event.target === dialog) dialog.close();
+});
+dialog.addEventListener("close", () => {
+  say("");
+  dialog.replaceChildren();
+});
+
+document.addEventListener("htmx:responseError", (event) => {
+  const { xhr } = event.detail;
+  const isText = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
+  say(isText && xhr.responseText ? xhr.responseText : "The panel could not answer. Reload the page, then try again.");
+});
+document.addEventListener("htmx:sendError", () => say("The panel cannot be reached; trying again. Migrations go on without this page."));
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.successful && !notice.hidden) say("");
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch {
+    document.execCommand("copy");
+  }
+  button.textContent = "Copied";
+});
+
+const themes = { auto: "Auto", light: "Light", dark: "Dark" };
+const button = document.getElementById("theme");
+const label = () => { button.textContent = themes[window.streamferryTheme.chosen()] || themes.auto; };
+button.addEventListener("click", () => {
+  const names = Object.keys(themes);
+  const next = names[(names.indexOf(window.streamferryTheme.chosen()) + 1) % names.length];
+  try { localStorage.setItem("theme", next); } catch { /* Private windows may refuse; the choice then lasts for nothing. */ }
+  window.streamferryTheme.apply();
+  label();
+});
+label();

@@ -1,0 +1,86 @@
+"""A real browser against a real web server in a thread of the test's process, and somebody signed in."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page, expect
+from werkzeug.serving import make_server
+
+from panel.extensions import db
+from panel.services import admins
+from tests.browser import chromium_path
+from tests.scene import Scene
+
+PASSWORD = "a long enough password"
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """The distribution's own browser; without its sandbox, which does not work for root."""
+    return {"executable_path": chromium_path(), "args": ["--no-sandbox"]}
+
+
+@pytest.fixture
+def panel_url(app: Flask) -> Iterator[str]:
+    """The address of the running panel, whose administrator is Ada."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    admins.create("ada@example.test", PASSWORD)
+    db.session.commit()
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def pair(scene: Scene) -> Scene:
+    """Cedar (Emby) with two people who may move and one who may not, and Birch (Jellyfin)."""
+    scene.add_server("emby", "Cedar")
+    scene.add_server("jellyfin", "Birch")
+    scene.person("Alice")
+    scene.person("Bob")
+    scene.person("Lapsed", days=(-40, -10))
+    return scene
+
+
+class Visit:
+    """A browser window in which Ada is signed in, and what the browser complained about."""
+
+    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+        self.context = browser.new_context(base_url=url, **options)
+        self.context.set_default_timeout(15_000)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto("/sign-in")
+        self.page.get_by_label("E-mail").fill("ada@example.test")
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url("**/servers")
+
+
+@pytest.fixture
+def visit(browser: Browser, panel_url: str) -> Iterator[Any]:
+    """Opens windows: `visit()`, `visit(java_script_enabled=False)`; in the end no browser may have complained (of more than a 422)."""
+    visits: list[Visit] = []
+
+    def enter(**options: Any) -> Page:
+        visits.append(Visit(browser, panel_url, **options))
+        return visits[-1].page
+
+    yield enter
+    for opened in visits:
+        opened.context.close()
+    complaints = [complaint for opened in visits for complaint in opened.complaints]
+    assert [complaint for complaint in complaints if "422" not in complaint] == []

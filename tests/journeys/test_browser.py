@@ -1,0 +1,161 @@
+"""From the Servers panel to the end of a run, as somebody with a browser sees it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from panel.extensions import db
+from panel.models import Migration
+from tests.browser import REASON, chromium_path
+from tests.journeys.browsing import browser_type_launch_args, pair, panel_url, visit
+from tests.scene import Scene
+
+__all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(chromium_path() is None, reason=REASON)]
+
+Open = Callable[..., Page]
+
+
+def the_run() -> Migration:
+    """The only run."""
+    db.session.rollback()
+    return db.session.scalars(db.select(Migration)).one()
+
+
+def overflow(page: Page) -> int:
+    """How many pixels the page is wider than its window."""
+    width: Any = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return int(width)
+
+
+# M1, M17
+def test_moves_everybody_in_a_few_clicks_and_watches(visit: Open, pair: Scene) -> None:
+    page = visit()
+    page.get_by_role("link", name="Actions for Cedar").click()
+    page.get_by_role("dialog").get_by_role("link", name="Migrate users…").click()
+    dialog = page.get_by_role("dialog", name="Migrate users of Cedar")
+    dialog.get_by_role("radio", name="Birch").check()
+    expect(dialog.get_by_text("2 people move")).to_be_visible()
+    expect(dialog.get_by_text("1 stays: no active subscription")).to_be_visible()
+    dialog.get_by_role("button", name="OK, migrate 2 users").click()
+    page.wait_for_url("**/migrations/*")
+
+    live = page.locator("#migration-progress")
+    expect(live.get_by_text("queued", exact=True)).to_be_visible()
+    expect(live).to_have_attribute("hx-trigger", "every 2s")
+    pair.finish(the_run())
+    expect(live.get_by_text("finished", exact=True)).to_be_visible()
+    expect(page.get_by_role("row", name="Alice").get_by_text("moved", exact=True)).to_be_visible()
+    expect(live).not_to_have_attribute("hx-trigger", "every 2s")
+    assert pair.opened("Alice") == {"Films", "Shows"}
+
+
+def test_works_the_same_without_javascript(visit: Open, pair: Scene) -> None:
+    page = visit(java_script_enabled=False)
+    page.get_by_role("link", name="Actions for Cedar").click()
+    page.get_by_role("link", name="Migrate users…").click()
+    page.get_by_role("radio", name="Birch").check()
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_text("2 people move")).to_be_visible()
+    page.get_by_role("button", name="OK, migrate 2 users").click()
+    page.wait_for_url("**/migrations/*")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("paused", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    pair.finish(the_run())
+    expect(page.get_by_text("finished", exact=True)).to_be_visible()
+    assert page.locator("meta[http-equiv=refresh]").count() == 0
+
+
+def test_shows_a_refusal_in_the_dialog(visit: Open, pair: Scene) -> None:
+    page = visit()
+    page.goto("/migrations")
+    page.get_by_role("link", name="New migration…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("link", name="Cedar").click()
+    dialog.get_by_role("radio", name="Birch").check()
+    expect(dialog.get_by_role("button", name="OK, migrate")).to_be_enabled()
+    pair.target.row.enabled = False
+    db.session.commit()
+    with page.expect_response("**/migrations") as answer:
+        dialog.get_by_role("button", name="OK, migrate").click()
+    assert answer.value.status == 422
+    expect(dialog.get_by_role("alert").get_by_text("Birch is switched off.")).to_be_visible()
+    assert page.url.endswith("/migrations")
+
+
+def test_reckons_anew_when_the_pace_changes(visit: Open, pair: Scene) -> None:
+    page = visit()
+    page.goto("/migrations/new?source=1&target=2")
+    page.get_by_label("Seconds between two users").fill("120")
+    page.get_by_label("Seconds between two users").blur()
+    expect(page.locator("#duration")).to_contain_text("One user every 120 s: it takes at least 2 min.")
+    page.get_by_role("button", name="OK, migrate 2 users").click()
+    page.wait_for_url("**/migrations/1")
+    assert the_run().pace_s == 120.0
+
+
+def test_steers_the_run_from_its_page(visit: Open, pair: Scene) -> None:
+    run = pair.start()
+    page = visit()
+    page.goto(f"/migrations/{run.id}")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#migration-progress").get_by_text("paused", exact=True)).to_be_visible()
+    page.on("dialog", lambda question: question.accept())
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#migration-progress").get_by_text("cancelled", exact=True)).to_be_visible()
+    expect(page.get_by_role("row", name="Alice").get_by_text("cancelled", exact=True)).to_be_visible()
+
+
+def test_closes_the_dialog_with_escape_and_gives_the_focus_back(visit: Open, pair: Scene) -> None:
+    page = visit()
+    opener = page.get_by_role("link", name="Actions for Cedar")
+    opener.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(opener).to_be_focused()
+
+
+def test_gives_a_link_to_choose_a_password(visit: Open, pair: Scene) -> None:
+    run = pair.move()
+    page = visit()
+    page.goto(f"/migrations/{run.id}")
+    page.get_by_role("button", name="Password link for Alice").click()
+    link = page.get_by_role("dialog").get_by_label("The link").input_value()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    page.goto(link)
+    page.get_by_label("New password").fill("my own password")
+    page.get_by_label("The same password again").fill("my own password")
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("heading", name="Your password is set")).to_be_visible()
+    assert pair.target.sim.can_sign_in("Alice", "my own password")
+
+
+def test_follows_the_system_theme_until_another_is_chosen(visit: Open) -> None:
+    page = visit(color_scheme="dark")
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-bs-theme", "dark")
+    page.get_by_role("button", name="Change the theme").click()
+    expect(root).to_have_attribute("data-bs-theme", "light")
+    page.reload()
+    expect(root).to_have_attribute("data-bs-theme", "light")
+
+
+def test_fits_a_small_telephone(visit: Open, pair: Scene) -> None:
+    pair.person("W" * 200, email="w@example.test", plex_email="w@example.test", emby_email="w@example.test")
+    pair.source.row.name = "Server" * 30
+    db.session.commit()
+    run = pair.start()
+    page = visit(viewport={"width": 380, "height": 800})
+    for address in ("/servers", "/servers/1/actions", "/migrations/new?source=1&target=2", "/migrations", f"/migrations/{run.id}"):
+        page.goto(address)
+        assert overflow(page) <= 0, address
+    assert re.search("Server", page.title())

@@ -1,0 +1,248 @@
+"""The page of a run: what it shows, how it keeps itself up to date, and how a run is steered from it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+
+from panel.domain.statuses import MigrationStatus, MoveStatus, Step
+from panel.extensions import db
+from panel.models import Email, EmailStatus, Migration, Move, Setting, User
+from panel.models.types import utc_now
+from panel.services import report
+from tests.scene import Scene
+from tests.web.asking import by_htmx
+
+LIVE = by_htmx("migration-progress")
+
+
+@pytest.fixture
+def run(pair: Scene) -> Migration:
+    """Cedar to Birch, begun and not yet in a worker's hands."""
+    return pair.start()
+
+
+def poll_address(text: str) -> str:
+    """Where the live part of this page asks next; empty when it does not."""
+    found = re.search(r'<section id="migration-progress"\s+hx-get="([^"]+)"', text)
+    return found[1].replace("&amp;", "&") if found else ""
+
+
+def row(text: str, move: Move) -> str:
+    """The row of a user in this page."""
+    found = re.search(rf'<tr id="move-{move.id}".*?</tr>', text, re.S)
+    return " ".join(re.sub(r"<[^>]+>", " ", found[0]).split()) if found else ""
+
+
+def set_mail() -> None:
+    """An administrator address and a mail server nobody will ask."""
+    setting = Setting.current()
+    setting.admin_email, setting.smtp_host = "ada@example.test", "mail.example.test"
+    db.session.commit()
+
+
+def test_lists_nothing_before_the_first_run(ada: FlaskClient) -> None:
+    assert "No migrations yet" in ada.get("/migrations").text
+
+
+def test_lists_runs_with_their_counts(ada: FlaskClient, pair: Scene) -> None:
+    pair.move()
+    text = " ".join(re.sub(r"<[^>]+>", " ", ada.get("/migrations").text).split())
+    assert "Cedar → Birch" in text and "finished" in text
+    assert "2 of 2 moved" in text and "1 skipped" in text
+
+
+# M17
+def test_shows_one_row_per_user_with_the_reason(ada: FlaskClient, run: Migration) -> None:
+    text = ada.get(f"/migrations/{run.id}").text
+    assert row(text, run.moves[0]).startswith("Alice pending Waits for their turn.")
+    assert row(text, run.moves[2]).startswith("Lapsed skipped Has no active subscription.")
+    assert "of 2 done" in text and '<noscript><meta http-equiv="refresh"' in text
+
+
+def test_answers_nothing_while_nothing_changes(ada: FlaskClient, run: Migration) -> None:
+    address = poll_address(ada.get(f"/migrations/{run.id}").text)
+    answer = ada.get(address, headers=LIVE)
+    assert (answer.status_code, answer.data) == (204, b"")
+
+
+def test_answers_only_the_rows_that_changed(ada: FlaskClient, run: Migration) -> None:
+    address = poll_address(ada.get(f"/migrations/{run.id}").text)
+    run.moves[1].status, run.moves[1].step = MoveStatus.MOVED, Step.DONE
+    db.session.commit()
+    text = ada.get(address, headers=LIVE).text
+    assert row(text, run.moves[1]).startswith("Bob moved")
+    assert 'hx-swap-oob="true"' in text
+    assert text.count('<tr id="move-') == 1
+    assert poll_address(text) not in ("", address)
+
+
+def test_misses_no_row_whose_transaction_ended_late(ada: FlaskClient, run: Migration) -> None:
+    run.moves[0].changed_at = utc_now()
+    db.session.commit()
+    address = poll_address(ada.get(f"/migrations/{run.id}").text)
+    run.moves[1].status, run.moves[1].changed_at = MoveStatus.MOVING, utc_now() - timedelta(seconds=1)
+    db.session.commit()
+    assert row(ada.get(address, headers=LIVE).text, run.moves[1]).startswith("Bob moving")
+
+
+def test_stops_asking_when_the_run_has_ended(ada: FlaskClient, pair: Scene, run: Migration) -> None:
+    address = poll_address(ada.get(f"/migrations/{run.id}").text)
+    pair.finish(run)
+    text = ada.get(address, headers=LIVE).text
+    assert "finished" in text and row(text, run.moves[0]).startswith("Alice moved")
+    assert poll_address(text) == "" and "hx-trigger" not in text
+    page = ada.get(f"/migrations/{run.id}").text
+    assert poll_address(page) == "" and "http-equiv" not in page
+
+
+def test_page_and_update_show_the_same(ada: FlaskClient, run: Migration) -> None:
+    part = re.compile(r'<section id="migration-progress".*?</section>', re.S)
+    page, update = (ada.get(f"/migrations/{run.id}{rest}").text for rest in ("", "/progress"))
+    assert part.findall(page) == part.findall(update) != []
+
+
+def test_filters_by_status(ada: FlaskClient, run: Migration) -> None:
+    text = ada.get(f"/migrations/{run.id}?status=skipped").text
+    assert row(text, run.moves[2]) and not row(text, run.moves[0])
+    assert "Nobody is listed here now." in ada.get(f"/migrations/{run.id}?status=failed").text
+    assert row(ada.get(f"/migrations/{run.id}?status=nonsense&page=-3").text, run.moves[0])
+
+
+def test_shows_who_comes_under_a_filter_while_it_is_open(ada: FlaskClient, run: Migration) -> None:
+    address = poll_address(ada.get(f"/migrations/{run.id}?status=moved").text)
+    run.moves[1].status, run.moves[1].step = MoveStatus.MOVED, Step.DONE
+    db.session.commit()
+    text = ada.get(address, headers=LIVE).text
+    assert row(text, run.moves[1]) and text.count('id="moves"') == 1
+
+
+def test_parts_many_users_into_pages(ada: FlaskClient, run: Migration) -> None:
+    for number in range(250):
+        user = User(name=f"More {number}")
+        db.session.add(user)
+        db.session.flush()
+        db.session.add(Move(migration_id=run.id, user_id=user.id, name=user.name, position=100 + number))
+    db.session.commit()
+    first, third = (ada.get(f"/migrations/{run.id}?page={page}").text for page in (1, 3))
+    assert first.count('<tr id="move-') == 100 and third.count('<tr id="move-') == 53
+    assert "Page 3 of 3" in third and "page=3" in poll_address(third)
+
+
+def test_says_until_when_it_waits(ada: FlaskClient, run: Migration) -> None:
+    run.wake_at, run.wake_reason = utc_now() + timedelta(minutes=30), "Birch does not answer. Trying again by itself."
+    db.session.commit()
+    text = ada.get(f"/migrations/{run.id}").text
+    assert "Birch does not answer." in text
+    assert f'Next try at <time datetime="{run.wake_at:%Y-%m-%dT%H:%M:%SZ}">' in " ".join(text.split())
+
+
+def test_escapes_names_and_what_servers_said(ada: FlaskClient, run: Migration) -> None:
+    run.moves[0].name = "<script>alert(1)</script>" + "x" * 230
+    run.moves[0].status, run.moves[0].detail = MoveStatus.FAILED, "It said <b>no</b>."
+    run.note, run.problem = "<i>note</i>", "<i>problem</i>"
+    db.session.commit()
+    for address in (f"/migrations/{run.id}", f"/migrations/{run.id}/progress"):
+        text = ada.get(address).text
+        assert "<script>alert" not in text and "&lt;script&gt;alert(1)" in text
+        assert "It said &lt;b&gt;no&lt;/b&gt;." in text
+        assert "<i>" not in text
+
+
+@pytest.mark.parametrize("headers", [{}, LIVE])
+def test_pauses_resumes_and_cancels(ada: FlaskClient, run: Migration, headers: dict[str, str]) -> None:
+    for verb, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        answer = ada.post(f"/migrations/{run.id}/{verb}", headers=headers, follow_redirects=True)
+        assert answer.status_code == 200
+        db.session.refresh(run)
+        assert run.status == status
+        assert re.search(rf'class="badge status [^>]*>{status}<', answer.text)
+
+
+@pytest.mark.parametrize("headers", [{}, LIVE])
+def test_says_why_a_run_cannot_be_steered_so(ada: FlaskClient, run: Migration, headers: dict[str, str]) -> None:
+    answer = ada.post(f"/migrations/{run.id}/resume", headers=headers, follow_redirects=True)
+    assert answer.status_code == (422 if headers else 200)
+    assert "only a paused one can be resumed" in answer.text
+
+
+def test_disabled_buttons_carry_their_reason(ada: FlaskClient, vic: FlaskClient, run: Migration) -> None:
+    text = ada.get(f"/migrations/{run.id}").text
+    reason = "Nobody has failed in a way that could be tried again."
+    assert re.search(rf'id="retry"[^>]*disabled title="{reason}"', text)
+    assert re.search(rf'<small[^>]*id="why-retry">{reason}</small>', text)
+    assert re.search(r'id="pause"[^>]*disabled title="Viewers cannot do this."', vic.get(f"/migrations/{run.id}").text)
+
+
+def test_retries_one_and_all(ada: FlaskClient, run: Migration) -> None:
+    for verb in (f"moves/{run.moves[0].id}/retry", "retry"):
+        run.moves[0].status, run.moves[0].retryable = MoveStatus.FAILED, True
+        db.session.commit()
+        assert "Retry 1 failed" in ada.get(f"/migrations/{run.id}").text
+        assert ada.post(f"/migrations/{run.id}/{verb}").status_code == 303
+        db.session.refresh(run.moves[0])
+        assert run.moves[0].status is MoveStatus.PENDING
+
+
+def test_gives_the_run_as_csv(ada: FlaskClient, run: Migration) -> None:
+    answer = ada.get(f"/migrations/{run.id}.csv")
+    assert answer.mimetype == "text/csv" and "attachment" in answer.headers["Content-Disposition"]
+    assert "Lapsed,skipped,no_active_subscription" in answer.text
+
+
+# M13
+def test_says_why_no_result_mail_was_sent_and_sends_it_once_it_can(ada: FlaskClient, pair: Scene, run: Migration) -> None:
+    pair.finish(run)
+    assert "Not sent. No administrator address is set." in ada.get(f"/migrations/{run.id}").text
+    set_mail()
+    assert ada.post(f"/migrations/{run.id}/mail").status_code == 303
+    mail = report.result_mail(run.id)
+    assert mail and mail.status is EmailStatus.QUEUED
+
+
+@pytest.mark.parametrize("headers", [{}, by_htmx("migration-mail")])
+def test_sends_the_result_mail_again(ada: FlaskClient, pair: Scene, run: Migration, headers: dict[str, str]) -> None:
+    set_mail()
+    pair.finish(run)
+    mail = report.result_mail(run.id)
+    assert mail
+    mail.status, mail.error = EmailStatus.FAILED, "The mail server refused the mail (550 <b>no</b>)."
+    db.session.commit()
+    assert "refused the mail (550 &lt;b&gt;no&lt;/b&gt;)." in ada.get(f"/migrations/{run.id}").text
+    answer = ada.post(f"/migrations/{run.id}/mail", headers=headers, follow_redirects=True)
+    assert "It waits to be sent." in answer.text
+    assert db.session.scalars(db.select(Email.status).where(Email.event == "system_message")).all() == [EmailStatus.QUEUED]
+
+
+def test_watches_a_mail_that_is_under_way_and_then_no_more(ada: FlaskClient, pair: Scene, run: Migration) -> None:
+    set_mail()
+    pair.finish(run)
+    address = f"/migrations/{run.id}/mail"
+    assert "hx-trigger" in ada.get(address, headers=by_htmx("migration-mail")).text
+    mail = report.result_mail(run.id)
+    assert mail
+    mail.status, mail.sent_at = EmailStatus.SENT, utc_now()
+    db.session.commit()
+    text = ada.get(address, headers=by_htmx("migration-mail")).text
+    assert "Sent to ada@example.test" in text and "hx-trigger" not in text
+
+
+def test_sends_no_mail_before_the_run_has_ended(ada: FlaskClient, run: Migration) -> None:
+    set_mail()
+    ada.post(f"/migrations/{run.id}/mail")
+    assert report.result_mail(run.id) is None
+
+
+def test_shows_the_run_as_cancelled_while_people_are_still_in_hand(ada: FlaskClient, run: Migration) -> None:
+    run.status = MigrationStatus.CANCELLED
+    db.session.commit()
+    text = ada.get(f"/migrations/{run.id}").text
+    assert "being finished" in text and poll_address(text)
+
+
+def test_answers_404_for_a_run_that_never_was(ada: FlaskClient) -> None:
+    for address in ("/migrations/9", "/migrations/9/progress", "/migrations/9.csv", "/migrations/9/mail"):
+        assert ada.get(address).status_code == 404

@@ -1,0 +1,189 @@
+"""Choosing the target, the judgement before, and the start."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from panel import jobs
+from panel.domain.statuses import MigrationStatus, Removal
+from panel.extensions import db
+from panel.models import Migration, Server
+from panel.services import preflight
+from panel.services.run.finish import free_servers
+from tests.scene import Scene
+from tests.web.asking import by_htmx
+
+CHOICE = {"source": "1", "target": "2", "removal": "when-active", "pace_s": ""}
+
+
+@pytest.fixture(autouse=True)
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The runs workers were told of, each after its commit."""
+    runs: list[int] = []
+
+    def wake(run_id: int, at: Any = None) -> bool:
+        db.session.rollback()
+        assert db.session.get(Migration, run_id) is not None
+        runs.append(run_id)
+        return True
+
+    monkeypatch.setattr(jobs, "wake", wake)
+    return runs
+
+
+def words(text: str) -> str:
+    """A page's text without its tags."""
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def test_asks_for_the_source_where_none_is_given(ada: FlaskClient, pair: Scene) -> None:
+    for headers in ({}, by_htmx("dialog")):
+        assert 'href="/migrations/new?source=1"' in ada.get("/migrations/new", headers=headers).text
+
+
+@pytest.mark.parametrize("headers", [{}, by_htmx("dialog")])
+def test_offers_the_other_servers_as_targets(ada: FlaskClient, pair: Scene, headers: dict[str, str]) -> None:
+    text = ada.get("/migrations/new?source=1", headers=headers).text
+    assert ("<!doctype html>" in text) is not bool(headers)
+    assert 'id="target-2"' in text and 'id="target-1"' not in text
+    assert "OK, migrate" not in text
+
+
+# M4
+def test_shows_a_closed_target_disabled_and_why(ada: FlaskClient, pair: Scene) -> None:
+    pair.target.row.allow_new_subscriptions = False
+    db.session.commit()
+    text = ada.get("/migrations/new?source=1").text
+    assert re.search(r'id="target-2"[^>]*disabled', text)
+    assert "Turn on “Allow new subscriptions” for it." in text
+
+
+def test_asks_no_server_before_a_target_is_chosen(ada: FlaskClient, pair: Scene) -> None:
+    for side in pair.sides:
+        side.sim.journal.clear()
+    ada.get("/migrations/new?source=1")
+    assert [side.sim.journal for side in pair.sides] == [[], []]
+
+
+@pytest.mark.parametrize("headers", [{}, by_htmx("preflight"), by_htmx("dialog")])
+def test_shows_who_moves_and_who_stays_and_why(ada: FlaskClient, pair: Scene, headers: dict[str, str]) -> None:
+    for side in pair.sides:
+        side.sim.journal.clear()
+    text = words(ada.get("/migrations/new?source=1&target=2", headers=headers).text)
+    assert "2 people move" in text and "Alice" in text and "Bob" in text
+    assert "1 stays: no active subscription" in text and "Lapsed" in text
+    assert "Add or extend a payment" in text
+    assert "it takes at least" in text and "OK, migrate 2 users" in text
+    assert all(side.sim.journal for side in pair.sides)
+
+
+def test_gives_the_judgement_alone_to_the_open_dialog(ada: FlaskClient, pair: Scene) -> None:
+    text = ada.get("/migrations/new?source=1&target=2", headers=by_htmx("preflight")).text
+    assert text.lstrip().startswith('<section id="preflight"')
+    assert 'id="target-2"' not in text
+
+
+def test_says_when_the_target_does_not_answer(ada: FlaskClient, pair: Scene) -> None:
+    pair.target.sim.stop()
+    text = ada.get("/migrations/new?source=1&target=2", headers=by_htmx("preflight")).text
+    assert "Check its address and that it is running." in text
+    assert re.search(r"disabled>\s*OK, migrate", text)
+
+
+def test_goes_by_the_last_sync_when_the_source_does_not_answer(ada: FlaskClient, pair: Scene) -> None:
+    pair.source.sim.stop()
+    text = words(ada.get("/migrations/new?source=1&target=2").text)
+    assert "works from its last sync" in text
+    assert "OK, migrate 2 users" in text
+
+
+def test_lets_a_viewer_see_the_judgement_but_not_start(vic: FlaskClient, pair: Scene) -> None:
+    text = vic.get("/migrations/new?source=1&target=2").text
+    assert "2 people move" in text
+    assert re.search(r"disabled>\s*OK, migrate", text)
+
+
+def test_reckons_how_long_other_options_take(ada: FlaskClient, pair: Scene) -> None:
+    query = "source=1&target=2&users=11&pace_s=60&removal=keep"
+    text = words(ada.get(f"/migrations/duration?{query}", headers=by_htmx("duration")).text)
+    assert text == "One user every 60 s: it takes at least 10 min."
+    assert "from 0 to 3600" in ada.get("/migrations/duration?source=1&target=2&users=1&pace_s=-1").text
+
+
+# M1
+@pytest.mark.parametrize("headers", [{}, by_htmx("dialog")])
+def test_starts_in_one_click_and_goes_to_the_live_page(ada: FlaskClient, pair: Scene, headers: dict[str, str], woken: list[int]) -> None:
+    answer = ada.post("/migrations", data={**CHOICE, "removal": "keep", "pace_s": "2.5"}, headers=headers)
+    assert answer.status_code == (200 if headers else 303)
+    assert answer.headers["HX-Redirect" if headers else "Location"] == "/migrations/1"
+    run = db.session.get_one(Migration, 1)
+    assert (run.status, run.removal, run.pace_s) == (MigrationStatus.QUEUED, Removal.KEEP, 2.5)
+    assert woken == [1]
+
+
+def test_asks_no_server_when_it_starts(ada: FlaskClient, pair: Scene) -> None:
+    for side in pair.sides:
+        side.sim.journal.clear()
+    assert ada.post("/migrations", data=CHOICE).status_code == 303
+    assert [side.sim.journal for side in pair.sides] == [[], []]
+
+
+@pytest.mark.parametrize("headers", [{}, by_htmx("dialog")])
+def test_refuses_a_blocked_pair_with_the_sentence(ada: FlaskClient, pair: Scene, headers: dict[str, str], woken: list[int]) -> None:
+    pair.target.row.enabled = False
+    db.session.commit()
+    answer = ada.post("/migrations", data=CHOICE, headers=headers)
+    assert answer.status_code == 422
+    assert "Birch is switched off. Turn on “Enabled” for it." in answer.text
+    assert ("<!doctype html>" in answer.text) is not bool(headers)
+    assert 'id="new-migration"' in answer.text
+    assert woken == [] and db.session.scalars(db.select(Migration)).all() == []
+
+
+def test_starts_once_however_often_it_is_clicked(ada: FlaskClient, pair: Scene, woken: list[int]) -> None:
+    assert ada.post("/migrations", data=CHOICE).status_code == 303
+    second = ada.post("/migrations", data=CHOICE, headers=by_htmx("dialog"))
+    assert second.status_code == 422
+    assert "A migration or a sync is using Cedar and Birch." in second.text
+    assert woken == [1]
+
+
+def test_gives_the_second_of_two_simultaneous_clicks_the_sentence(
+    ada: FlaskClient, pair: Scene, monkeypatch: pytest.MonkeyPatch, woken: list[int]
+) -> None:
+    def somebody_is_quicker(*found: Any, **how: Any) -> Any:
+        flight = judged(*found, **how)
+        db.session.execute(db.update(Server).values(migration_id=other))
+        return flight
+
+    other = pair.start().id
+    free_servers(other)
+    db.session.commit()
+    judged = preflight.assess
+    monkeypatch.setattr(preflight, "assess", somebody_is_quicker)
+    answer = ada.post("/migrations", data=CHOICE, headers=by_htmx("dialog"))
+    assert answer.status_code == 422
+    assert "has just begun on one of the two servers" in answer.text
+    assert woken == []
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"pace_s": "-1"}, "The pace is a number of seconds from 0 to 3600."),
+        ({"pace_s": "nan"}, "The pace is a number of seconds from 0 to 3600."),
+        ({"pace_s": "fast"}, "The pace is a number of seconds from 0 to 3600."),
+        ({"target": ""}, "Choose a target server."),
+        ({"target": "77"}, "Choose a target server."),
+        ({"removal": "never"}, "Not a valid choice."),
+    ],
+)
+def test_refuses_what_the_form_does_not_offer(ada: FlaskClient, pair: Scene, change: dict[str, str], sentence: str) -> None:
+    answer = ada.post("/migrations", data={**CHOICE, **change}, headers=by_htmx("dialog"))
+    assert answer.status_code == 422
+    assert sentence in answer.text
+    assert db.session.scalars(db.select(Migration)).all() == []

@@ -1,0 +1,105 @@
+"""The Servers panel and the action menu of each server."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from panel import jobs
+from panel.extensions import db
+from tests.scene import Scene
+from tests.web.asking import by_htmx
+
+
+def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
+    text = ada.get("/servers").text
+    assert "No servers yet" in text
+    assert "flask import FILE" in text and "flask sync" in text
+
+
+def test_shows_each_server_with_its_numbers(ada: FlaskClient, pair: Scene) -> None:
+    pair.person("Invited", accepted=False)
+    pair.source.row.max_users = 50
+    db.session.commit()
+    text = " ".join(ada.get("/servers").text.split())
+    assert "Cedar" in text and "Birch" in text
+    assert "3 of 50" in text
+    assert "1 invited, not accepted yet" in text
+    assert "4 in groups" in text
+    assert "Online" in text
+
+
+def test_shows_what_is_wrong_with_a_server(ada: FlaskClient, pair: Scene) -> None:
+    pair.source.row.problem = "Cedar does <not> answer."
+    pair.target.row.enabled = False
+    db.session.commit()
+    text = ada.get("/servers").text
+    assert "Cedar does &lt;not&gt; answer." in text
+    assert "Disabled" in text
+
+
+def test_links_the_run_that_holds_a_server(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.start()
+    assert f'href="/migrations/{run.id}">Migration queued' in ada.get("/servers").text
+
+
+def test_escapes_what_servers_are_called(ada: FlaskClient, pair: Scene) -> None:
+    pair.source.row.name = "<img src=x onerror=alert(1)>"
+    db.session.commit()
+    for address in ("/servers", "/servers/1/actions", "/migrations/new?source=1", "/migrations/new?source=2"):
+        text = ada.get(address).text
+        assert "<img src=x" not in text and "&lt;img src=x" in text, address
+
+
+# M1
+def test_offers_to_migrate_users_in_every_action_menu(ada: FlaskClient, pair: Scene) -> None:
+    for side in pair.sides:
+        text = ada.get(f"/servers/{side.row.id}/actions").text
+        assert "<!doctype html>" in text
+        assert "Migrate users…" in text and f'href="/migrations/new?source={side.row.id}"' in text
+
+
+def test_puts_the_action_menu_into_the_dialog(ada: FlaskClient, pair: Scene) -> None:
+    text = ada.get("/servers/1/actions", headers=by_htmx("dialog")).text
+    assert "<!doctype html>" not in text
+    assert 'id="dialog-title"' in text and "Migrate users…" in text
+
+
+def test_gives_the_list_alone_to_htmx(ada: FlaskClient, pair: Scene) -> None:
+    text = ada.get("/servers", headers=by_htmx("servers")).text
+    assert text.lstrip().startswith('<div id="servers">')
+
+
+def test_checks_a_server_now(ada: FlaskClient, pair: Scene) -> None:
+    text = ada.post("/servers/1/look", follow_redirects=True).text
+    assert "Cedar answers; 4 libraries" in text
+
+
+def test_says_so_when_the_server_does_not_answer(ada: FlaskClient, pair: Scene) -> None:
+    pair.source.sim.stop()
+    text = ada.post("/servers/1/look", follow_redirects=True).text
+    assert "Check its address and that it is running." in text
+    assert "Problem" in text
+
+
+def test_has_a_worker_sync_a_server(ada: FlaskClient, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken: list[int] = []
+    monkeypatch.setattr(jobs, "wake_sync", lambda server_id: woken.append(server_id) or True)
+    assert "being synced in the background" in ada.post("/servers/1/sync", follow_redirects=True).text
+    assert woken == [1]
+
+
+def test_says_so_when_the_queue_is_away(ada: FlaskClient, pair: Scene) -> None:
+    assert "The queue cannot be reached" in ada.post("/servers/1/sync", follow_redirects=True).text
+
+
+def test_does_not_sync_a_server_that_a_migration_uses(ada: FlaskClient, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair.start()
+    monkeypatch.setattr(jobs, "wake_sync", lambda _server_id: pytest.fail("it was synced"))
+    assert "sync it when that has ended" in ada.post("/servers/1/sync", follow_redirects=True).text
+
+
+def test_says_that_no_worker_is_running_while_a_migration_waits(ada: FlaskClient, pair: Scene) -> None:
+    assert "No worker is running" not in ada.get("/servers").text
+    pair.start()
+    assert "No worker is running" in ada.get("/servers").text
