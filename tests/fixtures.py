@@ -12,9 +12,8 @@ from flask import Flask
 from panel import create_app
 from panel.config import Config
 from panel.extensions import db
-from panel.services import database
 from panel.simulators.plex_tv import PlexTv
-from tests.databases import database_url
+from tests.databases import upgraded_database_url
 from tests.scene import Scene
 
 #: Waits that would only make tests slow.
@@ -38,16 +37,15 @@ def tv() -> Iterator[PlexTv]:
 @pytest.fixture
 def config(tmp_path: Path, tv: PlexTv, database_kind: str) -> Iterator[Config]:
     """An installation of its own, whose plex.tv is the simulated one."""
-    with database_url(database_kind, tmp_path) as url:
+    with upgraded_database_url(database_kind, tmp_path) as url:
         yield Config.from_env({"PANEL_VAR": str(tmp_path), "DATABASE_URL": url, "PLEX_TV_URL": tv.url, **QUICK})
 
 
 @pytest.fixture
 def app(config: Config) -> Iterator[Flask]:
-    """The app with its tables, and a context around the test."""
+    """The app on a database with all tables, and a context around the test."""
     made = create_app(config)
     with made.app_context():
-        database.upgrade()
         yield made
         db.session.remove()
         db.engine.dispose()

@@ -23,7 +23,12 @@ from panel.simulators.plex_tv import PlexTv
 
 KINDS = ("plex", "emby", "jellyfin")
 PAIRS = [(source, target) for source in KINDS for target in KINDS]
-LIBRARIES = {"Films": ("movie", "movies"), "Shows": ("show", "tvshows"), "Films 4K": ("movie", "movies"), "Home videos": ("movie", "movies")}
+LIBRARIES = {
+    "Films": ("movie", "movies"),
+    "Shows": ("show", "tvshows"),
+    "Films 4K": ("movie", "movies"),
+    "Home videos": ("movie", "movies"),
+}
 GROUPS = {"Films": "Standard", "Shows": "Standard", "Films 4K": "Premium 4K", "Home videos": "Private"}
 
 

@@ -10,9 +10,29 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 #: For each layer, what of the panel and of the outside it must not import.
 FORBIDDEN = {
-    "domain": ("panel.models", "panel.platforms", "panel.services", "panel.jobs", "panel.web", "panel.extensions", "flask", "sqlalchemy", "requests"),
+    "domain": (
+        "panel.models",
+        "panel.platforms",
+        "panel.services",
+        "panel.jobs",
+        "panel.web",
+        "panel.extensions",
+        "flask",
+        "sqlalchemy",
+        "requests",
+    ),
     "models": ("panel.platforms", "panel.services", "panel.jobs", "panel.web", "requests", "rq"),
-    "platforms": ("panel.models", "panel.services", "panel.jobs", "panel.web", "panel.extensions", "panel.simulators", "flask", "sqlalchemy", "rq"),
+    "platforms": (
+        "panel.models",
+        "panel.services",
+        "panel.jobs",
+        "panel.web",
+        "panel.extensions",
+        "panel.simulators",
+        "flask",
+        "sqlalchemy",
+        "rq",
+    ),
     "services": ("panel.jobs", "panel.web", "panel.cli", "panel.simulators", "flask", "requests", "rq", "plexapi"),
     "jobs": ("panel.web", "panel.cli", "panel.simulators", "requests"),
     "web": ("panel.cli", "panel.simulators", "requests", "plexapi"),

@@ -29,11 +29,13 @@ class Refused(click.ClickException):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+        # Taken now: click has let go of the context when it shows the error.
+        context = click.get_current_context(silent=True)
+        self.as_json = bool(context and context.params.get("as_json"))
 
     def show(self, file: Any = None) -> None:
         """The JSON document where it was asked for, else the sentence on standard error."""
-        context = click.get_current_context(silent=True)
-        if context is not None and context.params.get("as_json"):
+        if self.as_json:
             print_json({"error": {"code": self.code, "message": self.message}})
         else:
             click.echo(self.message, err=True)

@@ -17,7 +17,7 @@ def is_allowed(character: str) -> bool:
     if character in _ALLOWED_BESIDE_LETTERS:
         return True
     category = unicodedata.category(character)
-    return ord(character) < 0x10000 and (category.startswith("L") or category in ("Nd", "Mn"))
+    return ord(character) < 0x10000 and (category.startswith("L") or category in ("Nd", "Mn", "Mc"))
 
 
 def wanted_name(*wishes: str) -> str:

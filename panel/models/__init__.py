@@ -1,11 +1,13 @@
 """What is stored. One class, or a parent and its lines, per file."""
 
-from panel.models.admin import Admin, OneTimeLink, Role
+from panel.models.admin import Admin, OneTimeLink, RecoveryCode, Role
+from panel.models.audit import AuditEntry
 from panel.models.email import Email, EmailStatus, EmailTemplate
 from panel.models.library import Library, LibraryGroup
 from panel.models.migration import Migration, Move
 from panel.models.plan import Plan
 from panel.models.plex_account import Pacemaker, PlexAccount
+from panel.models.possible_twin import PossibleTwin
 from panel.models.server import Server
 from panel.models.setting import Setting, SmtpSecurity
 from panel.models.share import Account, Evidence, Share
@@ -14,6 +16,7 @@ from panel.models.user import Payment, User
 __all__ = [
     "Account",
     "Admin",
+    "AuditEntry",
     "Email",
     "EmailStatus",
     "EmailTemplate",
@@ -27,6 +30,8 @@ __all__ = [
     "Payment",
     "Plan",
     "PlexAccount",
+    "PossibleTwin",
+    "RecoveryCode",
     "Role",
     "Server",
     "Setting",

@@ -6,12 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import String, select
+from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from panel.extensions import Model, db
-from panel.models.types import EnumText, UtcDateTime, utc_now
+from panel.models.types import EnumText, Secret, UtcDateTime, utc_now
 
 MIN_PASSWORD_LENGTH = 10
 
@@ -34,6 +34,10 @@ class Admin(UserMixin, Model):
     role: Mapped[Role] = mapped_column(EnumText(Role), default=Role.ADMINISTRATOR)
     session_key: Mapped[str] = mapped_column(String(64), default="")
     "Part of every session; a new one signs out everywhere."
+    totp_secret: Mapped[str | None] = mapped_column(Secret)
+    "The second factor, once it was confirmed with a code."
+    totp_used: Mapped[int] = mapped_column(default=0)
+    "The time step of the last code that was accepted: none is accepted twice."
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
     @classmethod
@@ -52,6 +56,17 @@ class Admin(UserMixin, Model):
     def get_id(self) -> str:
         """Flask-Login's session value: changes when the session key does."""
         return f"{self.id}:{self.session_key}"
+
+
+class RecoveryCode(Model):
+    """A code that stands in for the second factor once; only its hash is kept."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    admin_id: Mapped[int] = mapped_column(ForeignKey("admins.id", ondelete="CASCADE"), index=True)
+    code_hash: Mapped[str] = mapped_column(String(64))
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class OneTimeLink(Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String
+from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from panel.extensions import Model
@@ -21,6 +21,11 @@ class PlexAccount(Model):
     token: Mapped[str] = mapped_column(Secret)
     has_plex_pass: Mapped[bool] = mapped_column(default=False)
     enabled: Mapped[bool] = mapped_column(default=True)
+    pass_overridden: Mapped[bool] = mapped_column(default=False)
+    "An admin has set *Has Plex Pass* by hand: what plex.tv says no longer changes it."
+    problem: Mapped[str] = mapped_column(Text, default="")
+    "The sentence of the last failed check; empty when all was well."
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     plex_id: Mapped[str] = mapped_column(String(40), default="")
     username: Mapped[str] = mapped_column(String(255), default="")
 

@@ -36,6 +36,12 @@ class Server(Model):
     problem: Mapped[str] = mapped_column(Text, default="")
     "The sentence of the last failed check or sync; empty when all was well."
     synced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sync_queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "A sync was asked for and has not begun."
+    sync_step: Mapped[str] = mapped_column(String(255), default="")
+    "What the sync under way is doing, for the page."
+    sync_result: Mapped[str] = mapped_column(Text, default="")
+    "What the last sync that ended has found, as a sentence."
 
     migration_id: Mapped[int | None]
     "The run that holds this server; taken and given back by conditional UPDATE."

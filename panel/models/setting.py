@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sqlalchemy import String
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from panel.extensions import Model, db
@@ -29,6 +30,11 @@ class Setting(Model):
     pace_s: Mapped[float | None]
     "Seconds between two users where Plex is on either side; empty: 30."
     import_as_permanent: Mapped[bool] = mapped_column(default=False)
+    sync_every_h: Mapped[float] = mapped_column(default=1.0)
+    "Hours between two syncs of a server; 0: only by hand."
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
+    public_url: Mapped[str] = mapped_column(String(500), default="")
+    "The address people reach the panel at; `PANEL_PUBLIC_URL` goes before it."
     smtp_host: Mapped[str] = mapped_column(String(255), default="")
     smtp_port: Mapped[int] = mapped_column(default=587)
     smtp_security: Mapped[SmtpSecurity] = mapped_column(EnumText(SmtpSecurity), default=SmtpSecurity.STARTTLS)
@@ -40,8 +46,11 @@ class Setting(Model):
     def current(cls) -> Setting:
         """The row; flushed, not committed, when it had to be made."""
         row = db.session.get(cls, 1)
-        if row is None:
-            row = cls(id=1)
-            db.session.add(row)
-            db.session.flush()
-        return row
+        if row is not None:
+            return row
+        try:
+            with db.session.begin_nested():
+                db.session.add(cls(id=1))
+        except IntegrityError:
+            pass  # Another process has made it at the same moment.
+        return db.session.get_one(cls, 1)

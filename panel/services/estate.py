@@ -18,9 +18,7 @@ from panel.services.estate_users import write_users
 __all__ = ["Estate", "EstateError", "Mistake", "Summary", "apply", "load"]
 
 ACCOUNT_COLUMNS = {key: key for key in ("token", "has_plex_pass")}
-SERVER_COLUMNS = {
-    key: key for key in ("platform", "url", "token", "enabled", "allow_new_subscriptions", "has_emby_premiere", "max_users")
-}
+SERVER_COLUMNS = {key: key for key in ("platform", "url", "token", "enabled", "allow_new_subscriptions", "has_emby_premiere", "max_users")}
 PLAN_COLUMNS = {"allow_downloads": "allow_downloads", "duration_days": "duration_days", "default": "is_default"}
 SETTING_COLUMNS = {key: key for key in ("admin_email", "pace_s", "import_as_permanent")}
 SMTP_COLUMNS = {key: f"smtp_{key}" for key in ("host", "port", "security", "username", "password", "sender")}

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import Account, Evidence, Server, Share, User
 from panel.platforms.base import Member
+
+#: Databases take a limited number of values in one query.
+AT_ONCE = 500
 
 
 class People:
@@ -85,6 +89,11 @@ def record_account(server: Server, user: User, remote_id: str, name: str, eviden
     db.session.flush()
 
 
-def share_of(server: Server, remote_id: str) -> Share | None:
-    """The stored share with the platform's id."""
-    return db.session.scalar(select(Share).where(Share.server_id == server.id, Share.remote_id == remote_id))
+def shares_of(server: Server, remote_ids: Iterable[str]) -> dict[str, Share]:
+    """The stored shares with these ids of the platform, with their libraries, in a fixed number of queries."""
+    wanted = list(remote_ids)
+    found: dict[str, Share] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        query = select(Share).where(Share.server_id == server.id, Share.remote_id.in_(wanted[start : start + AT_ONCE]))
+        found |= {share.remote_id: share for share in db.session.scalars(query.options(selectinload(Share.libraries)))}
+    return found

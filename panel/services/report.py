@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from panel.domain.pacing import paced_at_give, paced_at_take
 from panel.domain.platform import Platform
@@ -66,7 +66,7 @@ class Progress:
 def counts_of(run_id: int) -> Counts:
     """One query."""
     rows = db.session.execute(select(Move.status, func.count()).where(Move.migration_id == run_id).group_by(Move.status))
-    by_status = dict(rows.tuples().all())
+    by_status = {row[0]: row[1] for row in rows}
     return Counts(
         total=sum(by_status.values()),
         pending=sum(by_status.get(status, 0) for status in OPEN),
@@ -122,7 +122,7 @@ def result_mail(run_id: int) -> Email | None:
 
 def run_json(run: Migration) -> dict[str, Any]:
     """The contract of `migrations ID --json` and `migrate-users --wait --json`."""
-    moves = db.session.scalars(select(Move).where(Move.migration_id == run.id).order_by(Move.position))
+    moves = db.session.scalars(moves_now(run.id))
     mail = mail_of(run)
     return {
         **run_line(run),
@@ -188,10 +188,16 @@ def run_csv(run: Migration) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(["user", "status", "reasons", "detail"])
-    for move in db.session.scalars(select(Move).where(Move.migration_id == run.id).order_by(Move.position)):
+    for move in db.session.scalars(moves_now(run.id)):
         cells = [move.name, move.status.value, " ".join(move.reasons), detail_of(move)]
         writer.writerow([disarmed(cell) for cell in cells])
     return out.getvalue()
+
+
+def moves_now(run_id: int) -> Select[Move]:
+    """A run's users in order, as they are stored now: the run changes rows behind the back of objects already loaded."""
+    query = select(Move).where(Move.migration_id == run_id).order_by(Move.position)
+    return query.execution_options(populate_existing=True)
 
 
 def disarmed(cell: str) -> str:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 
-from panel.web import access, auth, claims, errors, headers, health, limits, live, migrations, moves, servers, words, workers
+from panel.web import access, auth, claims, errors, headers, health, limits, live, migrations, moves, navigation, servers, words, workers
 
-SCREENS = (auth, servers, migrations, moves, claims, health)
+SCREENS = (
+    auth,
+    servers,
+    migrations,
+    moves,
+    claims,
+    health,
+)
 
 bootstrap = Bootstrap5()
 
@@ -23,6 +30,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(screen.screen)
     headers.register(app)
     words.register(app)
+    navigation.register(app)
     live.register(app)
     workers.register(app)
     errors.register(app)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from panel.domain.names import same_name
 from panel.platforms.base import Access, Refused
-from panel.platforms.names import allowed_name, same_name
+from panel.platforms.names import allowed_name
 from panel.platforms.policy import closed, exact
 from panel.platforms.restrictions import lost
 

@@ -51,7 +51,7 @@ def test_an_open_account_is_closed_first(app: Flask, config: Config, scene: Scen
 
 def test_a_paused_run_stays_paused_and_begins_nobody_else(app: Flask, config: Config, scene: Scene) -> None:
     run = killed_after_the_first_account(scene, config)
-    begun = {account.name for account in scene.target.sim.users.values()}
+    begun = {"admin", *db.session.scalars(db.select(Move.name).where(Move.claim.is_not(None)))}
     steer.pause(run)
     db.session.commit()
     running.work(run.id)
@@ -66,7 +66,7 @@ def test_a_paused_run_stays_paused_and_begins_nobody_else(app: Flask, config: Co
 
 def test_a_cancelled_run_settles_what_it_has_begun_and_frees_the_servers(app: Flask, config: Config, scene: Scene) -> None:
     run = killed_after_the_first_account(scene, config)
-    begun = {account.name for account in scene.target.sim.users.values()} & {"ada", "ben"}
+    begun = set(db.session.scalars(db.select(Move.name).where(Move.claim.is_not(None))))
     steer.cancel(run)
     db.session.commit()
     scene.finish(run)
@@ -75,3 +75,39 @@ def test_a_cancelled_run_settles_what_it_has_begun_and_frees_the_servers(app: Fl
     assert scene.outcome(run) == expected
     assert scene.source.row.migration_id is None
     assert not db.session.scalars(db.select(Move).where(Move.claim.is_not(None))).all()
+
+
+def test_an_account_that_may_stand_open_on_a_server_that_went_away_is_closed_when_it_comes_back(app: Flask, scene: Scene) -> None:
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+    run = scene.start()
+    sim = scene.target.sim
+
+    def vanish(call: object, moment: str) -> None:
+        if moment == "after" and sim.user("ada") is not None:
+            sim.on_call = None
+            sim.stop()
+
+    sim.on_call = vanish
+    for _ in range(20):
+        scene.finish(run)
+        if run.ended_at is not None:
+            break
+        run.wake_at = None
+        db.session.commit()
+    assert run.status == "failed" and sim.can_sign_in("ada", ""), "the run has given up, and the account is open"
+    sim.start()
+    run.wake_at = None
+    db.session.commit()
+    assert run.id in running.due()
+    running.work(run.id)
+    assert not sim.can_sign_in("ada", "") and sim.user("ada").policy["IsDisabled"]
+    assert run.id not in running.due()
+    db.session.expire_all()
+    steer.retry(run)
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved"}
+    assert scene.opened("ada") == {"Films", "Shows"} and len(sim.users) == 2

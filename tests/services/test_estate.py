@@ -73,7 +73,10 @@ def estate(db: Any) -> str:
 def test_creates_everything_the_file_names(db: Any, estate: str) -> None:
     den, cedar = db.session.scalars(select(Server).order_by(Server.id))
     assert (den.platform, den.url, den.plex_account.email, den.max_users) == (
-        Platform.PLEX, "http://den.example.test:32400", "olga@example.test", 50,
+        Platform.PLEX,
+        "http://den.example.test:32400",
+        "olga@example.test",
+        50,
     )
     assert (cedar.token, cedar.has_emby_premiere, cedar.enabled, cedar.allow_new_subscriptions) == ("key", True, True, True)
     assert (one(db, PlexAccount).token, one(db, PlexAccount).has_plex_pass) == ("plex-token", True)
@@ -93,7 +96,12 @@ def test_writes_the_settings(db: Any, estate: str) -> None:
     row = Setting.current()
     assert (row.admin_email, row.pace_s, row.import_as_permanent) == ("admin@example.test", 45.0, True)
     assert (row.smtp_host, row.smtp_port, row.smtp_security, row.smtp_username, row.smtp_password, row.smtp_sender) == (
-        "mail.example.test", 25, SmtpSecurity.NONE, "u", "p", "Panel <panel@example.test>",
+        "mail.example.test",
+        25,
+        SmtpSecurity.NONE,
+        "u",
+        "p",
+        "Panel <panel@example.test>",
     )
     assert db.session.get(EmailTemplate, "system_message").enabled is False
 
@@ -117,12 +125,18 @@ def test_asks_no_server(db: Any, world: World) -> None:
 
 def test_leaves_alone_what_an_update_does_not_name(db: Any, estate: str) -> None:
     before = dump("settings", "users", "servers")
-    take(db, "users:\n- {name: Ann B, email: ANN@example.test}\nsettings: {smtp: {port: 2525}}\n"
-             "servers: [{name: cedar, platform: emby, url: 'http://new'}]\n")
+    take(
+        db,
+        "users:\n- {name: Ann B, email: ANN@example.test}\nsettings: {smtp: {port: 2525}}\n"
+        "servers: [{name: cedar, platform: emby, url: 'http://new'}]\n",
+    )
     ann, setting, cedar = one(db, User), Setting.current(), Server.by_name("Cedar")
     assert (ann.name, ann.plex_email, len(ann.payments)) == ("Ann B", "ann@plex.test", 1)
     assert (setting.smtp_port, setting.smtp_host, setting.smtp_password, setting.admin_email) == (
-        2525, "mail.example.test", "p", "admin@example.test",
+        2525,
+        "mail.example.test",
+        "p",
+        "admin@example.test",
     )
     assert cedar is not None
     assert (cedar.url, cedar.token, cedar.has_emby_premiere) == ("http://new", "key", True)
@@ -139,8 +153,11 @@ def test_keeps_the_machine_id_when_a_url_changes(db: Any, estate: str) -> None:
 
 
 def test_matches_payments_by_plan_and_start(db: Any, estate: str) -> None:
-    take(db, "users:\n- name: Ann\n  email: ann@example.test\n  payments:\n"
-             "  - {plan: Basic, start: 2026-01-01, end: 2027-01-31}\n  - {plan: basic, start: 2027-02-01, end: 2027-02-28}\n")
+    take(
+        db,
+        "users:\n- name: Ann\n  email: ann@example.test\n  payments:\n"
+        "  - {plan: Basic, start: 2026-01-01, end: 2027-01-31}\n  - {plan: basic, start: 2027-02-01, end: 2027-02-28}\n",
+    )
     assert [payment.end_at.date().isoformat() for payment in one(db, User).payments] == ["2027-01-31", "2027-02-28"]
 
 
@@ -195,7 +212,9 @@ def test_names_mistakes_of_several_kinds_together(db: Any) -> None:
     users = "users:\n- name: B\n  payments: [{plan: P, start: 2026-01-01, end: 2026-02-01}]\n"
     said = refused(db, "libraries: [{server: A, name: M, group: G}]\n" + users)
     assert [line.split(":")[0] for line in said.splitlines()] == [
-        "line 1, libraries[0].server", "line 1, libraries[0].group", "line 4, users[0].payments[0].plan",
+        "line 1, libraries[0].server",
+        "line 1, libraries[0].group",
+        "line 4, users[0].payments[0].plan",
     ]
 
 
@@ -277,8 +296,11 @@ def test_keeps_hostile_names_as_they_are(db: Any) -> None:
 
 
 def test_clears_what_is_given_as_nothing(db: Any, estate: str) -> None:
-    take(db, "servers: [{name: Den, platform: plex, url: 'http://den', max_users: null}]\n"
-             "users: [{name: Ann, email: ann@example.test, plex_email: }]\nlibraries: [{server: Den, name: Movies, group: null}]\n")
+    take(
+        db,
+        "servers: [{name: Den, platform: plex, url: 'http://den', max_users: null}]\n"
+        "users: [{name: Ann, email: ann@example.test, plex_email: }]\nlibraries: [{server: Den, name: Movies, group: null}]\n",
+    )
     assert one(db, User).plex_email == ""
     assert [(row.name, row.group_id) for row in db.session.scalars(select(Library).where(Library.name == "Movies"))] == [("Movies", None)]
     assert db.session.scalar(select(Server.max_users).where(Server.name == "Den")) is None

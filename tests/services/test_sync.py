@@ -331,7 +331,8 @@ def test_removes_nobody_after_an_empty_list(db: Any, known: World) -> None:
         known.tv.remove(share)
     result = sync(db, "Den")
     assert (result.shares_ended, result.problem) == (
-        0, "Den listed nobody, though 3 had access at the last sync: nobody was removed from the panel. "
+        0,
+        "Den listed nobody, though 3 had access at the last sync: nobody was removed from the panel. "
         "Look at the server, and sync again when it lists everyone.",
     )
     assert dump("servers") == before

@@ -30,7 +30,6 @@ def app(config: Config) -> Iterator[Flask]:
     made.config["WTF_CSRF_ENABLED"] = False
     made.test_client_class = Browser
     with made.app_context():
-        db.create_all()
         yield made
         db.session.remove()
         db.engine.dispose()

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, or_, select, update
 
+from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, Step
 from panel.extensions import config, db, execute
 from panel.models import Migration, Move, Server
@@ -22,7 +23,8 @@ from panel.services.run.give import give
 from panel.services.run.holder import is_dead
 from panel.services.run.lease import Lease, LeaseLost, acquire
 from panel.services.run.prepare import prepare
-from panel.services.run.rows import Outcome, Wait, claim_left_behind, in_hand
+from panel.services.run.rows import Outcome, Wait, claim_left_behind, drop_untouched, in_hand
+from panel.services.run.secure import doubtful, secure
 from panel.services.run.take import SETTLING, take
 from panel.services.run.trouble import RunStopped
 from panel.services.servers import remote_for
@@ -51,7 +53,8 @@ def work(run_id: int, *, slice_s: float = 20.0) -> Verdict:
         return Verdict()
     with lease:
         try:
-            return Working(run_id, lease, time.monotonic() + slice_s).go_on()
+            lease.work_until = time.monotonic() + slice_s
+            return Working(run_id, lease).go_on()
         except LeaseLost:
             db.session.rollback()
             return Verdict()
@@ -64,8 +67,8 @@ def work(run_id: int, *, slice_s: float = 20.0) -> Verdict:
 class Working:
     """One worker's stretch of work on one run."""
 
-    def __init__(self, run_id: int, lease: Lease, deadline: float) -> None:
-        self.lease, self.deadline = lease, deadline
+    def __init__(self, run_id: int, lease: Lease) -> None:
+        self.lease = lease
         self.run = db.session.get_one(Migration, run_id, populate_existing=True)
 
     def go_on(self) -> Verdict:
@@ -85,7 +88,7 @@ class Working:
                     return Verdict()
                 if isinstance(outcome, Wait) and not self._wait(outcome):
                     return Verdict(wake_at=outcome.until)
-                if time.monotonic() > self.deadline:
+                if self.lease.is_used_up:
                     return Verdict(more=True)
 
     def _stage(self, source: Remote, target: Remote) -> Outcome:
@@ -93,6 +96,9 @@ class Working:
         run, lease = self.run, self.lease
         if in_hand(run.id, lease.epoch, Step.GIVE):
             return give(run, lease, target)
+        outcome = secure(run, lease, target)
+        if outcome:
+            return outcome
         if run.status is MigrationStatus.PAUSED:
             return take(run, lease, source) if in_hand(run.id, lease.epoch, Step.TAKE) else False
         if run.status in WORKABLE:
@@ -102,7 +108,10 @@ class Working:
             db.session.refresh(run)
             if run.status is MigrationStatus.PAUSED:
                 return False
-        outcome = check(run, lease, target) or take(run, lease, source)
+        if run.status is MigrationStatus.CANCELLED:
+            drop_untouched(run.id)
+            outcome = give(run, lease, target)
+        outcome = outcome or check(run, lease, target) or take(run, lease, source)
         if not outcome:
             db.session.refresh(run)
             if run.status is not MigrationStatus.PAUSED and run.ended_at is None and not _anything_open(run.id):
@@ -147,6 +156,9 @@ def due() -> list[int]:
     now = utc_now()
     awake = or_(Migration.wake_at.is_(None), Migration.wake_at <= now)
     left_behind = exists().where(Move.migration_id == Migration.id, Move.claim.is_not(None))
+    half_made = exists().where(
+        Move.migration_id == Migration.id, doubtful(), Server.id == Migration.target_id, Server.platform != Platform.PLEX
+    )
     to_settle = exists().where(Move.migration_id == Migration.id, Move.step == Step.TAKE, Move.status.in_(SETTLING))
     unfinished = and_(Migration.status.in_((MigrationStatus.CANCELLED, MigrationStatus.FAILED)), Migration.ended_at.is_(None))
     query = select(Migration.id, Migration.lease_holder, Migration.lease_until).where(
@@ -154,6 +166,7 @@ def due() -> list[int]:
         or_(
             Migration.status.in_(WORKABLE),
             left_behind,
+            half_made,
             unfinished,
             and_(to_settle, Migration.status != MigrationStatus.PAUSED),
         ),

@@ -9,8 +9,9 @@ from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
 from panel.models import Migration, Move, Server
 from panel.platforms.base import PlatformError
-from panel.services.run.check import is_right, next_after_check, remember
-from panel.services.run.give import find_member
+from panel.services.run.check import is_right, next_after_check
+from panel.services.run.ledger import Ledger
+from panel.services.run.listed import Listed
 from panel.services.servers import remote_for
 
 
@@ -33,17 +34,17 @@ def check_invites(server: Server) -> list[int]:
     """
     remote = remote_for(server)
     try:
-        members = tuple(remote.members())
+        listed = Listed(remote.members())
     finally:
         remote.close()
-    libraries = {library.remote_id: library for library in server.libraries if library.remote_id}
     to_settle = []
-    for move in _waiting(server):
-        member = find_member(members, move)
+    found = [(move, listed.of(move)) for move in _waiting(server)]
+    ledger = Ledger(server, [member for _, member in found if member])
+    for move, member in found:
         if member is None or not member.accepted or not is_right(member, move):
             continue
         move.accepted, move.target_member_id, move.target_account_id = True, member.id, member.account_id
-        remember(server, move, member, libraries)
+        ledger.write(move, member)
         move.step, status = next_after_check(move.migration, move)
         if move.step is Step.TAKE:
             to_settle.append(move.migration_id)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload, selectinload
 
-from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, MoveStatus, Removal, Step
 from panel.extensions import config, db, execute
-from panel.models import Evidence, Library, Migration, Move, Server, Share
-from panel.models.types import utc_now
+from panel.models import Migration, Move
 from panel.platforms.base import Member, PlatformError, Remote
 from panel.services import notices, pace
 from panel.services.candidates import right_access
-from panel.services.people import record_account, share_of
-from panel.services.run.give import find_member
 from panel.services.run.lease import Lease
-from panel.services.run.rows import Outcome
+from panel.services.run.ledger import Ledger
+from panel.services.run.listed import Listed
+from panel.services.run.rows import Outcome, require_epoch
 from panel.services.run.trouble import wait_out
 
 
@@ -26,30 +24,35 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     if not moves:
         return False
     try:
-        members = tuple(remote.members())
+        members = remote.members()
     except PlatformError as error:
         return wait_out(run, error, pace.name_for(run, run.target))
     lease.require()
     run.outages = 0
-    libraries = {library.remote_id: library for library in run.target.libraries if library.remote_id}
+    listed = Listed(members)
+    found = {move.id: listed.of(move) for move in moves}
+    ledger = Ledger(run.target, filter(None, found.values()))
+    told = notices.people_are_told()
     for move in moves:
-        member = find_member(members, move)
+        member = found[move.id]
         if member is None or not is_right(member, move):
             _give_again(move, "is not on the target" if member is None else "does not have exactly the libraries meant for them")
         else:
-            settle(run, move, member, libraries)
+            settle(run, move, member, ledger, told=told)
+    require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
 
 
-def settle(run: Migration, move: Move, member: Member, libraries: dict[str, Library]) -> None:
-    """What a read-back has proved: the access is stored, and the user goes on to what is left for them. Flushed."""
+def settle(run: Migration, move: Move, member: Member, ledger: Ledger, *, told: bool) -> None:
+    """What a read-back has proved: the access is stored, and the user goes on to what is left for them, and is `told` by mail where
+    there is something to tell. Flushed by the caller."""
     newly_given = move.step is Step.CHECK
     move.target_member_id, move.target_account_id = member.id, member.account_id
     move.accepted = member.accepted
     move.step, move.status = next_after_check(run, move)
-    remember(run.target, move, member, libraries)
-    if newly_given and move.given_at is not None:
+    ledger.write(move, member)
+    if told and newly_given and move.given_at is not None:
         notices.account_moved(run, move, created=move.created_account)
 
 
@@ -67,23 +70,6 @@ def is_right(member: Member, move: Move) -> bool:
     if not member.accepted and not member.library_ids and not member.all_libraries:
         return True
     return right_access(member, wanted)
-
-
-def remember(server: Server, move: Move, member: Member, libraries: dict[str, Library]) -> None:
-    """Store who has what on the target under the platform's own ids, so that a later sync recognises everyone. Flushed."""
-    share = share_of(server, member.id)
-    if share is None:
-        share = Share(server_id=server.id, remote_id=member.id, user_id=move.user_id, invited_at=member.invited_at or move.given_at)
-        db.session.add(share)
-    share.user_id, share.account_name = move.user_id, member.name
-    share.accepted_at = (share.accepted_at or utc_now()) if member.accepted else None
-    share.all_libraries, share.settings = member.all_libraries, dict(member.settings)
-    share.libraries = [libraries[remote_id] for remote_id in sorted(member.library_ids) if remote_id in libraries]
-    if server.platform is Platform.PLEX:
-        move.user.plex_id = move.user.plex_id or member.account_id
-    else:
-        record_account(server, move.user, member.account_id, member.name, Evidence.MOVE)
-    db.session.flush()
 
 
 def _given(run_id: int) -> list[Move]:

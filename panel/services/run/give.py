@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from panel.domain.names import same_name
 from panel.domain.pacing import paced_at_give
 from panel.domain.platform import Platform
 from panel.domain.statuses import MoveStatus, Step
@@ -16,9 +15,12 @@ from panel.platforms.base import Access, Given, Member, Person, PlatformError, R
 from panel.services import pace
 from panel.services.candidates import right_access
 from panel.services.run.lease import Lease
-from panel.services.run.rows import Outcome, Wait, claim_next, in_hand, next_retry_at, record
+from panel.services.run.listed import Listed
+from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
 from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, wait_out
+
+GIVING = (MoveStatus.PENDING,)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ def give(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     for batch in side_by_side(giving.width, giving.claim, giving.perform):
         for gift, outcome in batch:
             giving.note(gift, outcome)
-        db.session.commit()
+        if giving.paced:
+            db.session.commit()
     if giving.stop:
         raise giving.stop
     if giving.wait:
@@ -61,23 +64,27 @@ class Giving:
         self.wait: Wait | None = None
         self.stop: RunStopped | None = None
         self.did_something = False
-        self._members: tuple[Member, ...] | None = None
+        self._members: Listed | None = None
+        self._ahead: list[Move] = []
+        self._waiting: list[Move] = []
 
     def claim(self, room: int) -> list[Gift]:
-        """The next users, each claimed and its intent written down, committed before anything is sent."""
-        if self.wait or self.stop or room <= 0:
+        """The next users, each claimed and its intent written down, committed (with what was noted before) before anything is sent."""
+        if self.wait or self.stop or room <= 0 or (self.did_something and self.lease.is_used_up):
+            db.session.commit()
             return []
         self.lease.require()
-        left_behind = [] if self.did_something else in_hand(self.run.id, self.lease.epoch, Step.GIVE)
+        left_behind = self._left_behind()
         moves = left_behind or self._claim_next(room)
         # An account that may stand open is closed without waiting for a turn; on Plex nothing can stand open.
         if not moves or (self.paced and (self.on_plex or not left_behind) and not self._turn_taken(moves)):
             db.session.commit()
             return []
         self.did_something = True
-        gifts = self._gifts(moves)
+        gifts = self._unfinished_first(self._gifts(moves), left_behind)
         for gift in gifts:
-            gift.move.created_account = gift.move.created_account or gift.known is None
+            if gift.known is None and not gift.move.created_account:
+                write_down(gift.move, self.lease.epoch, created_account=True)
         db.session.commit()
         return gifts
 
@@ -101,9 +108,27 @@ class Giving:
         else:
             fail_or_retry(gift.move, self.lease.epoch, outcome)
 
+    def _left_behind(self) -> list[Move]:
+        if not self.did_something:
+            self._waiting = in_hand(self.run.id, self.lease.epoch, Step.GIVE)
+        moves, self._waiting = self._waiting, []
+        return moves
+
+    def _unfinished_first(self, gifts: list[Gift], left_behind: list[Move]) -> list[Gift]:
+        """Of those left behind, accounts that stand there come alone: nothing else is begun before they are closed."""
+        unfinished = [gift for gift in gifts if gift.ours]
+        if not left_behind or not unfinished or len(unfinished) == len(gifts):
+            return gifts
+        self._waiting = [gift.move for gift in gifts if not gift.ours]
+        return unfinished
+
     def _claim_next(self, room: int) -> list[Move]:
-        also = {"status": MoveStatus.MOVING, "not_before": None}
-        return claim_next(self.run.id, self.lease.epoch, Step.GIVE, room, (MoveStatus.PENDING,), **also)
+        self._ahead = self._ahead or due(self.run.id, Step.GIVE, room if self.paced else AHEAD, GIVING)
+        moves, self._ahead = self._ahead[:room], self._ahead[room:]
+        taken = [move for move in moves if claim(move, self.lease.epoch, GIVING, status=MoveStatus.MOVING, not_before=None)]
+        if len(taken) < len(moves):
+            self._ahead = []  # Something has changed meanwhile: look anew.
+        return taken
 
     def _halt(self, error: PlatformError) -> None:
         try:
@@ -122,7 +147,7 @@ class Giving:
     def _gifts(self, moves: list[Move]) -> list[Gift]:
         if any(move.needs_look for move in moves) and self._members is None:
             try:
-                self._members = tuple(self.remote.members())
+                self._members = Listed(self.remote.members())
             except PlatformError as error:
                 for move in moves:
                     put_back(move, self.lease.epoch, needs_look=True)
@@ -131,7 +156,7 @@ class Giving:
         return [self._gift(move) for move in moves]
 
     def _gift(self, move: Move) -> Gift:
-        known = find_member(self._members or (), move) if move.needs_look else remembered_member(move)
+        known = (self._members.of(move) if self._members else None) if move.needs_look else remembered_member(move)
         return Gift(
             move=move,
             person=Person(move.account_name, move.address, move.target_account_id),
@@ -141,7 +166,8 @@ class Giving:
         )
 
     def _note_given(self, move: Move, given: Given) -> None:
-        self.run.outages = 0
+        if self.run.outages:
+            self.run.outages = 0
         record(
             move.id,
             self.lease.epoch,
@@ -153,18 +179,6 @@ class Giving:
             remark=" ".join(filter(None, (move.remark, given.note))),
             needs_look=False,
         )
-
-
-def find_member(members: tuple[Member, ...], move: Move) -> Member | None:
-    """A user's entry among the target's members: by the platform's ids first, then by the address invited, and by the account name only
-    where this run meant to make that very account."""
-    tests = [
-        lambda member: bool(move.target_member_id) and member.id == move.target_member_id,
-        lambda member: bool(move.target_account_id) and member.account_id == move.target_account_id,
-        lambda member: bool(move.address) and not move.target_account_id and member.email.casefold() == move.address.casefold(),
-        lambda member: move.created_account and bool(move.account_name) and same_name(member.name, move.account_name),
-    ]
-    return next((member for test in tests for member in members if test(member)), None)
 
 
 def remembered_member(move: Move) -> Member | None:

@@ -34,6 +34,8 @@ class Lease:
         self.run_id = run_id
         self.epoch = epoch
         self.seconds = seconds
+        self.work_until = float("inf")
+        "When to take nobody new in hand any more (`time.monotonic` seconds), so that other runs have their turn."
         self._engine: Engine = db.engine
         self._renewed = time.monotonic()
         self._over = threading.Event()
@@ -42,6 +44,11 @@ class Lease:
         """Raises `LeaseLost` once the last renewal is too old to be sure of the hold: a worker that was asleep does nothing."""
         if self._over.is_set() or time.monotonic() - self._renewed > self.seconds * 0.75:
             raise LeaseLost(f"Run {self.run_id} is no longer in this worker's hands.")
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether this stretch of work has lasted long enough."""
+        return time.monotonic() > self.work_until
 
     def sleep(self, seconds: float) -> None:
         """Wait, keeping the hold. Raises `LeaseLost`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from panel.domain.eligibility import TargetAccess, Verdict, libraries_for, plan_of
 from panel.domain.platform import Platform
@@ -16,7 +17,7 @@ from panel.services import pace
 from panel.services.candidates import account_name_of
 from panel.services.preflight import Preflight, assess
 from panel.services.run.lease import Lease
-from panel.services.run.rows import Outcome
+from panel.services.run.rows import Outcome, require_epoch
 from panel.services.run.trouble import RunStopped, wait_out
 from panel.services.servers import Look, look_or_raise, refusal_of
 
@@ -54,6 +55,7 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
         if flight.source_reached
         else (f"{run.source.name} could not be reached: the run goes by the last sync, and nothing is removed there.")
     )
+    require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
 
@@ -68,7 +70,8 @@ def _source_look(run: Migration, source: Remote) -> Look:
 def _write_out(run: Migration, flight: Preflight, target: Remote) -> None:
     verdicts = {verdict.candidate.id: verdict for verdict in flight.verdicts}
     rows = {row.id: row for row in run.target.libraries}
-    pending = db.session.scalars(select(Move).where(Move.migration_id == run.id, Move.status == MoveStatus.PENDING).order_by(Move.position))
+    query = select(Move).where(Move.migration_id == run.id, Move.status == MoveStatus.PENDING).order_by(Move.position)
+    pending = db.session.scalars(query.options(selectinload(Move.libraries)))
     for move in pending:
         verdict = verdicts.get(move.user_id)
         if verdict is None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import selectinload
+from sqlalchemy.orm.attributes import set_committed_value
 
-from panel.domain.statuses import OPEN, WORKABLE, MoveStatus, Step
+from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
+from panel.services.run.lease import LeaseLost
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,12 @@ class Wait:
     until: datetime
     why: str = ""
 
+
+#: How many users are looked up at once; each is then taken in hand on their own.
+AHEAD = 50
+
+# Statements on tables leave out what the ORM does around them: these run for every user.
+_MOVES, _RUNS = cast(Table, Move.__table__), cast(Table, Migration.__table__)
 
 #: What a stage answers: it did something, there is nothing for it to do, or it has to wait.
 Outcome = bool | Wait
@@ -43,29 +52,55 @@ def in_hand(run_id: int, epoch: int, step: Step) -> list[Move]:
 
 def claim_next(run_id: int, epoch: int, step: Step, limit: int, statuses: Sequence[MoveStatus], **also: Any) -> list[Move]:
     """Take up to `limit` users of this step in hand, where the run is still being worked on; flushed. `also`: columns set with it."""
-    due = or_(Move.not_before.is_(None), Move.not_before <= utc_now())
-    ids = db.session.scalars(
-        select(Move.id)
-        .where(Move.migration_id == run_id, Move.step == step, Move.status.in_(statuses), Move.claim.is_(None), due)
-        .order_by(Move.position)
-        .limit(limit)
-    ).all()
-    if not ids:
-        return []
-    mine = exists().where(Migration.id == run_id, Migration.epoch == epoch, ~_halted(step))
-    execute(
-        update(Move)
-        .where(Move.id.in_(ids), Move.claim.is_(None), Move.step == step, Move.status.in_(statuses), mine)
-        .values(claim=epoch, **also)
-    )
-    return _loaded(select(Move.id).where(Move.id.in_(ids), Move.claim == epoch))
+    return [move for move in due(run_id, step, limit, statuses) if claim(move, epoch, statuses, **also)]
+
+
+def due(run_id: int, step: Step, limit: int, statuses: Sequence[MoveStatus]) -> list[Move]:
+    """The next users of this step whom nobody has in hand."""
+    is_due = or_(Move.not_before.is_(None), Move.not_before <= utc_now())
+    query = select(Move.id).where(Move.migration_id == run_id, Move.step == step, Move.status.in_(statuses), Move.claim.is_(None), is_due)
+    return _loaded(query.order_by(Move.position).limit(limit))
+
+
+def claim(move: Move, epoch: int, statuses: Sequence[MoveStatus], **also: Any) -> bool:
+    """Take one user in hand, unless somebody has, or the run is not to go on; flushed. `also`: columns set with it."""
+    values = {"claim": epoch, **also}
+    named = {f"new_{name}": value for name, value in values.items()}
+    where = {"move_id": move.id, "run_id": move.migration_id, "epoch": epoch}
+    done = _changed(_claiming(move.step, tuple(statuses), tuple(values)), {**where, **named})
+    if done:
+        for name, value in values.items():
+            set_committed_value(move, name, value)
+    return done
+
+
+@cache
+def _claiming(step: Step, statuses: tuple[MoveStatus, ...], names: tuple[str, ...]) -> Update:
+    mine = exists().where(_RUNS.c.id == bindparam("run_id"), _RUNS.c.epoch == bindparam("epoch"), ~_halted(step))
+    free = _MOVES.c.claim.is_(None) & (_MOVES.c.step == step) & _MOVES.c.status.in_(statuses)
+    return _setting(names).where(_MOVES.c.id == bindparam("move_id"), free, mine)
+
+
+@cache
+def _recording(names: tuple[str, ...]) -> Update:
+    return _setting(names).where(_MOVES.c.id == bindparam("move_id"), _MOVES.c.claim == bindparam("epoch"))
+
+
+def _setting(names: tuple[str, ...]) -> Update:
+    return update(_MOVES).values({name: bindparam(f"new_{name}", type_=_MOVES.c[name].type) for name in names})
+
+
+def _changed(statement: Update, values: dict[str, Any]) -> bool:
+    return cast("CursorResult[Any]", db.session.execute(statement, values)).rowcount == 1
 
 
 def _halted(step: Step) -> ColumnElement[bool]:
-    """Which run takes nobody new in hand: for giving one that is not at work, for settling what was given only a paused one."""
+    """Which run takes nobody new in hand: for giving one that is not at work (a cancelled one still finishes whom it has begun), for
+    settling what was given only a paused one."""
     if step is Step.GIVE:
-        return Migration.status.not_in(WORKABLE)
-    return Migration.status == "paused"
+        finishing = (_RUNS.c.status == MigrationStatus.CANCELLED) & _MOVES.c.created_account
+        return _RUNS.c.status.not_in(WORKABLE) & ~finishing
+    return _RUNS.c.status == MigrationStatus.PAUSED
 
 
 def _loaded(ids: Any) -> list[Move]:
@@ -79,10 +114,24 @@ def _loaded(ids: Any) -> list[Move]:
     return list(db.session.scalars(query))
 
 
+def write_down(move: Move, epoch: int, **values: Any) -> bool:
+    """Write about a user in hand; flushed. `False`: somebody else has them by now, nothing was written."""
+    done = _write(move.id, epoch, values)
+    if done:
+        for name, value in values.items():
+            set_committed_value(move, name, value)
+    return done
+
+
 def record(move_id: int, epoch: int, **values: Any) -> bool:
     """Write what became of a user and let go of them; flushed. `False`: somebody else has them by now, nothing was written."""
-    done = execute(update(Move).where(Move.id == move_id, Move.claim == epoch).values(claim=None, changed_at=utc_now(), **values))
-    return done == 1
+    return _write(move_id, epoch, {"claim": None, **values})
+
+
+def _write(move_id: int, epoch: int, values: dict[str, Any]) -> bool:
+    values = {"changed_at": utc_now(), **values}
+    named = {f"new_{name}": value for name, value in values.items()}
+    return _changed(_recording(tuple(values)), {"move_id": move_id, "epoch": epoch, **named})
 
 
 def record_each(moves: Iterable[Move], **values: Any) -> None:
@@ -90,6 +139,28 @@ def record_each(moves: Iterable[Move], **values: Any) -> None:
     for move in moves:
         if move.claim is not None:
             record(move.id, move.claim, **values)
+
+
+def drop_untouched(run_id: int) -> None:
+    """In a cancelled run, those for whom nothing was begun are cancelled; flushed."""
+    execute(
+        update(Move)
+        .where(
+            Move.migration_id == run_id,
+            Move.status == MoveStatus.PENDING,
+            Move.step == Step.GIVE,
+            Move.claim.is_(None),
+            Move.created_account.is_(False),
+        )
+        .values(status=MoveStatus.CANCELLED, step=Step.DONE, detail="", changed_at=utc_now())
+    )
+
+
+def require_epoch(run_id: int, epoch: int) -> None:
+    """Part of a transaction that writes about many users at once: it counts only while the run is in this worker's hands. Flushed.
+    Raises `LeaseLost`."""
+    if execute(update(Migration).where(Migration.id == run_id, Migration.epoch == epoch).values(epoch=epoch)) != 1:
+        raise LeaseLost(f"Run {run_id} is in other hands.")
 
 
 def count_open(run_id: int, step: Step | None = None) -> int:

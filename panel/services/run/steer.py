@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, Step, before
+from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, before
 from panel.extensions import db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
+from panel.services.run.rows import drop_untouched
 from panel.services.run.start import hold_servers
 
 
@@ -30,11 +31,7 @@ def resume(run: Migration) -> None:
 def cancel(run: Migration) -> None:
     """Nobody new is begun; the user in hand and those already given access are finished. Flushed. Raises `NotPossible`."""
     _change(run, MigrationStatus.CANCELLED, f"Run {run.id} is {run.status}; there is nothing to cancel.", wake_at=None, wake_reason="")
-    execute(
-        update(Move)
-        .where(Move.migration_id == run.id, Move.status == MoveStatus.PENDING, Move.step == Step.GIVE, Move.claim.is_(None))
-        .values(status=MoveStatus.CANCELLED, step=Step.DONE, detail="", changed_at=utc_now())
-    )
+    drop_untouched(run.id)
 
 
 def retry(run: Migration, move_id: int | None = None) -> int:

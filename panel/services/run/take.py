@@ -6,8 +6,9 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
-from sqlalchemy import delete
+from sqlalchemy import Table, delete
 
 from panel.domain.pacing import paced_at_take
 from panel.domain.platform import Platform
@@ -17,14 +18,15 @@ from panel.models import Migration, Move, Share
 from panel.models.types import utc_now
 from panel.platforms.base import Member, NotThere, PlatformError, Remote
 from panel.services import pace
-from panel.services.people import share_of
+from panel.services.people import shares_of
 from panel.services.run.lease import Lease
-from panel.services.run.rows import Outcome, Wait, claim_next, in_hand, next_retry_at, record
+from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
 from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, wait_out
 
 #: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
 FRESH_S = 60.0
+_SHARES = cast(Table, Share.__table__)
 SETTLING = (MoveStatus.PENDING, MoveStatus.MOVING, MoveStatus.INVITED)
 
 
@@ -42,7 +44,8 @@ def take(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     for batch in side_by_side(taking.width, taking.claim, taking.perform):
         for removal, outcome in batch:
             taking.note(removal, outcome)
-        db.session.commit()
+        if taking.paced:
+            db.session.commit()
     if taking.stop:
         raise taking.stop
     if taking.wait:
@@ -66,14 +69,19 @@ class Taking:
         self.did_something = False
         self._members: dict[str, Member] | None = None
         self._listed = 0.0
+        self._ahead: list[Move] = []
+        self._shares: dict[str, Share] = {}
 
     def claim(self, room: int) -> list[Removal]:
-        """The next users, each claimed and what they had written down, committed before anything is sent."""
-        if self.wait or self.stop or room <= 0:
+        """The next users, each claimed and what they had written down, committed (with what was noted before) before anything is sent."""
+        if self.wait or self.stop or room <= 0 or (self.did_something and self.lease.is_used_up):
+            db.session.commit()
             return []
         self.lease.require()
         moves = [] if self.did_something else in_hand(self.run.id, self.lease.epoch, Step.TAKE)
-        moves = moves or claim_next(self.run.id, self.lease.epoch, Step.TAKE, room, SETTLING, not_before=None)
+        if moves:
+            self._shares = shares_of(self.run.source, [move.source_member_id for move in moves])
+        moves = moves or self._claim_next(room)
         if not moves or (self.paced and not self._turn_taken(moves)):
             db.session.commit()
             return []
@@ -81,6 +89,16 @@ class Taking:
         removals = self._removals(moves)
         db.session.commit()
         return removals
+
+    def _claim_next(self, room: int) -> list[Move]:
+        if not self._ahead:
+            self._ahead = due(self.run.id, Step.TAKE, room if self.paced else AHEAD, SETTLING)
+            self._shares = shares_of(self.run.source, [move.source_member_id for move in self._ahead])
+        moves, self._ahead = self._ahead[:room], self._ahead[room:]
+        taken = [move for move in moves if claim(move, self.lease.epoch, SETTLING, not_before=None)]
+        if len(taken) < len(moves):
+            self._ahead = []  # Something has changed meanwhile: look anew.
+        return taken
 
     def perform(self, removal: Removal) -> bool:
         """The request for one user, none where the access is gone already; runs in a thread."""
@@ -134,17 +152,18 @@ class Taking:
 
     def _kept(self, move: Move, member: Member | None) -> Removal:
         if not move.taken:
-            share = share_of(self.run.source, move.source_member_id)
+            share = self._shares.get(move.source_member_id)
             libraries = [library.remote_id for library in share.libraries] if share else []
             settings = dict(member.settings) if member and member.settings else (share.settings if share else {})
             all_libraries = member.all_libraries if member and member.settings else bool(share and share.all_libraries)
             if member and member.settings and not member.disabled:
                 libraries = sorted(member.library_ids)
-            move.taken = {"libraries": libraries, "all_libraries": all_libraries, "settings": settings}
+            write_down(move, self.lease.epoch, taken={"libraries": libraries, "all_libraries": all_libraries, "settings": settings})
         return Removal(move, member)
 
     def _note_taken(self, move: Move) -> None:
-        self.run.outages = 0
+        if self.run.outages:
+            self.run.outages = 0
         status, step = (MoveStatus.MOVED, Step.DONE) if move.accepted else (MoveStatus.INVITED, Step.ACCEPT)
         if record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now()):
-            execute(delete(Share).where(Share.server_id == self.run.source_id, Share.remote_id == move.source_member_id))
+            execute(delete(_SHARES).where(_SHARES.c.server_id == self.run.source_id, _SHARES.c.remote_id == move.source_member_id))

@@ -18,11 +18,16 @@ class RunStopped(Exception):
     """The whole run cannot go on; `str(error)` says why and what to do."""
 
 
+def later(seconds: float, why: str) -> Wait:
+    """Go on after so many seconds."""
+    return Wait(utc_now() + timedelta(seconds=seconds), why)
+
+
 def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:
     """A server, not a user, is the trouble: how long the run waits for it. Raises `RunStopped` when waiting does not help (any more)."""
     if isinstance(error, TooManyRequests):
         seconds = pace.cool_down(turn, error.retry_after_s)
-        return Wait(utc_now() + timedelta(seconds=seconds), f"{error} The run goes on by itself.")
+        return later(seconds, f"{error} The run goes on by itself.")
     if isinstance(error, (CredentialsRefused, WrongServer)):
         raise RunStopped(str(error))
     waits = config().outage_waits_s
@@ -30,7 +35,7 @@ def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:
         raise RunStopped(f"{error} It was tried {run.outages + 1} times; those not moved yet stayed as they were.")
     seconds = waits[run.outages]
     run.outages += 1
-    return Wait(utc_now() + timedelta(seconds=seconds), f"{error} Trying again by itself.")
+    return later(seconds, f"{error} Trying again by itself.")
 
 
 def put_back(move: Move, epoch: int, *, needs_look: bool) -> None:
@@ -50,7 +55,8 @@ def fail_or_retry(move: Move, epoch: int, error: PlatformError) -> None:
         at_once = isinstance(error, LostAnswer) and move.attempts == 0
         put_off(move, epoch, 0.0 if at_once else waits[move.attempts], str(error))
         return
-    record(move.id, epoch, status=MoveStatus.FAILED, detail=str(error), retryable=error.retryable, needs_look=True)
+    what_stands = "" if move.step is Step.GIVE else " Has access on the target; the source access was left as it was."
+    record(move.id, epoch, status=MoveStatus.FAILED, detail=f"{error}{what_stands}", retryable=error.retryable, needs_look=True)
 
 
 def put_off(move: Move, epoch: int, seconds: float, detail: str) -> None:

@@ -1,0 +1,62 @@
+"""A real SMTP server on a loopback port that keeps what it is sent, or refuses it."""
+
+from __future__ import annotations
+
+import email
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import policy
+from email.message import EmailMessage
+from typing import Any
+
+from aiosmtpd.controller import Controller
+
+from panel.extensions import db
+from panel.models import Setting, SmtpSecurity
+
+ADMIN = "olga@example.test"
+
+
+class Mailbox:
+    """What has arrived. `refusal`: what the server answers instead of taking a mail, such as `550 No.`"""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.mails: list[EmailMessage] = []
+        self.recipients: list[list[str]] = []
+        self.refusal = ""
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        """One mail."""
+        if self.refusal:
+            return self.refusal
+        message = email.message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(message, EmailMessage)
+        self.mails.append(message)
+        self.recipients.append(list(envelope.rcpt_tos))
+        return "250 Taken"
+
+
+@contextmanager
+def running_mailbox() -> Iterator[Mailbox]:
+    """Listens while inside; the installation is told of it and of an administrator address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mailbox = Mailbox(port)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    tell(port)
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
+
+
+def tell(port: int) -> None:
+    """The settings that lead to a mail server on this port."""
+    setting = Setting.current()
+    setting.admin_email, setting.smtp_host, setting.smtp_port = ADMIN, "127.0.0.1", port
+    setting.smtp_security, setting.smtp_sender = SmtpSecurity.NONE, "panel@example.test"
+    db.session.commit()

@@ -1,0 +1,58 @@
+"""The documentation keeps its word: what docs/mission.md names exists, and every line of the mission has a test that names it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from panel.config import ROOT
+
+LINES = range(1, 18)
+MISSION = (ROOT / "docs" / "mission.md").read_text(encoding="utf-8")
+
+
+def defined_in(file: Path) -> dict[str, int]:
+    """The tests of a file, `name` or `Class::name`, each with the number of its first line (decorators count)."""
+    found = {}
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        for function in inner:
+            if isinstance(function, ast.FunctionDef) and function.name.startswith("test_"):
+                prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
+                found[prefix + function.name] = min([function.lineno, *(mark.lineno for mark in function.decorator_list)])
+    return found
+
+
+def marked_tests(line: int) -> set[str]:
+    """The tests right below a comment with the line's number, as `file::name`."""
+    found = set()
+    for file in sorted((ROOT / "tests" / "mission").glob("test_*.py")):
+        text = file.read_text(encoding="utf-8").splitlines()
+        for name, number in defined_in(file).items():
+            if re.fullmatch(rf"\s*# M{line}", text[number - 2]):
+                found.add(f"{file.relative_to(ROOT)}::{name}")
+    return found
+
+
+def named_in_row(line: int) -> set[str]:
+    """The tests that the row of this line names."""
+    row = re.search(rf"(?m)^\| M{line} \|.*$", MISSION)
+    assert row is not None, f"M{line} has a row"
+    return set(re.findall(r"`(tests/[^`]+)`", row[0]))
+
+
+def test_every_test_that_is_named_exists() -> None:
+    named = re.findall(r"`(tests/[^`:]+)::([^`]+)`", MISSION)
+    assert named
+    missing = [f"{file}::{name}" for file, name in named if not (ROOT / file).is_file() or name not in defined_in(ROOT / file)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_line_of_the_mission_has_marked_tests_and_its_row_names_all_of_them(line: int) -> None:
+    marked = marked_tests(line)
+    assert marked
+    assert marked <= named_in_row(line)
