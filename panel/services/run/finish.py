@@ -10,6 +10,7 @@ from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.services import notices
 from panel.services.run.lease import Lease
+from panel.services.run.take import forget_removed_shares
 
 
 def finish(run: Migration, lease: Lease) -> bool:
@@ -21,6 +22,7 @@ def finish(run: Migration, lease: Lease) -> bool:
         .values(status=status, ended_at=utc_now(), wake_at=None, wake_reason="")
     )
     if ended == 1:
+        forget_removed_shares(run)
         free_servers(run.id)
         db.session.refresh(run)
         notices.run_ended(run)

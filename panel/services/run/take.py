@@ -6,9 +6,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
 
-from sqlalchemy import Table, delete
+from sqlalchemy import delete, select
 
 from panel.domain.pacing import paced_at_take
 from panel.domain.platform import Platform
@@ -26,7 +25,6 @@ from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, wait
 
 #: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
 FRESH_S = 60.0
-_SHARES = cast(Table, Share.__table__)
 SETTLING = (MoveStatus.PENDING, MoveStatus.MOVING, MoveStatus.INVITED)
 
 
@@ -46,6 +44,9 @@ def take(run: Migration, lease: Lease, remote: Remote) -> Outcome:
             taking.note(removal, outcome)
         if taking.paced:
             db.session.commit()
+    if taking.did_something:
+        forget_removed_shares(run)
+        db.session.commit()
     if taking.stop:
         raise taking.stop
     if taking.wait:
@@ -165,5 +166,11 @@ class Taking:
         if self.run.outages:
             self.run.outages = 0
         status, step = (MoveStatus.MOVED, Step.DONE) if move.accepted else (MoveStatus.INVITED, Step.ACCEPT)
-        if record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now()):
-            execute(delete(_SHARES).where(_SHARES.c.server_id == self.run.source_id, _SHARES.c.remote_id == move.source_member_id))
+        record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now())
+
+
+def forget_removed_shares(run: Migration) -> None:
+    """The shares of everyone whose source access was removed are gone from the panel too: told from the moves, so that it may be done at
+    any time and again. Flushed."""
+    removed = select(Move.source_member_id).where(Move.migration_id == run.id, Move.taken_at.is_not(None))
+    execute(delete(Share).where(Share.server_id == run.source_id, Share.remote_id.in_(removed)))
