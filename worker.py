@@ -22,8 +22,8 @@ log = logging.getLogger("panel.worker")
 
 def main() -> int:
     """Runs until SIGTERM or SIGINT; one that dies is started again."""
-    logs.to_stdout()
     config = Config.from_env().ensure()
+    logs.to_stdout(as_json=config.log_json)
     app = create_app(config)
     stop = threading.Event()
     with Tree(together=True, prefixed=False) as tree:

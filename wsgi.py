@@ -1,5 +1,14 @@
 """The panel as a WSGI application: for `flask`, `gunicorn wsgi:app` and `python -m panel.serve`."""
 
-from panel import create_app
+import json
+import sys
 
-app = create_app()
+from panel import create_app
+from panel.config import ConfigError
+
+try:
+    app = create_app()
+except ConfigError as error:
+    if "--json" in sys.argv:
+        print(json.dumps({"error": {"code": "configuration", "message": str(error)}}))  # noqa: T201
+    sys.exit(f"Streamferry cannot start: {error}")

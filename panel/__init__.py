@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from panel.config import ROOT, Config
 
@@ -26,6 +27,9 @@ def create_app(config: Config | None = None) -> Flask:
     )
     app.extensions["panel_config"] = config
     app.extensions["panel_cipher"] = MultiFernet([Fernet(key) for key in config.encryption_keys])
+    if config.trusted_proxies:
+        # The visitor's address only, for the limits on guessing: host and scheme stay as they come, PANEL_PUBLIC_URL says what they are.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     extensions.bind(app)
     web.register(app)
     cli.register(app)

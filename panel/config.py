@@ -36,6 +36,8 @@ class Config:
     outage_waits_s: tuple[float, ...] = (5.0, 15.0, 45.0, 120.0, 300.0)
     retry_waits_s: tuple[float, ...] = (1.0, 3.0, 9.0)
     lease_s: float = 20.0
+    trusted_proxies: int = 0
+    log_json: bool = False
     redis_password: str = field(default="", repr=False)
     redis_socket: Path | None = None
     plex_client_id: str = ""
@@ -74,6 +76,10 @@ class Config:
             retry_waits_s=read.waits("PANEL_RETRY_WAITS_S", cls.retry_waits_s),
             # Seconds after which work whose worker fell silent may be taken by another.
             lease_s=read.seconds("PANEL_LEASE_S", cls.lease_s),
+            # How many reverse proxies of your own stand before the panel: their word about a visitor's address is believed.
+            trusted_proxies=read.limit("PANEL_TRUSTED_PROXIES") or 0,
+            # One JSON object per line of the log, for programs that collect logs.
+            log_json=read.flag("PANEL_LOG_JSON"),
             environ=dict(read.environ),
         )
 

@@ -83,6 +83,13 @@ class Reader:
         """A whole number from 0 up, or `None` when not given."""
         return int(self._number(name, 0, 0, whole=True)) if self.text(name) else None
 
+    def flag(self, name: str) -> bool:
+        """Whether something is switched on: 1 or 0, in a few spellings; not given counts as 0."""
+        value = self.text(name, "0").lower()
+        if value not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+            raise ConfigError(f"{name} has to be 1 or 0, not {value!r}.")
+        return value in ("1", "true", "yes", "on")
+
     def seconds(self, name: str, default: float) -> float:
         """A duration of at least a second."""
         return self._number(name, default, 1, whole=False)

@@ -54,7 +54,8 @@ def run_tree(
 ) -> int:
     """`up` once the place is known to be free."""
     env = config.child_environ()
-    with Tree() as tree:
+    # A name before each line would spoil the JSON.
+    with Tree(prefixed=not config.log_json) as tree:
         add_redis(tree, config)
         if upgrade is not None and not tree.stopping:
             upgrade()

@@ -10,6 +10,7 @@ from types import FrameType
 import waitress
 
 from panel import logs
+from panel.config import Config
 
 THREADS = 8
 
@@ -21,11 +22,21 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, leave)
-    logs.to_stdout()
+    config = Config.from_env()
+    logs.to_stdout(as_json=config.log_json)
 
     from wsgi import app
 
-    waitress.serve(app, host=options.host, port=options.port, threads=THREADS, ident="Streamferry", _quiet=True)
+    waitress.serve(
+        app,
+        host=options.host,
+        port=options.port,
+        threads=THREADS,
+        ident="Streamferry",
+        # What a proxy says about the visitor is for the app to judge, which knows how many to trust; else it is thrown away here.
+        clear_untrusted_proxy_headers=not config.trusted_proxies,
+        _quiet=True,
+    )
 
 
 def leave(_signum: int, _frame: FrameType | None) -> None:

@@ -72,3 +72,20 @@ button.addEventListener("click", () => {
   label();
 });
 label();
+
+// One box ticks all boxes of its list.
+document.addEventListener("change", (event) => {
+  const { ticks } = event.target.dataset;
+  if (ticks) document.querySelectorAll(`input[name="${ticks}"]:enabled`).forEach((box) => { box.checked = event.target.checked; });
+});
+
+// The HTML of a notification follows what is typed. A fresh frame each time, so that "Back" does not go through all of them.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const show = document.getElementById("show-html");
+  if (event.target.id !== "preview" || !show) return;
+  const frame = document.querySelector(`iframe[name="${show.formTarget}"]`);
+  const fresh = frame.cloneNode();
+  fresh.removeAttribute("src");
+  frame.replaceWith(fresh);
+  show.form.requestSubmit(show);
+});

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy.exc import OperationalError
 
 from panel.domain.reasons import Refusal
 from panel.extensions import db
@@ -54,6 +56,8 @@ def command(name: str, **how: Any) -> Callable[[Callable[P, R]], click.Command]:
                 refuse_blocked(error.refusals)
             except NotPossible as error:
                 raise Refused("not_possible", str(error)) from None
+            except OperationalError as error:
+                raise Refused("database", f"The database cannot be used ({type(error.orig).__name__}): check DATABASE_URL.") from None
             except (database.SchemaMismatch, SecretUnreadable) as error:
                 raise Refused("installation", str(error)) from None
 
@@ -92,6 +96,13 @@ def run_numbered(run_id: int) -> Migration:
     if run is None:
         raise Refused("unknown_migration", f"There is no migration number {run_id}.")
     return run
+
+
+def finite(_context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """A callback of options: not every number is one to wait for."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("it has to be a number of seconds.", param=parameter)
+    return value
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

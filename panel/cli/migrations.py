@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 
 from panel import jobs
-from panel.cli.answers import as_json, command, print_json, refuse_blocked, run_numbered, server_named
+from panel.cli.answers import as_json, command, finite, print_json, refuse_blocked, run_numbered, server_named
 from panel.cli.follow import follow
 from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
@@ -35,7 +35,9 @@ def preflight(source: str, target: str, as_json: bool) -> None:
 @command("migrate-users")
 @click.argument("source")
 @click.argument("target")
-@click.option("--pace", type=click.FloatRange(min=0, max=86400), help="Seconds between two users (30 where Plex is on either side).")
+@click.option(
+    "--pace", type=click.FloatRange(min=0, max=86400), callback=finite, help="Seconds between two users (30 where Plex is on either side)."
+)
 @click.option("--remove", type=click.Choice([removal.value for removal in Removal]), default=Removal.WHEN_ACTIVE.value, show_default=True)
 @click.option("--wait", is_flag=True, help="Follow the run to its end.")
 @as_json

@@ -56,7 +56,7 @@ MIGRATION_TRANSITIONS: dict[MigrationStatus, frozenset[MigrationStatus]] = {
     MigrationStatus.RUNNING: frozenset(
         {MigrationStatus.PAUSED, MigrationStatus.FINISHED, MigrationStatus.CANCELLED, MigrationStatus.FAILED}
     ),
-    MigrationStatus.PAUSED: frozenset({MigrationStatus.RUNNING, MigrationStatus.CANCELLED}),
+    MigrationStatus.PAUSED: frozenset({MigrationStatus.RUNNING, MigrationStatus.CANCELLED, MigrationStatus.FAILED}),
     MigrationStatus.FINISHED: frozenset({MigrationStatus.RUNNING}),
     MigrationStatus.CANCELLED: frozenset({MigrationStatus.RUNNING}),
     MigrationStatus.FAILED: frozenset({MigrationStatus.RUNNING}),

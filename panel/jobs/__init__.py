@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from datetime import datetime
 
 import redis
@@ -21,6 +22,7 @@ QUEUES = (MAIL, RUNS, SYNC)
 RUN_JOB = "panel.jobs.runs.work_on"
 MAIL_JOB = "panel.jobs.mail.send"
 SYNC_JOB = "panel.jobs.sync.sync"
+BELIEVE_JOB = "panel.jobs.sync.believe"
 INVITES_JOB = "panel.jobs.invites.check"
 
 
@@ -50,21 +52,28 @@ def wake_sync(server_id: int) -> bool:
     return _enqueue(SYNC, SYNC_JOB, f"sync-{server_id}", server_id, None)
 
 
+def wake_belief(server_id: int) -> bool:
+    """Have a worker sync a server whose short list is to be believed. `False` when the queue cannot be reached."""
+    return _enqueue(SYNC, BELIEVE_JOB, f"believe-{server_id}", server_id, None)
+
+
 def wake_invites(server_id: int) -> bool:
     """Have a worker ask a server who has accepted an invite."""
     return _enqueue(SYNC, INVITES_JOB, f"invites-{server_id}", server_id, None)
 
 
-def _enqueue(queue_name: str, function: str, job_id: str, row_id: int, at: datetime | None) -> bool:
+def _enqueue(queue_name: str, function: str, what: str, row_id: int, at: datetime | None) -> bool:
+    """A job under an id of its own (one that wakes its own row must not be cleared away with it), unless the same waits already."""
+    job_id = f"{what}:{secrets.token_hex(4)}"
     try:
         into = queue(queue_name)
         if at is not None:
-            into.enqueue_at(at, function, row_id, job_id=f"{job_id}-later", result_ttl=0, failure_ttl=3600)
-        elif into.get_job_position(job_id) is None:
+            into.enqueue_at(at, function, row_id, job_id=job_id, result_ttl=0, failure_ttl=3600)
+        elif not any(waiting.startswith(f"{what}:") for waiting in into.get_job_ids()):
             into.enqueue(function, row_id, job_id=job_id, result_ttl=0, failure_ttl=3600, job_timeout=3600)
         return True
     except (redis.RedisError, OSError, NoSuchJobError, InvalidJobOperation):
-        log.warning("The queue cannot be reached; the periodic check will take care of %s.", job_id)
+        log.warning("The queue cannot be reached; the periodic check will take care of %s.", what)
         return False
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from panel import logs
 from panel.jobs import wake, wake_mail
 from panel.services import mail, run
 from panel.services.run import PATIENCE_S
@@ -9,7 +10,8 @@ from panel.services.run import PATIENCE_S
 
 def work_on(run_id: int) -> None:
     """One stretch of work on a run; harmless when there is nothing to do or somebody else does it."""
-    left = run.work(run_id)
+    with logs.about_run(run_id):
+        left = run.work(run_id)
     if left.more:
         wake(run_id)
     elif left.wake_at is not None:

@@ -69,8 +69,8 @@ def main() -> int:
     """Works until SIGTERM, which lets the job in hand end. Ends with 1 when Redis is away for long: the parent starts it again."""
     # Work-horses and RQ's scheduler are forks of this process; none may outlive it.
     tie_forks()
-    logs.to_stdout()
     config = Config.from_env().ensure()
+    logs.to_stdout(as_json=config.log_json)
     app = create_app(config)
     preload()
     try:

@@ -107,6 +107,8 @@ class Move(Model):
     target_account_id: Mapped[str] = mapped_column(String(80), default="")
     created_account: Mapped[bool] = mapped_column(default=False)
     "Whether the run made the account or share on the target, or had the intent to: written before the request leaves."
+    secure_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "An account that may stand open could not be closed: not to be tried again before."
     given_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     taken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     taken: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)

@@ -136,6 +136,8 @@ class PlatformError(Exception):
 
     retryable = False
     about_server = False
+    #: Whether it is certain that a request which was to create something has not been carried out.
+    had_no_effect = False
 
 
 class Unreachable(PlatformError):

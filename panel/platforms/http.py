@@ -100,15 +100,16 @@ class HttpDoor:
                 body = self._read(response, creates=creates)
                 log.debug("%s %s %s -> %s", self.who, method, path, response.status_code)
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            raise Unreachable(f"{self.who} cannot be reached at its address.") from _bare(error)
+            raise _without_effect(Unreachable(f"{self.who} cannot be reached at its address."), creates) from _bare(error)
         except requests.RequestException as error:
             # Refused connections are certain not to have had an effect; everything later is not.
             if creates and not _never_left(error):
                 raise LostAnswer(f"{self.who} did not answer a request that creates something; it will be looked up.") from _bare(error)
-            raise Unreachable(f"{self.who} does not answer ({_kind_of(error)}).") from _bare(error)
+            raise _without_effect(Unreachable(f"{self.who} does not answer ({_kind_of(error)})."), creates) from _bare(error)
         if 200 <= response.status_code < 300:
             return body
-        raise self._error_of(response, body if quoted else b"", creates=creates)
+        refusal = self._error_of(response, body if quoted else b"", creates=creates)
+        raise _without_effect(refusal, creates and response.status_code < 500)
 
     def json(self, method: str, path: str, **how: Any) -> Any:
         """`send`, with the answer read as JSON (`None` for an empty one). Raises `UnexpectedAnswer` (`LostAnswer` where `creates`)
@@ -157,6 +158,11 @@ class HttpDoor:
     def close(self) -> None:
         """Close the kept connections."""
         self._session.close()
+
+
+def _without_effect(error: PlatformError, certain: bool) -> PlatformError:
+    error.had_no_effect = certain
+    return error
 
 
 def new_session(pool: int = 8) -> requests.Session:

@@ -59,6 +59,7 @@ class MediaBrowserRemote:
     ) -> None:
         self.who = f"{self.product} at {host_of(url)}"
         self.machine_id = machine_id
+        self._met = machine_id is None
         self._session = new_session()
         how: dict[str, Any] = {"timeouts": timeouts or (CONNECT_S, READ_S), "session": self._session}
         base, headers = self._base_url(url), self._key_headers(secret)
@@ -75,7 +76,13 @@ class MediaBrowserRemote:
             raise UnexpectedAnswer(f"No {self.product} server answers at this URL: another program does, or the path is wrong.") from None
         found = identity_of(answer, self.platform, self.who)
         self._require_machine(found.machine_id)
+        self._met = True
         return found
+
+    def _meet(self) -> None:
+        """Before the key is first sent on a connection: that the known machine answers (1 request a connection). Raises `WrongServer`."""
+        if not self._met:
+            self.identity()
 
     def check(self) -> Identity:
         """`identity`, and that the key is an administrator's (3 requests). Raises `CredentialsRefused` or `NotAllowed` else."""
@@ -96,6 +103,7 @@ class MediaBrowserRemote:
     def members(self) -> list[Member]:
         """Every account, administrators and disabled ones too (1 request). Raises `UnexpectedAnswer` for an empty list: a server without
         any account does not exist, and taking half an answer for the whole would look like everybody had left."""
+        self._meet()
         rows = self._user_rows()
         if not rows:
             raise UnexpectedAnswer(f"{self.who} listed no accounts at all, not even an administrator's.")
@@ -108,6 +116,7 @@ class MediaBrowserRemote:
         """See `Remote.give`. New: Jellyfin 2 requests, Emby 3, and one more for Emby Connect. Known: 1; with `ours` 2, and on Emby up to
         2 more for Emby Connect. Raises `NotAllowed` for an administrator's account, `NameTaken` or `Refused` for a name."""
         require_libraries(access.library_ids)
+        self._meet()
         if known is None:
             return self._create(person, access)
         self._require_no_administrator(known)
@@ -121,6 +130,7 @@ class MediaBrowserRemote:
     def take(self, member: Member) -> None:
         """See `Remote.take` (1 request). Raises `NotAllowed` for an administrator's account."""
         self._require_no_administrator(member)
+        self._meet()
         try:
             self._write_policy(member.account_id, policy.closed(member.settings))
         except NotThere:
@@ -130,6 +140,7 @@ class MediaBrowserRemote:
         """See `Remote.set_password` (1 request). Raises `Refused` for an empty password: it would open the account to everybody."""
         if not password or not account_id:
             raise Refused("Neither an account nor a password may be empty; nothing was sent.")
+        self._meet()
         self._write_password(self._door, account_id, password)
 
     def restrictions_for(self, person: Person, settings: Mapping[str, object]) -> Mapping[str, object]:

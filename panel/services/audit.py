@@ -2,10 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from sqlalchemy import Select, or_, select
+
 from panel.extensions import db
 from panel.models import AuditEntry
+from panel.services import listing
+from panel.services.listing import Page
+
+ORDERS = {"at": (AuditEntry.at, AuditEntry.id)}
+NEWEST_FIRST = "-at"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries: of one admin, of one kind, with some words in them; empty means all."""
+
+    by: str = ""
+    action: str = ""
+    search: str = ""
 
 
 def note(by: str, action: str, subject: str = "", detail: str = "") -> None:
     """Write down one change together with it; flushed with the rest. `action`: noun and past participle, such as `server.edited`."""
     db.session.add(AuditEntry(by=by[:255], action=action[:60], subject=subject[:500], detail=detail))
+
+
+def entries(wanted: Wanted, sort: str, number: int) -> Page[AuditEntry]:
+    """One page of them, newest first unless `sort` is `at`; 2 queries."""
+    _, order = listing.order_from(sort, ORDERS, NEWEST_FIRST)
+    return listing.page_of(_query(wanted), number, order)
+
+
+def authors() -> list[str]:
+    """Everybody who has changed something."""
+    return list(db.session.scalars(select(AuditEntry.by).where(AuditEntry.by != "").distinct().order_by(AuditEntry.by)))
+
+
+def actions() -> list[str]:
+    """Every kind of change there has been."""
+    return list(db.session.scalars(select(AuditEntry.action).distinct().order_by(AuditEntry.action)))
+
+
+def _query(wanted: Wanted) -> Select[AuditEntry]:
+    query = select(AuditEntry)
+    if wanted.by:
+        query = query.where(AuditEntry.by == wanted.by)
+    if wanted.action:
+        query = query.where(AuditEntry.action == wanted.action)
+    if wanted.search:
+        columns = (AuditEntry.by, AuditEntry.action, AuditEntry.subject, AuditEntry.detail)
+        query = query.where(or_(*(column.icontains(wanted.search, autoescape=True) for column in columns)))
+    return query

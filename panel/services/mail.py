@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import smtplib
 import ssl
+from collections.abc import Mapping
 from datetime import timedelta
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid, parseaddr
+from email.utils import formatdate, getaddresses, make_msgid
 
 from sqlalchemy import or_, select, update
 
@@ -19,6 +20,8 @@ from panel.services import claims, notices
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 20.0
+#: While a person waits for the answer.
+HURRIED_S = 6.0
 #: Seconds before each new try of a mail that was certainly not accepted.
 RETRY_WAITS_S = (10.0, 60.0, 300.0)
 
@@ -52,12 +55,22 @@ def send(email_id: int) -> None:
         return
     mail = db.session.get_one(Email, email_id, populate_existing=True)
     try:
-        deliver(_message(mail), Setting.current())
+        left_out = deliver(_written(mail), Setting.current())
     except MailRefused as error:
         _record_refusal(mail, error)
     else:
-        mail.status, mail.sent_at, mail.error = EmailStatus.SENT, utc_now(), ""
+        mail.status, mail.sent_at, mail.error = EmailStatus.SENT, utc_now(), left_out
     db.session.commit()
+
+
+def _written(mail: Email) -> EmailMessage:
+    """The message. Raises `MailRefused` for one that cannot be written: addresses and texts come from many hands."""
+    try:
+        return _message(mail)
+    except Exception as error:
+        db.session.rollback()
+        log.exception("Mail %s could not be written.", mail.id)
+        raise MailRefused(f"The mail could not be written ({type(error).__name__}): check its address.", retryable=False) from None
 
 
 def send_again(mail: Email) -> None:
@@ -67,14 +80,24 @@ def send_again(mail: Email) -> None:
     db.session.flush()
 
 
-def deliver(message: EmailMessage, setting: Setting) -> None:
-    """Hand one message to the mail server. Raises `MailRefused`."""
+def send_test(recipients: str, setting: Setting) -> str:
+    """Send a short mail right now with settings that need not be stored; what `deliver` answers. Raises `MailRefused`."""
+    message = _envelope(recipients, "Streamferry: test mail", setting)
+    message.set_content("This is a test mail of Streamferry. If you can read it, mail works.\n")
+    return deliver(message, setting, HURRIED_S)
+
+
+def deliver(message: EmailMessage, setting: Setting, timeout_s: float = TIMEOUT_S) -> str:
+    """Hand one message to the mail server; a sentence on the recipients it did not take while it took others (else empty).
+
+    Raises `MailRefused`.
+    """
     where = f"The mail server {setting.smtp_host}:{setting.smtp_port}"
     try:
-        with _connected(setting) as server:
+        with _connected(setting, timeout_s) as server:
             if setting.smtp_username:
                 server.login(setting.smtp_username, setting.smtp_password or "")
-            server.send_message(message)
+            return _left_out(server.send_message(message))
     except smtplib.SMTPAuthenticationError as error:
         raise MailRefused(f"{where} refused the user name or password ({_said(error)}).", retryable=False) from None
     except smtplib.SMTPRecipientsRefused as error:
@@ -90,11 +113,16 @@ def deliver(message: EmailMessage, setting: Setting) -> None:
         raise MailRefused(f"{where} could not be reached ({type(error).__name__}).", retryable=True) from None
 
 
-def _connected(setting: Setting) -> smtplib.SMTP:
+def _left_out(refused: Mapping[str, tuple[int, bytes]]) -> str:
+    said = "; ".join(f"{address}: {code} {_text(text)}" for address, (code, text) in refused.items())
+    return f"Not everybody got it. The mail server refused {said}." if said else ""
+
+
+def _connected(setting: Setting, timeout_s: float) -> smtplib.SMTP:
     context = ssl.create_default_context()
     if setting.smtp_security is SmtpSecurity.TLS:
-        return smtplib.SMTP_SSL(setting.smtp_host, setting.smtp_port, timeout=TIMEOUT_S, context=context)
-    server = smtplib.SMTP(setting.smtp_host, setting.smtp_port, timeout=TIMEOUT_S)
+        return smtplib.SMTP_SSL(setting.smtp_host, setting.smtp_port, timeout=timeout_s, context=context)
+    server = smtplib.SMTP(setting.smtp_host, setting.smtp_port, timeout=timeout_s)
     if setting.smtp_security is SmtpSecurity.STARTTLS:
         try:
             server.starttls(context=context)
@@ -112,18 +140,24 @@ def _message(mail: Email) -> EmailMessage:
         parts = notices.render(mail.event, notices.account_moved_values(move, notices.claim_link(token) if token else ""))
         mail.subject = parts.subject
         db.session.commit()
-    setting = Setting.current()
-    message = EmailMessage()
-    message["Subject"] = parts.subject
-    message["From"] = setting.smtp_sender or setting.smtp_username or parseaddr(mail.recipient)[1]
-    message["To"] = mail.recipient
-    message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain="streamferry.invalid")
-    message["Auto-Submitted"] = "auto-generated"
+    message = _envelope(mail.recipient, parts.subject, Setting.current())
     message.set_content(parts.text)
     message.add_alternative(parts.html, subtype="html")
     if mail.attachment_name:
         message.add_attachment(mail.attachment.encode(), maintype="text", subtype="csv", filename=mail.attachment_name)
+    return message
+
+
+def _envelope(recipients: str, subject: str, setting: Setting) -> EmailMessage:
+    """The head of a mail. `recipients`: one address, or several parted by commas."""
+    addresses = [address for _name, address in getaddresses([recipients]) if address] or [recipients]
+    message = EmailMessage()
+    message["Subject"] = subject
+    message["From"] = setting.smtp_sender or setting.smtp_username or addresses[0]
+    message["To"] = ", ".join(addresses)
+    message["Date"] = formatdate()
+    message["Message-ID"] = make_msgid(domain="streamferry.invalid")
+    message["Auto-Submitted"] = "auto-generated"
     return message
 
 

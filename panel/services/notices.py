@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from panel.config import ROOT
 from panel.domain.platform import Platform
 from panel.domain.statuses import MoveStatus
-from panel.extensions import db
+from panel.extensions import config, db
 from panel.models import Email, EmailTemplate, Migration, Move, Setting
 
 SYSTEM_MESSAGE, ACCOUNT_MOVED = "system_message", "account_moved"
+log = logging.getLogger(__name__)
+
 EVENTS = {SYSTEM_MESSAGE: "System Message", ACCOUNT_MOVED: "Account Moved"}
 FOLDER = Path(ROOT) / "templates" / "emails"
+PARTS = ("subject.txt", "body.txt", "body.html")
+#: What an admin's text may do wrong while it is rendered.
+SPOILS = (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError)
+    TemplateError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    LookupError,
+    AttributeError,
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,17 @@ class Rendered:
     subject: str
     text: str
     html: str
+
+
+@dataclass(frozen=True)
+class TextProblem:
+    """What is wrong with a template: the line it happens in (from 1) and a sentence."""
+
+    line: int
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"Line {self.line}: {self.sentence}"
 
 
 def is_enabled(event: str) -> bool:
@@ -40,14 +68,29 @@ def render(event: str, values: Mapping[str, Any]) -> Rendered:
     """The event's three templates with these values; a part the admin's text spoils falls back on the one that ships."""
     override = db.session.get(EmailTemplate, event)
     own = (override.subject, override.text, override.html) if override else ("", "", "")
-    names = ("subject.txt", "body.txt", "body.html")
-    subject, text, html = (_render_part(event, name, part, values) for name, part in zip(names, own, strict=True))
+    subject, text, html = (_render_part(event, name, part, values) for name, part in zip(PARTS, own, strict=True))
     return Rendered(" ".join(subject.split()), text.strip() + "\n", html)
 
 
 def shipped(event: str, part: str) -> str:
     """The template that ships (`part`: subject.txt, body.txt or body.html)."""
     return (FOLDER / event / part).read_text(encoding="utf-8")
+
+
+def render_text(event: str, part: str, source: str, values: Mapping[str, Any]) -> str:
+    """One part from a text that is not stored yet (empty: the text that ships). Raises what `check` makes sentences of."""
+    return _sandbox(html=part.endswith(".html")).from_string(source or shipped(event, part)).render(values)
+
+
+def check(event: str, part: str, source: str, values: Mapping[str, Any]) -> TextProblem | None:
+    """What is wrong with a text for this part, tried with these values; `None` when it works."""
+    try:
+        render_text(event, part, source, values)
+    except TemplateSyntaxError as error:
+        return TextProblem(error.lineno, _sentence(error.message or "This cannot be understood."))
+    except SPOILS as error:
+        return TextProblem(_line_of(error), _sentence(str(error) or type(error).__name__))
+    return None
 
 
 def run_ended(run: Migration) -> Email | None:
@@ -146,10 +189,14 @@ def claim_link(token: str) -> str:
     return _link(f"/claim/{token}")
 
 
-def _link(path: str) -> str:
-    from panel.extensions import config
+def public_url() -> str:
+    """The address people reach the panel at: `PANEL_PUBLIC_URL`, else the one set on the page; empty when neither is."""
+    return config().public_url or Setting.current().public_url
 
-    return f"{config().public_url}{path}" if config().public_url else ""
+
+def _link(path: str) -> str:
+    base = public_url()
+    return f"{base}{path}" if base else ""
 
 
 def _render_part(event: str, name: str, own: str, values: Mapping[str, Any]) -> str:
@@ -157,10 +204,25 @@ def _render_part(event: str, name: str, own: str, values: Mapping[str, Any]) -> 
     if own:
         try:
             return environment.from_string(own).render(values)
-        except (TemplateError, TypeError, ValueError, ArithmeticError, MemoryError, RecursionError):
-            pass  # What an admin wrote must not keep a mail from being sent.
+        except Exception:  # What an admin wrote must not keep a mail from being sent, however it goes wrong.
+            log.exception("The %s of %s that was written here cannot be used; the one that ships is sent.", name, event)
     return environment.from_string(shipped(event, name)).render(values)
 
 
 def _sandbox(*, html: bool) -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _line_of(error: BaseException) -> int:
+    """The line of the template an error came from: Jinja writes template lines into the traceback."""
+    line, trace = 1, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()[:300]
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -12,6 +12,7 @@ from panel.domain.statuses import ACTIVE, OPEN, MoveStatus
 from panel.extensions import db
 from panel.models import Library, Migration, Move, Server, Share
 from panel.models.types import utc_now
+from panel.services import sync_progress
 from panel.services.report import Counts
 
 
@@ -35,11 +36,21 @@ class ServerCard:
         return "online" if self.server.synced_at else "new"
 
     @property
+    def sync_is_under_way(self) -> bool:
+        """Whether a sync is waiting for a worker or being done: the page asks again."""
+        return self.syncing or self.server.sync_queued_at is not None
+
+    @property
+    def is_disbelieved(self) -> bool:
+        """Whether the last sync found a list so short that it removed nobody."""
+        return sync_progress.is_disbelieved(self.server)
+
+    @property
     def why_no_sync(self) -> str:
         """Why the server cannot be synced now; empty when it can."""
         if self.run is not None:
             return f"A migration is using {self.server.name}; sync it when that has ended."
-        return f"{self.server.name} is being synced already." if self.syncing else ""
+        return f"{self.server.name} is being synced already." if self.sync_is_under_way else ""
 
 
 def server_cards() -> list[ServerCard]:

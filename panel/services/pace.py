@@ -46,9 +46,11 @@ def wait_s(name: str, interval_s: float) -> float:
     return max(0.0, (next_turn(now, row.last_turn_at, interval_s, row.cool_until) - now).total_seconds())
 
 
-def end_turn(name: str) -> None:
-    """The request of this turn is over: the interval counts from here, so that requests are never closer than it."""
-    execute(update(Pacemaker).where(Pacemaker.name == name).values(last_turn_at=utc_now(), refusals=0))
+def end_turn(name: str, *, refused: bool = False) -> None:
+    """The request of this turn is over: the interval counts from here, so that requests are never closer than it. One that was not
+    `refused` (429) ends the row of refusals."""
+    values: dict[str, object] = {"last_turn_at": utc_now()} if refused else {"last_turn_at": utc_now(), "refusals": 0}
+    execute(update(Pacemaker).where(Pacemaker.name == name).values(values))
 
 
 def cool_down(name: str, asked_s: float | None) -> float:

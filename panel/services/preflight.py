@@ -109,8 +109,10 @@ def assess(
 
 def ask_both(source: Server, target: Server) -> tuple[Look, Look]:
     """What both servers answer now; a server that is its own target is asked once."""
-    target_look = look(target)
-    return (target_look if source.id == target.id else look(source)), target_look
+    # What one server has told is not written while the other is asked: nothing is locked over a request.
+    with db.session.no_autoflush:
+        target_look = look(target)
+        return (target_look if source.id == target.id else look(source)), target_look
 
 
 def refusals_by_target(source: Server, targets: Iterable[Server]) -> dict[Server, tuple[Refusal, ...]]:

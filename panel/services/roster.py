@@ -32,7 +32,7 @@ class Roster:
         self.known: dict[int, Known] = {}
         self.strangers: list[Member] = []
         self._names = {fold(member.name): member for member in members if member.name}
-        self.people_count = sum(not member.is_owner for member in members)
+        self.people_count = sum(not member.is_owner and not member.disabled for member in members)
         people = People(server)
         for member in members:
             recognised = people.recognise(member)

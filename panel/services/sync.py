@@ -18,6 +18,7 @@ from panel.platforms.base import PlatformError
 from panel.services.servers import Look, look_or_raise, remote_for
 from panel.services.sync_libraries import update_libraries
 from panel.services.sync_people import meet_members
+from panel.services.sync_progress import clear_queue, step
 from panel.services.sync_shares import update_shares, why_doubtful
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,16 @@ class SyncResult:
     shares_ended: int = 0
     problem: str = ""
     note: str = ""
+
+    @property
+    def in_short(self) -> str:
+        """For the row of the server: what was found, or what is wrong."""
+        if self.problem:
+            return self.problem
+        parts = [_count(self.libraries_found, "library", "libraries"), _count(self.users_found, "person", "people")]
+        parts += [f"{self.new_users:,} new"] if self.new_users else []
+        parts += [_count(self.shares_ended, "share", "shares") + " ended"] if self.shares_ended else []
+        return " ".join(part for part in (", ".join(parts) + ".", self.note) if part)
 
     def __str__(self) -> str:
         counts = (
@@ -81,7 +92,7 @@ def sync_server(server: Server, *, believe_short_list: bool = False) -> SyncResu
     try:
         found = _ask(server)
         result = _update(server, found, believe_short_list)
-        server.problem = result.problem
+        server.problem, server.sync_result, server.sync_step = result.problem, result.in_short, ""
         if not result.problem:
             server.synced_at = utc_now()
         if not _release(server, held_until):
@@ -91,6 +102,7 @@ def sync_server(server: Server, *, believe_short_list: bool = False) -> SyncResu
         return _failed(server, held_until, str(error))
     except BaseException:
         db.session.rollback()
+        server.sync_step = ""
         _release(server, held_until)
         db.session.commit()
         raise
@@ -113,6 +125,8 @@ def _take(server: Server) -> datetime:
     until = now + HELD_FOR
     idle = or_(Server.syncing_until.is_(None), Server.syncing_until < now)
     taken = _mark(server, until, Server.migration_id.is_(None), idle)
+    if taken:
+        clear_queue(server)
     db.session.commit()
     if taken:
         return until
@@ -137,6 +151,7 @@ def _mark(server: Server, until: datetime | None, *only_if: ColumnElement[bool])
 
 
 def _ask(server: Server) -> Look:
+    step(server, "Reading libraries and accounts…")
     remote = remote_for(server)
     # Reading the row and its token has begun a transaction; nothing is kept open while the server thinks.
     db.session.commit()
@@ -146,6 +161,7 @@ def _ask(server: Server) -> Look:
         remote.close()
     if server.platform is Platform.PLEX and server.plex_account is not None:
         _learn_identity(server.plex_account)
+    step(server, f"Storing {len(found.members):,} accounts and {len(found.libraries):,} libraries…")
     return found
 
 
@@ -183,6 +199,11 @@ def _update(server: Server, found: Look, believe_short_list: bool) -> SyncResult
 def _failed(server: Server, held_until: datetime, sentence: str) -> SyncResult:
     db.session.rollback()
     server.problem, server.checked_at = sentence, utc_now()
+    server.sync_result, server.sync_step = sentence, ""
     _release(server, held_until)
     db.session.commit()
     return SyncResult(server, problem=sentence)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

@@ -13,6 +13,7 @@ from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import Evidence, Payment, Plan, Server, Setting, User
 from panel.platforms.base import Member
+from panel.services import twins
 from panel.services.people import People
 from panel.services.sync_texts import fitting
 
@@ -38,6 +39,7 @@ def meet_members(server: Server, members: Iterable[Member], now: datetime) -> Me
     met = Met()
     newcomers = [member for member in found if member.id not in matches and not member.disabled]
     made = _create(people, newcomers, now, met)
+    twins.ask(server, {user.id: user for user, _ in made.values()}.values(), users, (user for user, _ in matches.values()))
     for member in found:
         match = matches.get(member.id)
         if match is not None:

@@ -14,6 +14,8 @@ from panel.platforms.base import Member
 
 #: How many values one statement carries; every database takes more.
 BATCH = 500
+#: Stands in every sentence about a list that is not believed.
+NOBODY_REMOVED = "nobody was removed from the panel"
 #: From so many known shares on, a list with fewer than half of them is not believed.
 ENOUGH_TO_DOUBT = 4
 
@@ -57,7 +59,7 @@ def why_doubtful(server: Server, members: Iterable[Member]) -> str:
         what = f"{server.name} listed only {left} of the {len(known)} people who had access at the last sync"
     else:
         return ""
-    return f"{what}: nobody was removed from the panel. Look at the server, and sync again when it lists everyone."
+    return f"{what}: {NOBODY_REMOVED}. Look at the server, and sync again when it lists everyone."
 
 
 def _written(server: Server, share: Share | None, member: Member, user: User, now: datetime) -> Share:

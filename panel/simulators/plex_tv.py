@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 
-from panel.simulators import plex_signin, plex_v1, plex_v2
+from panel.simulators import plex_approval, plex_signin, plex_v1, plex_v2
 from panel.simulators.http import Answer, Call
 from panel.simulators.plex_markup import html_answer
 from panel.simulators.plex_people import PlexPerson, PlexSection, Share
@@ -18,7 +18,7 @@ __all__ = ["PlexPerson", "PlexSection", "PlexServer", "PlexTv", "Share"]
 REMOVED = "This endpoint was deprecated and removed"
 
 routes: Routes[PlexShares] = Routes()
-for part in (plex_signin, plex_v1, plex_v2):
+for part in (plex_approval, plex_signin, plex_v1, plex_v2):
     routes.include(part.routes)
 
 

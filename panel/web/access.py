@@ -14,9 +14,27 @@ from panel.services import admins
 from panel.web import htmx
 
 #: Open to everybody.
-PUBLIC = {"static", "bootstrap.static", "auth.welcome", "auth.setup", "auth.sign_in", "claims.show", "claims.choose", "health.show"}
-#: What even a viewer may send.
-HARMLESS = {"auth.sign_out"}
+PUBLIC = {
+    "static",
+    "bootstrap.static",
+    "auth.welcome",
+    "auth.setup",
+    "auth.sign_in",
+    "auth.code",
+    "claims.show",
+    "claims.choose",
+    "health.show",
+    "health.ready",
+}
+#: What even a viewer may send: it concerns nothing but their own sign-in.
+HARMLESS = {
+    "auth.sign_out",
+    "account.change_password",
+    "account.switch_on",
+    "account.switch_off",
+    "account.new_codes",
+    "account.sign_out_everywhere",
+}
 LOOKING = ("GET", "HEAD", "OPTIONS")
 
 VIEWER_SENTENCE = "You may look at everything here, but not change it. Ask an administrator of this panel."

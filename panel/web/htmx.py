@@ -18,7 +18,7 @@ def targets(element_id: str) -> bool:
     return asks() and request.headers.get("HX-Target") == element_id
 
 
-def page_or_partial(page: str, parts: dict[str, str], status: int = 200, **values: object) -> Response:
+def page_or_partial(page: str, parts: dict[str, str], /, status: int = 200, **values: object) -> Response:
     """The template of the element HTMX targets (`parts`: element id to template), else the whole page.
 
     A part named for `dialog` is put into the frame every dialog has.
@@ -26,7 +26,7 @@ def page_or_partial(page: str, parts: dict[str, str], status: int = 200, **value
     target = request.headers.get("HX-Target", "") if asks() else ""
     part = parts.get(target)
     if part and target == DIALOG:
-        body = render_template("dialog.html", part=part, **values)
+        body = render_template("dialog.html", **{**values, "part": part})
     else:
         body = render_template(part or page, **values)
     return make_response(body, status)

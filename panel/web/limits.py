@@ -13,6 +13,10 @@ limiter = Limiter(key_func=get_remote_address, in_memory_fallback_enabled=True)
 #: Tries to sign in with one e-mail from one address, and with any e-mail from it.
 SIGN_IN = "10 per 5 minutes"
 SIGN_IN_ANY = "60 per hour"
+#: Tries with the second factor of one admin, from anywhere.
+SECOND_FACTOR = "10 per 5 minutes; 60 per day"
+#: Tries of somebody signed in with their own password or code.
+OWN_PASSWORD = "10 per 5 minutes"
 #: Tries with one-time links from one address.
 LINKS = "30 per 10 minutes"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flask import Blueprint, Response, abort, request, url_for
+from flask_login import current_user
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -14,7 +15,7 @@ from panel.domain.reasons import Reason, Refusal
 from panel.domain.statuses import Removal
 from panel.extensions import db
 from panel.models import Migration, Server
-from panel.services import preflight, report
+from panel.services import audit, preflight, report
 from panel.services.overview import counts_by_run
 from panel.services.preflight import Preflight
 from panel.services.run.start import Blocked, start
@@ -72,6 +73,8 @@ def create() -> BaseResponse:
     flight = _judge(source, target, form)
     try:
         run = start(flight)
+        what = f"Migration {run.id}, removal: {run.removal.value}"
+        audit.note(current_user.email, "migration.started", f"{source.name} → {target.name}", what)
         db.session.commit()
     except Blocked as blocked:
         return _screen(source, target, _with(flight, blocked.refusals), form, status=422)

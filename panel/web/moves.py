@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel import jobs
 from panel.extensions import db
 from panel.models import Migration, Move
-from panel.services import claims, mail, notices, report
+from panel.services import audit, claims, mail, notices, report
 from panel.services.run import steer
 from panel.web import htmx
 from panel.web.live import Live, can_claim, page_of, why_no_mail
@@ -21,31 +22,31 @@ screen = Blueprint("moves", __name__, url_prefix="/migrations/<int:run_id>")
 @screen.post("/pause")
 def pause(run_id: int) -> BaseResponse:
     """The user in hand is finished, then the run rests."""
-    return _steer(run_id, steer.pause)
+    return _steer(run_id, steer.pause, "paused")
 
 
 @screen.post("/resume")
 def resume(run_id: int) -> BaseResponse:
     """Go on."""
-    return _steer(run_id, steer.resume)
+    return _steer(run_id, steer.resume, "resumed")
 
 
 @screen.post("/cancel")
 def cancel(run_id: int) -> BaseResponse:
     """Nobody new is begun."""
-    return _steer(run_id, steer.cancel)
+    return _steer(run_id, steer.cancel, "cancelled")
 
 
 @screen.post("/retry")
 def retry(run_id: int) -> BaseResponse:
     """Everyone who failed in a way that may pass."""
-    return _steer(run_id, steer.retry)
+    return _steer(run_id, steer.retry, "retried")
 
 
 @screen.post("/moves/<int:move_id>/retry")
 def retry_one(run_id: int, move_id: int) -> BaseResponse:
     """One user."""
-    return _steer(run_id, lambda run: steer.retry(run, move_id))
+    return _steer(run_id, lambda run: steer.retry(run, move_id), "retried", move_id)
 
 
 @screen.post("/mail")
@@ -59,6 +60,7 @@ def send_mail(run_id: int) -> BaseResponse:
             row = notices.run_ended(run)
         else:
             mail.send_again(row)
+        _note("migration.mailed", run, "The result mail, asked for by hand" if row is not None else "")
         db.session.commit()
         if row is not None:
             jobs.wake_mail(row.id)
@@ -74,6 +76,7 @@ def claim(run_id: int, move_id: int) -> BaseResponse:
     if not can_claim(move.migration, move):
         abort(409, "There is no new account here for which a password could be chosen.")
     token = claims.make(claims.CLAIM, move.id)
+    audit.note(current_user.email, "claim-link.made", move.name, f"For an account on {move.migration.target.name}, migration {run_id}")
     db.session.commit()
     link = notices.claim_link(token) or url_for("claims.show", token=token, _external=True)
     parts = {htmx.DIALOG: "migrations/_claim_link.html"}
@@ -82,11 +85,13 @@ def claim(run_id: int, move_id: int) -> BaseResponse:
     )
 
 
-def _steer(run_id: int, verb: Callable[[Migration], object]) -> BaseResponse:
+def _steer(run_id: int, verb: Callable[[Migration], object], participle: str, move_id: int | None = None) -> BaseResponse:
     run = db.get_or_404(Migration, run_id)
     problem = ""
     try:
         verb(run)
+        move = db.session.get(Move, move_id) if move_id is not None else None
+        _note(f"migration.{participle}", run, f"Only {move.name}" if move else "")
         db.session.commit()
         jobs.wake(run.id)
     except steer.NotPossible as refusal:
@@ -97,6 +102,11 @@ def _steer(run_id: int, verb: Callable[[Migration], object]) -> BaseResponse:
         live = Live(run, page_of(request.args), message=problem)
         return make_response(render_template("migrations/_update.html", live=live, run=run), 422 if problem else 200)
     return _back(run, problem)
+
+
+def _note(action: str, run: Migration, detail: str = "") -> None:
+    more = f"Migration {run.id}. {detail}".strip()
+    audit.note(current_user.email, action, f"{run.source.name} → {run.target.name}", more)
 
 
 def _mail_answer(run: Migration, problem: str) -> BaseResponse:

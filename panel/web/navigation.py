@@ -38,9 +38,9 @@ SECTIONS = (
     Section(
         "Servers",
         (
-            Entry("Servers", "servers.index", ("servers", "server_forms")),
+            Entry("Servers", "servers.index", ("servers", "server_forms", "first_steps")),
             Entry("Plex accounts", "plex_accounts.index", ("plex_accounts", "plex_sign_in")),
-            Entry("Libraries", "libraries.index"),
+            Entry("Libraries", "libraries.index", ("libraries", "groups")),
             Entry("Comparison", "comparison.index"),
         ),
     ),

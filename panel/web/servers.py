@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, url_for
+from collections.abc import Callable
+
+from flask import Blueprint, Response, request, url_for
+from flask_login import current_user
+from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel import jobs
 from panel.extensions import db
 from panel.models import Server
+from panel.services import audit, first_steps, server_changes, server_removal, sync_progress
 from panel.services import servers as service
 from panel.services.overview import server_card, server_cards
 from panel.web import htmx
 
 screen = Blueprint("servers", __name__, url_prefix="/servers")
 
+QUEUE_AWAY = "The queue cannot be reached, so nothing was synced. Is Redis running?"
+
 
 @screen.get("")
 def index() -> Response:
-    """All servers."""
-    return htmx.page_or_partial("servers/index.html", {"servers": "servers/_list.html"}, cards=server_cards())
+    """All servers; above them, until a first migration has finished, what leads to it."""
+    cards = server_cards()
+    steps = [] if htmx.targets("servers") or first_steps.is_over() else first_steps.first_steps()
+    return htmx.page_or_partial("servers/index.html", {"servers": "servers/_list.html"}, cards=cards, steps=steps)
 
 
 @screen.get("/<int:server_id>/actions")
@@ -26,18 +35,46 @@ def actions(server_id: int) -> Response:
     """What can be done with one server: a page, or the content of the dialog."""
     card = server_card(db.get_or_404(Server, server_id))
     parts = {htmx.DIALOG: "servers/_actions.html"}
-    return htmx.page_or_partial("servers/actions.html", parts, card=card, title=card.server.name)
+    why_no_removal = server_removal.why_not_remove(card.server)
+    return htmx.page_or_partial("servers/actions.html", parts, card=card, title=card.server.name, why_no_removal=why_no_removal)
 
 
 @screen.post("/<int:server_id>/sync")
 def sync(server_id: int) -> BaseResponse:
     """Have a worker fetch libraries, users and shares."""
+    return _sync(db.get_or_404(Server, server_id), jobs.wake_sync, "server.synced")
+
+
+@screen.post("/sync-all")
+def sync_all() -> BaseResponse:
+    """The same for every server that is free."""
+    queued = [server for server in db.session.scalars(select(Server).order_by(Server.id)) if sync_progress.queue(server)]
+    if queued:
+        audit.note(by=current_user.email, action="server.synced", subject=", ".join(server.name for server in queued))
+    db.session.commit()
+    # Where the first wake-up fails, the others would only wait for the same queue.
+    if queued and not all(jobs.wake_sync(server.id) for server in queued):
+        _unqueue(queued)
+        return htmx.go(url_for("servers.index"), QUEUE_AWAY, "danger")
+    if not queued:
+        return htmx.go(url_for("servers.index"), "No server is free to be synced now: migrations or syncs are using them.", "warning")
+    return htmx.go(url_for("servers.index"))
+
+
+@screen.get("/<int:server_id>/believe")
+def ask_believe(server_id: int) -> Response:
+    """What believing a short list would do."""
     server = db.get_or_404(Server, server_id)
-    if server_card(server).why_no_sync:
-        return htmx.go(url_for("servers.index"), server_card(server).why_no_sync, "warning")
-    if not jobs.wake_sync(server.id):
-        return htmx.go(url_for("servers.index"), "The queue cannot be reached, so nothing was synced. Is Redis running?", "danger")
-    return htmx.go(url_for("servers.index"), f"{server.name} is being synced in the background. Reload this page in a moment.", "info")
+    card, title = server_card(server), f"Believe {server.name}?"
+    return htmx.page_or_partial(
+        "servers/ask.html", {htmx.DIALOG: "servers/_believe.html"}, card=card, title=title, body="servers/_believe.html"
+    )
+
+
+@screen.post("/<int:server_id>/believe")
+def believe(server_id: int) -> BaseResponse:
+    """Sync once more; whoever is not listed loses the remembered share."""
+    return _sync(db.get_or_404(Server, server_id), jobs.wake_belief, "server.believed")
 
 
 @screen.post("/<int:server_id>/look")
@@ -50,3 +87,62 @@ def look(server_id: int) -> BaseResponse:
     if found.refusal:
         return htmx.go(url_for("servers.index"), found.refusal.message, "danger")
     return htmx.go(url_for("servers.index"), f"{server.name} answers; {len(found.libraries)} libraries, {len(found.members)} accounts.")
+
+
+@screen.post("/<int:server_id>/switch")
+def switch(server_id: int) -> BaseResponse:
+    """Enable or disable."""
+    server = db.get_or_404(Server, server_id)
+    enabled = request.form.get("enabled") == "yes"
+    server_changes.set_enabled(server, enabled)
+    audit.note(by=current_user.email, action="server.enabled" if enabled else "server.disabled", subject=server.name)
+    db.session.commit()
+    return htmx.go(url_for("servers.index"), f"{server.name} is {'enabled' if enabled else 'disabled'} now.")
+
+
+@screen.get("/<int:server_id>/remove")
+def ask_remove(server_id: int) -> Response:
+    """What removing would take along."""
+    server = db.get_or_404(Server, server_id)
+    return htmx.page_or_partial(
+        "servers/ask.html",
+        {htmx.DIALOG: "servers/_remove.html"},
+        server=server,
+        title=f"Remove {server.name}?",
+        body="servers/_remove.html",
+        why_not=server_removal.why_not_remove(server),
+        loss=server_removal.loss_of([server]),
+    )
+
+
+@screen.post("/<int:server_id>/remove")
+def remove(server_id: int) -> BaseResponse:
+    """Remove it with its libraries and remembered shares; users stay."""
+    server = db.get_or_404(Server, server_id)
+    name, loss = server.name, server_removal.loss_of([server])
+    try:
+        server_removal.remove(server)
+    except server_removal.RemovalRefused as refusal:
+        db.session.rollback()
+        return htmx.go(url_for("servers.index"), str(refusal), "danger")
+    audit.note(current_user.email, "server.removed", name, f"{loss.libraries} libraries, {loss.shares} remembered shares")
+    db.session.commit()
+    return htmx.go(url_for("servers.index"), f"{name} was removed from the panel. The server itself was not touched.")
+
+
+def _sync(server: Server, wake: Callable[[int], bool], action: str) -> BaseResponse:
+    address, why_not = url_for("servers.index"), server_card(server).why_no_sync
+    if why_not or not sync_progress.queue(server):
+        return htmx.go(address, why_not or f"{server.name} has just been taken by a migration or a sync.", "warning")
+    audit.note(by=current_user.email, action=action, subject=server.name)
+    db.session.commit()
+    if not wake(server.id):
+        _unqueue([server])
+        return htmx.go(address, QUEUE_AWAY, "danger")
+    return htmx.go(address, f"{server.name} is being synced in the background.", "info")
+
+
+def _unqueue(servers: list[Server]) -> None:
+    for server in servers:
+        sync_progress.clear_queue(server)
+    db.session.commit()

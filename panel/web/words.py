@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
 
-from flask import Flask
-from markupsafe import Markup, escape
+from flask import Flask, g
+from markupsafe import Markup
+from sqlalchemy import select
 
 from panel.domain.reasons import Reason
 from panel.domain.statuses import MigrationStatus, MoveStatus, Removal, Step
-from panel.models import Migration, Move
+from panel.extensions import db
+from panel.models import Migration, Move, Setting
 from panel.services.report import Counts
 
 TONES = {
@@ -39,6 +42,7 @@ REMOVALS = {
 def register(app: Flask) -> None:
     """Bind filters and names to an app's templates."""
     app.add_template_filter(moment)
+    app.add_template_filter(day)
     app.add_template_filter(duration)
     app.add_template_filter(number)
     app.add_template_global(what_happened)
@@ -47,12 +51,34 @@ def register(app: Flask) -> None:
 
 
 def moment(at: datetime | None, *, clock: bool = False) -> Markup:
-    """A time in UTC that programs can read too; with `clock` the time of day alone."""
+    """A time in the zone that is set, which programs can read too and whose title is the exact time in UTC; with `clock` the time of day
+    alone."""
+    if at is None:
+        return Markup("–")
+    utc, here = at.astimezone(UTC), at.astimezone(zone())
+    shown = here.strftime("%H:%M %Z" if clock else "%-d %b %Y, %H:%M %Z")
+    exact = utc.strftime("%-d %b %Y, %H:%M:%S UTC")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(utc.strftime("%Y-%m-%dT%H:%M:%SZ"), exact, shown)
+
+
+def zone() -> tzinfo:
+    """The zone times are shown in, read once per request; UTC where the one that is set is not known here."""
+    if "zone" not in g:
+        name = db.session.scalar(select(Setting.time_zone))
+        try:
+            g.zone = ZoneInfo(name or "UTC")
+        except (LookupError, ValueError, OSError):
+            g.zone = UTC
+    found: tzinfo = g.zone
+    return found
+
+
+def day(at: datetime | None) -> Markup:
+    """The day of a time in UTC."""
     if at is None:
         return Markup("–")
     at = at.astimezone(UTC)
-    shown = at.strftime("%H:%M UTC" if clock else "%-d %b %Y, %H:%M UTC")
-    return Markup('<time datetime="{}">{}</time>').format(at.strftime("%Y-%m-%dT%H:%M:%SZ"), escape(shown))
+    return Markup('<time datetime="{}">{}</time>').format(at.strftime("%Y-%m-%d"), at.strftime("%-d %b %Y"))
 
 
 def duration(seconds: float | None) -> str:

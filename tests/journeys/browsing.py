@@ -53,6 +53,12 @@ def pair(scene: Scene) -> Scene:
     return scene
 
 
+def overflow(page: Page) -> int:
+    """How many pixels the page is wider than its window."""
+    width: Any = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return int(width)
+
+
 class Visit:
     """A browser window in which Ada is signed in, and what the browser complained about."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,7 +11,7 @@ from playwright.sync_api import Page, expect
 from panel.extensions import db
 from panel.models import Migration
 from tests.browser import REASON, chromium_path
-from tests.journeys.browsing import browser_type_launch_args, pair, panel_url, visit
+from tests.journeys.browsing import browser_type_launch_args, overflow, pair, panel_url, visit
 from tests.scene import Scene
 
 __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
@@ -26,12 +25,6 @@ def the_run() -> Migration:
     """The only run."""
     db.session.rollback()
     return db.session.scalars(db.select(Migration)).one()
-
-
-def overflow(page: Page) -> int:
-    """How many pixels the page is wider than its window."""
-    width: Any = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return int(width)
 
 
 # M1, M17

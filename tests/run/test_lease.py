@@ -51,10 +51,12 @@ def test_work_does_nothing_while_another_has_the_run(scene: Scene, run: Migratio
 
 def test_a_dead_holder_on_this_host_counts_for_nothing(run: Migration) -> None:
     assert not is_dead(process_name())
-    host, boot, pid, started = process_name().split("/")
-    dead = f"{host}/{boot}/{pid}/{int(started) - 1}"
+    machine, boot, namespace, pid, started = process_name().split("/")
+    dead = f"{machine}/{boot}/{namespace}/{pid}/{int(started) - 1}"
     assert is_dead(dead), "the number was used before by another process"
-    assert not is_dead(f"elsewhere/{boot}/{pid}/1"), "nobody here can tell about another host"
+    assert is_dead(f"{machine}/another-start/{namespace}/{pid}/{started}"), "the machine has started anew"
+    assert not is_dead(f"elsewhere/{boot}/{namespace}/{pid}/1"), "nobody here can tell about another machine"
+    assert not is_dead(f"{machine}/{boot}/pid:[1]/{pid}/1"), "nor about another container"
     db.session.execute(update(Migration).values(lease_until=utc_now() + timedelta(hours=1), lease_holder=dead))
     db.session.commit()
     assert acquire(run.id, 5) is not None

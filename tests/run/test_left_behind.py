@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from flask import Flask
 
@@ -77,7 +79,10 @@ def test_a_cancelled_run_settles_what_it_has_begun_and_frees_the_servers(app: Fl
     assert not db.session.scalars(db.select(Move).where(Move.claim.is_not(None))).all()
 
 
-def test_an_account_that_may_stand_open_on_a_server_that_went_away_is_closed_when_it_comes_back(app: Flask, scene: Scene) -> None:
+def test_an_account_that_may_stand_open_on_a_server_that_went_away_is_closed_when_it_comes_back(
+    app: Flask, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["panel.services.run.secure"], "LOOK_AGAIN_S", 0.01)
     scene.add_server("jellyfin", "Old")
     scene.plan("Basic")
     scene.add_server("emby", "New")

@@ -138,7 +138,7 @@ def test_says_until_when_it_waits(ada: FlaskClient, run: Migration) -> None:
     db.session.commit()
     text = ada.get(f"/migrations/{run.id}").text
     assert "Birch does not answer." in text
-    assert f'Next try at <time datetime="{run.wake_at:%Y-%m-%dT%H:%M:%SZ}">' in " ".join(text.split())
+    assert f'Next try at <time datetime="{run.wake_at:%Y-%m-%dT%H:%M:%SZ}" ' in " ".join(text.split())
 
 
 def test_escapes_names_and_what_servers_said(ada: FlaskClient, run: Migration) -> None:

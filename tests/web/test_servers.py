@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 from flask.testing import FlaskClient
 
-from panel import jobs
 from panel.extensions import db
 from tests.scene import Scene
 from tests.web.asking import by_htmx
@@ -14,6 +12,7 @@ from tests.web.asking import by_htmx
 def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
     text = ada.get("/servers").text
     assert "No servers yet" in text
+    assert 'href="/servers/new">Add a server' in text
     assert "flask import FILE" in text and "flask sync" in text
 
 
@@ -80,23 +79,6 @@ def test_says_so_when_the_server_does_not_answer(ada: FlaskClient, pair: Scene) 
     text = ada.post("/servers/1/look", follow_redirects=True).text
     assert "Check its address and that it is running." in text
     assert "Problem" in text
-
-
-def test_has_a_worker_sync_a_server(ada: FlaskClient, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    woken: list[int] = []
-    monkeypatch.setattr(jobs, "wake_sync", lambda server_id: woken.append(server_id) or True)
-    assert "being synced in the background" in ada.post("/servers/1/sync", follow_redirects=True).text
-    assert woken == [1]
-
-
-def test_says_so_when_the_queue_is_away(ada: FlaskClient, pair: Scene) -> None:
-    assert "The queue cannot be reached" in ada.post("/servers/1/sync", follow_redirects=True).text
-
-
-def test_does_not_sync_a_server_that_a_migration_uses(ada: FlaskClient, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    pair.start()
-    monkeypatch.setattr(jobs, "wake_sync", lambda _server_id: pytest.fail("it was synced"))
-    assert "sync it when that has ended" in ada.post("/servers/1/sync", follow_redirects=True).text
 
 
 def test_says_that_no_worker_is_running_while_a_migration_waits(ada: FlaskClient, pair: Scene) -> None:

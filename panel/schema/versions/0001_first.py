@@ -273,6 +273,7 @@ def upgrade() -> None:
         sa.Column("target_member_id", sa.String(length=80), nullable=False),
         sa.Column("target_account_id", sa.String(length=80), nullable=False),
         sa.Column("created_account", sa.Boolean(), nullable=False),
+        sa.Column("secure_after", sa.DateTime(), nullable=True),
         sa.Column("given_at", sa.DateTime(), nullable=True),
         sa.Column("taken_at", sa.DateTime(), nullable=True),
         sa.Column("taken", sa.JSON(), nullable=False),

@@ -18,21 +18,24 @@ from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.platforms.base import Remote
 from panel.services.run.check import check
-from panel.services.run.finish import finish, stop
+from panel.services.run.finish import finish, free_servers, stop
 from panel.services.run.give import give
 from panel.services.run.holder import is_dead
 from panel.services.run.lease import Lease, LeaseLost, acquire
 from panel.services.run.prepare import prepare
 from panel.services.run.rows import Outcome, Wait, claim_left_behind, drop_untouched, in_hand
 from panel.services.run.secure import doubtful, secure
+from panel.services.run.start import hold_servers
 from panel.services.run.take import SETTLING, take
-from panel.services.run.trouble import RunStopped
+from panel.services.run.trouble import RunStopped, later
 from panel.services.servers import remote_for
 
 log = logging.getLogger(__name__)
 
 #: A worker waits this long itself for the next turn; for longer it lets go of the run and is free for others.
 PATIENCE_S = 3.0
+#: Seconds before another look at a server that something else uses.
+HELD_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,12 @@ class Working:
     def _stage(self, source: Remote, target: Remote) -> Outcome:
         """The first stage that has something to do; `False` when none has and the run has been ended or rests."""
         run, lease = self.run, self.lease
+        outcome: Outcome = False
         if in_hand(run.id, lease.epoch, Step.GIVE):
             return give(run, lease, target)
-        outcome = secure(run, lease, target)
-        if outcome:
-            return outcome
+        secure(run, lease, target)
+        if run.wake_at is not None and run.wake_at > utc_now():
+            return Wait(run.wake_at, run.wake_reason)
         if run.status is MigrationStatus.PAUSED:
             return take(run, lease, source) if in_hand(run.id, lease.epoch, Step.TAKE) else False
         if run.status in WORKABLE:
@@ -111,12 +115,28 @@ class Working:
         if run.status is MigrationStatus.CANCELLED:
             drop_untouched(run.id)
             outcome = give(run, lease, target)
-        outcome = outcome or check(run, lease, target) or take(run, lease, source)
+        outcome = outcome or check(run, lease, target) or self._take(source)
         if not outcome:
             db.session.refresh(run)
             if run.status is not MigrationStatus.PAUSED and run.ended_at is None and not _anything_open(run.id):
                 finish(run, lease)
         return outcome
+
+    def _take(self, source: Remote) -> Outcome:
+        """Removal on the source; a run that has ended holds its servers no longer and takes hold of the source for as long as it lasts."""
+        run = self.run
+        if run.ended_at is None:
+            return take(run, self.lease, source)
+        if not _anything_to_take(run.id):
+            return False
+        if not hold_servers(run, run.source_id):
+            return later(HELD_S, f"{run.source.name} is in use by another migration or a sync.")
+        db.session.commit()
+        try:
+            return take(run, self.lease, source)
+        finally:
+            free_servers(run.id)
+            db.session.commit()
 
     def _begin(self) -> None:
         execute(
@@ -124,7 +144,6 @@ class Working:
             .where(Migration.id == self.run.id, Migration.status == MigrationStatus.QUEUED)
             .values(status=MigrationStatus.RUNNING, started_at=utc_now())
         )
-        execute(update(Migration).where(Migration.id == self.run.id).values(wake_at=None, wake_reason=""))
         db.session.commit()
 
     def _wait(self, wait: Wait) -> bool:
@@ -162,17 +181,25 @@ def due() -> list[int]:
     to_settle = exists().where(Move.migration_id == Migration.id, Move.step == Step.TAKE, Move.status.in_(SETTLING))
     unfinished = and_(Migration.status.in_((MigrationStatus.CANCELLED, MigrationStatus.FAILED)), Migration.ended_at.is_(None))
     query = select(Migration.id, Migration.lease_holder, Migration.lease_until).where(
-        awake,
         or_(
-            Migration.status.in_(WORKABLE),
-            left_behind,
             half_made,
-            unfinished,
-            and_(to_settle, Migration.status != MigrationStatus.PAUSED),
-        ),
+            and_(
+                awake,
+                or_(
+                    Migration.status.in_(WORKABLE),
+                    left_behind,
+                    unfinished,
+                    and_(to_settle, Migration.status != MigrationStatus.PAUSED),
+                ),
+            ),
+        )
     )
     rows = db.session.execute(query.order_by(Migration.id))
     return [row.id for row in rows if row.lease_until is None or row.lease_until < now or is_dead(row.lease_holder)]
+
+
+def _anything_to_take(run_id: int) -> bool:
+    return bool(db.session.scalar(select(exists().where(Move.migration_id == run_id, Move.step == Step.TAKE, Move.status.in_(SETTLING)))))
 
 
 def _anything_open(run_id: int) -> bool:

@@ -34,7 +34,7 @@ def check_invites(server: Server) -> list[int]:
     """
     remote = remote_for(server)
     try:
-        listed = Listed(remote.members())
+        listed = Listed(remote.members(), names=False)
     finally:
         remote.close()
     to_settle = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload, selectinload
 
+from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, MoveStatus, Removal, Step
 from panel.extensions import config, db, execute
 from panel.models import Migration, Move
@@ -29,7 +30,7 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
         return wait_out(run, error, pace.name_for(run, run.target))
     lease.require()
     run.outages = 0
-    listed = Listed(members)
+    listed = Listed(members, names=run.target.platform is not Platform.PLEX)
     found = {move.id: listed.of(move) for move in moves}
     ledger = Ledger(run.target, filter(None, found.values()))
     told = notices.people_are_told()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+import logging
 
-from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, Step
+from sqlalchemy import exists, update
+
+from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
@@ -12,22 +14,42 @@ from panel.services import notices
 from panel.services.run.lease import Lease
 from panel.services.run.take import forget_removed_shares
 
+log = logging.getLogger(__name__)
+
 
 def finish(run: Migration, lease: Lease) -> bool:
     """End a run in which nothing is open any more. Commits; answers whether this call ended it."""
+    if run.status is MigrationStatus.PAUSED:
+        return False
     status = MigrationStatus.FINISHED if run.status is MigrationStatus.RUNNING else run.status
+    anybody_open = exists().where(Move.migration_id == run.id, Move.status.in_(OPEN))
     ended = execute(
         update(Migration)
-        .where(Migration.id == run.id, Migration.epoch == lease.epoch, Migration.ended_at.is_(None), Migration.status == run.status)
+        .where(
+            Migration.id == run.id,
+            Migration.epoch == lease.epoch,
+            Migration.ended_at.is_(None),
+            Migration.status == run.status,
+            ~anybody_open,
+        )
         .values(status=status, ended_at=utc_now(), wake_at=None, wake_reason="")
     )
     if ended == 1:
         forget_removed_shares(run)
         free_servers(run.id)
         db.session.refresh(run)
-        notices.run_ended(run)
+        _write_result_mail(run)
     db.session.commit()
     return ended == 1
+
+
+def _write_result_mail(run: Migration) -> None:
+    """A mail that cannot be written must never keep a run from ending: the page then says so, and can try again."""
+    try:
+        with db.session.begin_nested():
+            notices.run_ended(run)
+    except Exception:
+        log.exception("The result mail of run %s could not be written.", run.id)
 
 
 def stop(run: Migration, lease: Lease, problem: str) -> None:
@@ -41,7 +63,7 @@ def stop(run: Migration, lease: Lease, problem: str) -> None:
         )
     execute(
         update(Migration)
-        .where(Migration.id == run.id, Migration.epoch == lease.epoch, Migration.status.in_(WORKABLE))
+        .where(Migration.id == run.id, Migration.epoch == lease.epoch, Migration.status.in_(ACTIVE))
         .values(status=MigrationStatus.FAILED, problem=problem)
     )
     db.session.commit()

@@ -11,7 +11,7 @@ from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.models.types import utc_now
-from panel.platforms.base import Access, Given, Member, Person, PlatformError, Remote
+from panel.platforms.base import Access, Given, Member, Person, PlatformError, Remote, TooManyRequests
 from panel.services import pace
 from panel.services.candidates import right_access
 from panel.services.run.lease import Lease
@@ -32,6 +32,8 @@ class Gift:
     access: Access
     known: Member | None
     ours: bool
+    intended: bool
+    "Whether it was written down before this attempt already that an account would be made."
 
 
 def give(run: Migration, lease: Lease, remote: Remote) -> Outcome:
@@ -81,6 +83,8 @@ class Giving:
             db.session.commit()
             return []
         self.did_something = True
+        # Nothing is locked while the target is asked who is there; a crash leaves the claim, which leads to a look.
+        db.session.commit()
         gifts = self._unfinished_first(self._gifts(moves), left_behind)
         for gift in gifts:
             if gift.known is None and not gift.move.created_account:
@@ -99,14 +103,17 @@ class Giving:
     def note(self, gift: Gift, outcome: Given | PlatformError) -> None:
         """Write down what came of it; flushed."""
         if self.paced:
-            pace.end_turn(self.turn)
+            pace.end_turn(self.turn, refused=isinstance(outcome, TooManyRequests))
         if isinstance(outcome, Given):
             self._note_given(gift.move, outcome)
-        elif outcome.about_server:
-            put_back(gift.move, self.lease.epoch, needs_look=True)
+            return
+        nothing_made = gift.known is None and not gift.intended and outcome.had_no_effect
+        also = {"created_account": False} if nothing_made else {}
+        if outcome.about_server:
+            put_back(gift.move, self.lease.epoch, needs_look=True, **also)
             self._halt(outcome)
         else:
-            fail_or_retry(gift.move, self.lease.epoch, outcome)
+            fail_or_retry(gift.move, self.lease.epoch, outcome, **also)
 
     def _left_behind(self) -> list[Move]:
         if not self.did_something:
@@ -147,7 +154,7 @@ class Giving:
     def _gifts(self, moves: list[Move]) -> list[Gift]:
         if any(move.needs_look for move in moves) and self._members is None:
             try:
-                self._members = Listed(self.remote.members())
+                self._members = Listed(self.remote.members(), names=not self.on_plex)
             except PlatformError as error:
                 for move in moves:
                     put_back(move, self.lease.epoch, needs_look=True)
@@ -163,6 +170,7 @@ class Giving:
             access=Access(frozenset(library.remote_id for library in move.libraries), move.downloads, move.restrictions),
             known=known,
             ours=move.created_account and known is not None,
+            intended=move.created_account,
         )
 
     def _note_given(self, move: Move, given: Given) -> None:

@@ -7,18 +7,35 @@ import socket
 
 
 def process_name() -> str:
-    """Host, start of the machine and process: tells whether a holder on this very host still lives."""
-    return f"{socket.gethostname()}/{_boot_id()}/{os.getpid()}/{_started(os.getpid())}"
+    """Machine, its start, the process numbers' space, the process and its start: tells whether a holder on this machine still lives."""
+    return "/".join((_machine(), _boot_id(), _namespace(), str(os.getpid()), _started(os.getpid())))
 
 
 def is_dead(name: str) -> bool:
-    """Whether the holder is known to be dead: on this host, and its process gone (or its number used by a later one)."""
-    host, _, rest = name.partition("/")
-    boot, _, rest = rest.partition("/")
-    pid, _, started = rest.partition("/")
-    if host != socket.gethostname() or not pid.isdigit():
+    """Whether the holder is known to be dead: on this very machine, which has started anew since, or whose process is gone (or its number
+    used by a later one). About another machine or another container nobody here can tell: its lease has to run out."""
+    machine, boot, namespace, pid, started = (name.split("/") + [""] * 5)[:5]
+    if machine != _machine() or not pid.isdigit():
         return False
-    return boot != _boot_id() or _started(int(pid)) != started
+    if boot != _boot_id():
+        return True
+    return namespace == _namespace() and _started(int(pid)) != started
+
+
+def _machine() -> str:
+    try:
+        with open("/etc/machine-id", encoding="ascii") as file:
+            return file.read().strip() or socket.gethostname()
+    except (OSError, UnicodeDecodeError):
+        # A name alone is shared by machines made from one image: with the start of the machine it is unique, and a restart is waited out.
+        return f"{socket.gethostname()}-{_boot_id()}"
+
+
+def _namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return "?"
 
 
 def _boot_id() -> str:

@@ -10,9 +10,11 @@ from panel.platforms.base import Member
 
 
 class Listed:
-    """The target's members, indexed once; of several that would do, the first counts."""
+    """The target's members, indexed once; of several that would do, the first counts. `names`: whether a name is an account's there (on
+    Plex anybody may call themselves anything)."""
 
-    def __init__(self, members: Iterable[Member]) -> None:
+    def __init__(self, members: Iterable[Member], *, names: bool) -> None:
+        self._names = names
         self._by_id: dict[str, Member] = {}
         self._by_account: dict[str, Member] = {}
         self._by_email: dict[str, Member] = {}
@@ -31,6 +33,6 @@ class Listed:
             found = self._by_account.get(move.target_account_id)
         elif found is None and move.address:
             found = self._by_email.get(move.address.casefold())
-        if found is None and move.created_account and move.account_name:
+        if found is None and self._names and move.created_account and move.account_name:
             found = self._by_name.get(fold(move.account_name))
         return found

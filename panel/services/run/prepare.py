@@ -7,17 +7,18 @@ from sqlalchemy.orm import selectinload
 
 from panel.domain.eligibility import TargetAccess, Verdict, libraries_for, plan_of
 from panel.domain.platform import Platform
+from panel.domain.reasons import Reason
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
 from panel.models import Library, Migration, Move, User
 from panel.models.types import utc_now
-from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remote
+from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remote, TooManyRequests
 from panel.platforms.restricted import is_restricted
 from panel.services import pace
 from panel.services.candidates import account_name_of
 from panel.services.preflight import Preflight, assess
 from panel.services.run.lease import Lease
-from panel.services.run.rows import Outcome, require_epoch
+from panel.services.run.rows import Outcome, Wait, require_epoch
 from panel.services.run.trouble import RunStopped, wait_out
 from panel.services.servers import Look, look_or_raise, refusal_of
 
@@ -37,12 +38,15 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
         raise RunStopped(refusal_of(run.target, error).message) from None
     except PlatformError as error:
         return wait_out(run, error, pace.name_for(run, run.target))
+    source_look = _source_look(run, source)
+    if isinstance(source_look, Wait):
+        return source_look
     flight = assess(
         run.source,
         run.target,
         removal=run.removal,
         pace_s=run.pace_s,
-        looks=(_source_look(run, source), target_look),
+        looks=(source_look, target_look),
         held_by=run.id,
     )
     if flight.blockers:
@@ -60,28 +64,43 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     return True
 
 
-def _source_look(run: Migration, source: Remote) -> Look:
+def _source_look(run: Migration, source: Remote) -> Look | Wait:
+    """What the source answers; one bad moment is waited out, a request to slow down for as long as it takes."""
     try:
         return look_or_raise(run.source, source)
+    except TooManyRequests as error:
+        return wait_out(run, error, pace.name_for(run, run.source))
     except PlatformError as error:
+        if error.retryable and not run.outages:
+            return wait_out(run, error, pace.name_for(run, run.source))
         return Look(refusal=refusal_of(run.source, error))
 
 
 def _write_out(run: Migration, flight: Preflight, target: Remote) -> None:
     verdicts = {verdict.candidate.id: verdict for verdict in flight.verdicts}
     rows = {row.id: row for row in run.target.libraries}
-    query = select(Move).where(Move.migration_id == run.id, Move.status == MoveStatus.PENDING).order_by(Move.position)
+    query = (
+        select(Move).where(Move.migration_id == run.id, Move.status == MoveStatus.PENDING, Move.step == Step.GIVE).order_by(Move.position)
+    )
     pending = db.session.scalars(query.options(selectinload(Move.libraries)))
     for move in pending:
         verdict = verdicts.get(move.user_id)
         if verdict is None:
             move.status, move.step, move.detail = MoveStatus.SKIPPED, Step.DONE, "The user was removed from the panel."
+        elif move.created_account and not move.target_member_id and not verdict.moves:
+            _write_doubtful(move, verdict)
         elif not verdict.moves:
             move.status, move.step, move.reasons = MoveStatus.SKIPPED, Step.DONE, verdict.reasons
         else:
             _write_move(move, verdict, flight, rows)
             person = Person(move.account_name, move.address, move.target_account_id)
             move.restrictions = dict(target.restrictions_for(person, move.restrictions))
+
+
+def _write_doubtful(move: Move, verdict: Verdict) -> None:
+    """An account of theirs may stand half made. If all that speaks against them is its name, it goes on; else it is closed first."""
+    if verdict.reasons != (Reason.NAME_TAKEN,):
+        move.status, move.reasons, move.detail = MoveStatus.FAILED, verdict.reasons, ""
 
 
 def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int, Library]) -> None:
@@ -112,7 +131,7 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
             "settings": dict(there.settings),
         }
     else:
-        move.needs_look = there is not None
+        move.needs_look = move.needs_look or there is not None
 
 
 def _speak_alike(flight: Preflight) -> bool:

@@ -3,66 +3,80 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from panel.domain.platform import Platform
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
-from panel.models import Migration, Move
-from panel.platforms.base import PlatformError, Remote
-from panel.services import pace
+from panel.models import Evidence, Migration, Move
+from panel.models.types import utc_now
+from panel.platforms.base import Member, PlatformError, Remote
+from panel.services.people import record_account
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
-from panel.services.run.rows import Outcome, Wait, require_epoch
-from panel.services.run.trouble import RunStopped, later, wait_out
+from panel.services.run.rows import require_epoch
 
-#: Seconds between two looks at a server that stays away.
+#: Seconds before another try at closing an account, or another look at a server that stays away.
 LOOK_AGAIN_S = 60.0
 
 
 def doubtful() -> ColumnElement[bool]:
-    """Users given up on while an account of theirs may stand on the target: it was to be made, and nobody knows whether it was."""
+    """Users whom nobody has in hand while an account of theirs may stand open on the target: it was to be made, and nobody knows whether
+    it was."""
+    given_up = Move.status == MoveStatus.FAILED
+    left_waiting = (Move.status == MoveStatus.PENDING) & Move.needs_look
     return and_(
-        Move.status == MoveStatus.FAILED,
+        or_(given_up, left_waiting),
         Move.step == Step.GIVE,
         Move.created_account,
         Move.target_member_id == "",
         Move.claim.is_(None),
+        or_(Move.secure_after.is_(None), Move.secure_after <= utc_now()),
     )
 
 
-def secure(run: Migration, lease: Lease, remote: Remote) -> Outcome:
-    """Close what stands open of those who have failed: a password nobody knows, no libraries, disabled. Commits.
+def secure(run: Migration, lease: Lease, remote: Remote) -> None:
+    """Close what may stand open: a password nobody knows, no libraries, disabled. Commits after each account.
 
-    A retry adopts the closed account. On Plex nothing can stand open.
+    Whoever is given access later gets it on the closed account. What cannot be closed now is tried again in a minute, whatever becomes of
+    the run; nothing waits for it. On Plex nothing can stand open.
     """
     if run.target.platform is Platform.PLEX:
-        return False
+        return
     moves = db.session.scalars(select(Move).where(Move.migration_id == run.id, doubtful()).order_by(Move.position)).all()
-    if not moves:
-        return False
-    try:
-        listed = Listed(remote.members())
-        for move in moves:
-            member = listed.of(move)
-            if member is None:
-                move.created_account = False
-                continue
-            remote.set_password(member.account_id, secrets.token_urlsafe(24))
-            remote.take(member)
-            move.target_member_id, move.target_account_id = member.id, member.account_id
-    except PlatformError as error:
-        db.session.rollback()
-        return _look_again(run, error)
-    require_epoch(run.id, lease.epoch)
     db.session.commit()
-    return True
-
-
-def _look_again(run: Migration, error: PlatformError) -> Wait:
-    """However long the server stays away, and whatever its trouble is: a run that has ended cannot fail any further."""
+    if not moves:
+        return
     try:
-        return wait_out(run, error, pace.name_for(run, run.target))
-    except RunStopped:
-        return later(LOOK_AGAIN_S, f"{error} An account may stand open there; it is closed as soon as the server answers.")
+        listed = Listed(remote.members(), names=True)
+    except PlatformError as error:
+        _put_off(moves, error)
+        return
+    for move in moves:
+        try:
+            _close(move, listed.of(move), run, remote)
+        except PlatformError as error:
+            _put_off([move], error)
+        require_epoch(run.id, lease.epoch)
+        db.session.commit()
+
+
+def _close(move: Move, member: Member | None, run: Migration, remote: Remote) -> None:
+    if member is None or member.is_owner:
+        # Nothing was made, or it is somebody else's: an administrator's account is never touched.
+        move.created_account = False
+        return
+    remote.set_password(member.account_id, secrets.token_urlsafe(24))
+    remote.take(member)
+    move.target_member_id, move.target_account_id = member.id, member.account_id
+    record_account(run.target, move.user, member.account_id, member.name, Evidence.MOVE)
+
+
+def _put_off(moves: Sequence[Move], error: PlatformError) -> None:
+    for move in moves:
+        move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
+        move.remark = f"An account may stand open on the target and could not be closed yet: {error}"
+    db.session.commit()

@@ -25,7 +25,7 @@ def resume(run: Migration) -> None:
     """Go on where it stopped. Flushed. Raises `NotPossible`."""
     if run.status is not MigrationStatus.PAUSED:
         raise NotPossible(f"Run {run.id} is {run.status}; only a paused one can be resumed.")
-    _change(run, MigrationStatus.RUNNING, f"Run {run.id} is no longer paused.", wake_at=None, wake_reason="", outages=0)
+    _change(run, MigrationStatus.RUNNING, f"Run {run.id} is no longer paused.", prepared_at=None, wake_at=None, wake_reason="", outages=0)
 
 
 def cancel(run: Migration) -> None:
@@ -48,11 +48,13 @@ def retry(run: Migration, move_id: int | None = None) -> int:
     )
     if not again:
         raise NotPossible(f"Nobody in run {run.id} has failed in a way that could be tried again.")
+    db.session.refresh(run)
     if run.status not in ACTIVE:
         if not hold_servers(run):
             db.session.rollback()
             raise NotPossible("Another migration or a sync is using one of the two servers; try again when it has ended.")
-        reopened = {"ended_at": None, "wake_at": None, "wake_reason": "", "outages": 0, "problem": ""}
+        # Time has passed: who may move is judged anew.
+        reopened = {"prepared_at": None, "ended_at": None, "wake_at": None, "wake_reason": "", "outages": 0, "problem": ""}
         _change(run, MigrationStatus.RUNNING, f"Run {run.id} cannot be taken up again.", **reopened)
     return again
 

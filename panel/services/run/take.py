@@ -15,7 +15,7 @@ from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import config, db, execute
 from panel.models import Migration, Move, Share
 from panel.models.types import utc_now
-from panel.platforms.base import Member, NotThere, PlatformError, Remote
+from panel.platforms.base import Member, NotThere, PlatformError, Remote, TooManyRequests
 from panel.services import pace
 from panel.services.people import shares_of
 from panel.services.run.lease import Lease
@@ -87,6 +87,8 @@ class Taking:
             db.session.commit()
             return []
         self.did_something = True
+        # Nothing is locked while the source is asked; a crash leaves the claim.
+        db.session.commit()
         removals = self._removals(moves)
         db.session.commit()
         return removals
@@ -113,7 +115,7 @@ class Taking:
     def note(self, removal: Removal, outcome: bool | PlatformError) -> None:
         """Write down what came of it; flushed."""
         if self.paced:
-            pace.end_turn(self.turn)
+            pace.end_turn(self.turn, refused=isinstance(outcome, TooManyRequests))
         if not isinstance(outcome, PlatformError):
             self._note_taken(removal.move)
         elif outcome.about_server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from panel.domain.reasons import Reason
 from panel.domain.statuses import MoveStatus, Step
@@ -38,13 +39,13 @@ def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:
     return later(seconds, f"{error} Trying again by itself.")
 
 
-def put_back(move: Move, epoch: int, *, needs_look: bool) -> None:
+def put_back(move: Move, epoch: int, *, needs_look: bool, **also: Any) -> None:
     """Leave a user as they were: the trouble was not theirs. Flushed."""
     status = MoveStatus.PENDING if move.step is Step.GIVE else move.status
-    record(move.id, epoch, status=status, needs_look=needs_look or move.needs_look)
+    record(move.id, epoch, status=status, needs_look=needs_look or move.needs_look, **also)
 
 
-def fail_or_retry(move: Move, epoch: int, error: PlatformError) -> None:
+def fail_or_retry(move: Move, epoch: int, error: PlatformError, **also: Any) -> None:
     """This user's step failed: put off where trying again may help, else failed with the platform's own words. Flushed."""
     if isinstance(error, NameTaken):
         record(move.id, epoch, status=MoveStatus.SKIPPED, step=Step.DONE, reasons=(Reason.NAME_TAKEN,), detail="", created_account=False)
@@ -53,13 +54,13 @@ def fail_or_retry(move: Move, epoch: int, error: PlatformError) -> None:
     if (error.retryable or isinstance(error, AlreadyThere)) and move.attempts < len(waits):
         # Whether an account was made and may stand open has to be looked up at once, not in a while.
         at_once = isinstance(error, LostAnswer) and move.attempts == 0
-        put_off(move, epoch, 0.0 if at_once else waits[move.attempts], str(error))
+        put_off(move, epoch, 0.0 if at_once else waits[move.attempts], str(error), **also)
         return
     what_stands = "" if move.step is Step.GIVE else " Has access on the target; the source access was left as it was."
-    record(move.id, epoch, status=MoveStatus.FAILED, detail=f"{error}{what_stands}", retryable=error.retryable, needs_look=True)
+    record(move.id, epoch, status=MoveStatus.FAILED, detail=f"{error}{what_stands}", retryable=error.retryable, needs_look=True, **also)
 
 
-def put_off(move: Move, epoch: int, seconds: float, detail: str) -> None:
+def put_off(move: Move, epoch: int, seconds: float, detail: str, **also: Any) -> None:
     """Try this user again after a while, looking first at what has happened already. Flushed."""
     record(
         move.id,
@@ -69,4 +70,5 @@ def put_off(move: Move, epoch: int, seconds: float, detail: str) -> None:
         needs_look=True,
         not_before=utc_now() + timedelta(seconds=seconds),
         detail=detail,
+        **also,
     )

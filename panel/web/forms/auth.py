@@ -1,7 +1,7 @@
 """Setting up the first admin, and signing in."""
 
 from flask_wtf import FlaskForm
-from wtforms import EmailField, PasswordField
+from wtforms import EmailField, PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from panel.models.admin import MIN_PASSWORD_LENGTH
@@ -14,6 +14,12 @@ class SignInForm(FlaskForm):
 
     email = EmailField("E-mail", [InputRequired("Type your e-mail."), Length(max=255)])
     password = PasswordField("Password", [InputRequired("Type your password."), Length(max=LONGEST)])
+
+
+class CodeForm(FlaskForm):
+    """A code of the second factor."""
+
+    code = StringField("Code", [InputRequired("Type the code."), Length(max=60)])
 
 
 class SetUpForm(FlaskForm):

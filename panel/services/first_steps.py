@@ -1,0 +1,64 @@
+"""What leads from an empty installation to its first migration, and how far that has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import exists, func, or_, select
+
+from panel.domain.statuses import MigrationStatus
+from panel.extensions import db
+from panel.models import Library, Migration, Payment, Plan, PlexAccount, Server, Setting, User
+
+
+@dataclass(frozen=True)
+class FirstStep:
+    """One step: what to do, why, where (an endpoint), and whether it is done."""
+
+    label: str
+    why: str
+    endpoint: str
+    done: bool
+
+
+def is_over() -> bool:
+    """Whether a migration has finished: nobody needs to be led any more."""
+    return bool(db.session.scalar(select(exists().where(Migration.status == MigrationStatus.FINISHED))))
+
+
+def first_steps() -> list[FirstStep]:
+    """All steps in order; one query."""
+    servers = select(func.count()).select_from(Server).scalar_subquery()
+    known = select(func.count()).where(Server.synced_at.is_not(None)).scalar_subquery()
+    row = db.session.execute(
+        select(
+            servers,
+            known,
+            exists(select(PlexAccount.id)),
+            exists(select(Library.id).where(Library.group_id.is_not(None), Library.remote_id != "")),
+            exists(select(Plan.id)),
+            exists(select(User.id).where(or_(User.permanent.is_(True), exists(select(Payment.id).where(Payment.user_id == User.id))))),
+            exists(select(Setting.id).where(Setting.smtp_host != "")),
+            exists(select(Migration.id).where(Migration.status == MigrationStatus.FINISHED)),
+        )
+    ).one()
+    count, synced, accounts, grouped, plans, users, mail, moved = row
+    return [
+        FirstStep("Add two servers", _why_servers(count, accounts), "server_forms.new", count > 1),
+        FirstStep("Sync them", "Streamferry reads libraries, people and what they share.", "servers.index", 1 < count == synced),
+        FirstStep(
+            "Put libraries into groups", "A group says which libraries of both servers answer to each other.", "libraries.index", grouped
+        ),
+        FirstStep("Make the plans", "A plan includes groups: it decides what a person gets on the new server.", "plans.index", plans),
+        FirstStep("Look through the users", "Only people with a payment that covers today, or permanent ones, move.", "users.index", users),
+        FirstStep("Set up mail", "People hear that they have moved, and you what became of the run.", "smtp.index", mail),
+        FirstStep("Migrate", "You see who moves and who does not before anything happens.", "migrations.new", moved),
+    ]
+
+
+def _why_servers(count: int, has_account: bool) -> str:
+    if count == 1:
+        return "The one people are on is here or the one they move to; add the other."
+    if has_account:
+        return "The Plex account is here; choose its servers, or add an Emby or Jellyfin server by address and key."
+    return "Plex servers come with the Plex account that owns them; Emby and Jellyfin servers by address and key."

@@ -1,0 +1,79 @@
+"""Payments by hand: whole days, the last one included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import joinedload
+
+from panel.extensions import db
+from panel.models import Payment, Plan, User
+from panel.models.types import utc_now
+from panel.services.user_list import holds
+
+#: What the list can be narrowed to, and how that reads.
+STATES = {"active": "Active", "ended": "Ended", "later": "Starts later"}
+
+
+def matching(search: str = "", filters: Mapping[str, str] | None = None) -> Select[Any]:
+    """The payments of users who match `search` that are as `filters` say: `state` (a key of `STATES`), `plan` (an id)."""
+    filters = filters or {}
+    query = select(Payment)
+    if search:
+        query = query.where(Payment.user_id.in_(select(User.id).where(holds(search))))
+    if filters.get("state") in STATES:
+        query = query.where(*_are(filters["state"], utc_now()))
+    if (plan_id := filters.get("plan", "")).isdecimal() and len(plan_id) < 10:
+        query = query.where(Payment.plan_id == int(plan_id))
+    return query
+
+
+def with_names(query: Select[Any]) -> Select[Any]:
+    """The same with user and plan loaded, in the same query."""
+    return query.options(joinedload(Payment.user), joinedload(Payment.plan))
+
+
+def orders() -> dict[str, Sequence[Any]]:
+    """What the list can be sorted by."""
+    user = select(func.lower(User.name)).where(User.id == Payment.user_id).correlate(Payment).scalar_subquery()
+    plan = select(Plan.name).where(Plan.id == Payment.plan_id).correlate(Payment).scalar_subquery()
+    return {
+        "user": (user, Payment.id),
+        "plan": (plan, Payment.id),
+        "start": (Payment.start_at, Payment.id),
+        "end": (Payment.end_at, Payment.id),
+    }
+
+
+def state_of(payment: Payment) -> str:
+    """A key of `STATES`."""
+    now = utc_now()
+    if payment.end_at < now:
+        return "ended"
+    return "later" if payment.start_at > now else "active"
+
+
+def write(payment: Payment, *, plan: Plan, start_on: date, end_on: date) -> None:
+    """From the first moment of one day to the last of another, UTC; flushed. A day that stays keeps its moment. Raises `ValueError`."""
+    if end_on < start_on:
+        raise ValueError("The last day is before the first.")
+    if payment.start_at is None or payment.start_at.date() != start_on:
+        payment.start_at = datetime.combine(start_on, time.min, UTC)
+    if payment.end_at is None or payment.end_at.date() != end_on:
+        payment.end_at = datetime.combine(end_on, time.max, UTC)
+    if payment.end_at < payment.start_at:
+        payment.end_at = datetime.combine(end_on, time.max, UTC)
+    payment.plan = plan
+    db.session.add(payment)
+    db.session.flush()
+
+
+def _are(state: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return {
+        "active": (Payment.start_at <= now, Payment.end_at >= now),
+        "ended": (Payment.end_at < now,),
+        "later": (Payment.start_at > now,),
+    }[state]

@@ -1,0 +1,146 @@
+"""Plex accounts in the panel: whose token it is, whether it still works, and what goes with an account that is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from panel.extensions import config, db
+from panel.models import PlexAccount, Server
+from panel.models.types import utc_now
+from panel.platforms.base import CredentialsRefused, PlatformError
+from panel.services import server_removal
+from panel.services.server_removal import Loss
+from panel.services.servers import HURRIED
+
+TOKEN_REFUSED = "plex.tv refused the token: it has expired, was revoked, or is mistyped. Sign in with Plex to get a fresh one."
+
+
+class AccountRefused(ValueError):
+    """An account cannot be added, changed or removed. `str(error)` is a sentence."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What plex.tv says of a token."""
+
+    plex_id: str
+    username: str
+    email: str
+    has_plex_pass: bool
+
+
+def accounts_with_servers() -> list[tuple[PlexAccount, int]]:
+    """All accounts by e-mail, each with the number of its servers; one query."""
+    count = select(func.count()).where(Server.plex_account_id == PlexAccount.id).scalar_subquery()
+    return [(account, int(number)) for account, number in db.session.execute(select(PlexAccount, count).order_by(PlexAccount.email))]
+
+
+def identify(token: str) -> Found:
+    """Whose token this is, asked of plex.tv. Raises `AccountRefused` with the reason."""
+    from panel.platforms.plex.account import read_account
+
+    try:
+        found = read_account(token, config().plex_tv_url, config().plex_client_id, timeouts=HURRIED)
+    except CredentialsRefused as error:
+        raise AccountRefused(TOKEN_REFUSED) from error
+    except PlatformError as error:
+        raise AccountRefused(str(error)) from error
+    return Found(found.id, found.username, found.email, found.has_plex_pass)
+
+
+def add(token: str, found: Found) -> tuple[PlexAccount, bool]:
+    """The account this token belongs to, and whether it is new; one that is here already gets the fresh token. Flushed."""
+    account = _of(found)
+    is_new = account is None
+    if account is None:
+        account = PlexAccount(email=(found.email or f"{found.username} (no e-mail)").strip()[:255])
+        db.session.add(account)
+    _learn(account, token, found)
+    return account, is_new
+
+
+def replace_token(account: PlexAccount, token: str, found: Found) -> None:
+    """Give a known account a fresh token; flushed. Raises `AccountRefused` when it is somebody else's."""
+    if account.plex_id and account.plex_id != found.plex_id:
+        raise AccountRefused(f"This is the account {found.username or found.email}, not {account.email}. Add it as an account of its own.")
+    other = _of(found)
+    if other is not None and other is not account:
+        raise AccountRefused(f"This token belongs to {other.email}, which is here already.")
+    _learn(account, token, found)
+
+
+def check(account: PlexAccount) -> str:
+    """Ask plex.tv whether the token still works; the row learns what it says. The sentence of the problem, empty when all is well."""
+    token = account.token
+    # No transaction is kept open while plex.tv thinks.
+    db.session.commit()
+    try:
+        found = identify(token)
+        replace_token(account, token, found)
+    except AccountRefused as refusal:
+        account.checked_at, account.problem = utc_now(), str(refusal)
+        return account.problem
+    return ""
+
+
+def set_plex_pass(account: PlexAccount, has: bool | None) -> None:
+    """Say by hand whether it *Has Plex Pass*; `None` goes by plex.tv again, from the next check on."""
+    account.pass_overridden = has is not None
+    if has is not None:
+        account.has_plex_pass = has
+
+
+def loss_of(account: PlexAccount) -> Loss:
+    """What removing it would take along."""
+    return server_removal.loss_of(_servers_of(account))
+
+
+def why_not_remove(account: PlexAccount) -> str:
+    """Why it cannot be removed now; empty when it can."""
+    busy = [server for server in _servers_of(account) if server_removal.is_held(server)]
+    if not busy:
+        return ""
+    return f"{', '.join(server.name for server in busy)}: a migration or a sync is using it. Remove {account.email} when that has ended."
+
+
+def remove(account: PlexAccount) -> None:
+    """Remove the account and its servers with their libraries and remembered shares; users stay, and so does, disabled, every server
+    that a migration has written its history on. Flushed. Raises `AccountRefused`."""
+    if reason := why_not_remove(account):
+        raise AccountRefused(reason)
+    for server in _servers_of(account):
+        if server_removal.has_history(server):
+            server.plex_account, server.enabled = None, False
+            server.problem = "Its Plex account was removed from the panel. Choose another one, or leave it for its history."
+            continue
+        try:
+            server_removal.remove(server)
+        except ValueError as refusal:
+            raise AccountRefused(str(refusal)) from refusal
+    db.session.flush()
+    db.session.delete(account)
+    db.session.flush()
+
+
+def _of(found: Found) -> PlexAccount | None:
+    by_id = db.session.scalar(select(PlexAccount).where(PlexAccount.plex_id == found.plex_id))
+    if by_id is not None or not found.email:
+        return by_id
+    # An account from an estate file is not known by its id before the first check.
+    same_email = func.lower(PlexAccount.email) == found.email.lower()
+    return db.session.scalar(select(PlexAccount).where(same_email, PlexAccount.plex_id == ""))
+
+
+def _learn(account: PlexAccount, token: str, found: Found) -> None:
+    account.token, account.plex_id, account.username = token.strip(), found.plex_id, found.username
+    account.checked_at, account.problem = utc_now(), ""
+    if not account.pass_overridden:
+        account.has_plex_pass = found.has_plex_pass
+    db.session.flush()
+
+
+def _servers_of(account: PlexAccount) -> Sequence[Server]:
+    return db.session.scalars(select(Server).where(Server.plex_account_id == account.id).order_by(Server.name)).all()

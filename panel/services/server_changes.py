@@ -1,0 +1,176 @@
+"""Adding and editing servers: what is typed is tried on the server itself before it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+
+from panel.domain.platform import Platform
+from panel.extensions import db
+from panel.models import PlexAccount, Server
+from panel.platforms.base import CredentialsRefused, NotAllowed, PlatformError, WrongServer
+from panel.services.servers import HURRIED, check_limits, look_or_raise, remote_for
+
+LONGEST_URL = 500
+
+
+class ServerRefused(ValueError):
+    """A server cannot be stored like this. `field` names what has to be changed, `str(error)` says why."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What an admin has typed. `token` empty: keep the one there is. `plex_account` concerns Plex alone; `machine_id` is the server that
+    was picked from its list, empty when an address was typed."""
+
+    platform: Platform
+    name: str
+    url: str
+    token: str = ""
+    plex_account: PlexAccount | None = None
+    machine_id: str = ""
+    enabled: bool = True
+    allow_new_subscriptions: bool = True
+    has_emby_premiere: bool = False
+    max_users: int | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What trying a connection has shown, in this order: the server answers at its address, it is the right one, it takes the key, and
+    the key has the rights of an administrator (Plex: its account owns the server). `failed` names the first that is not so."""
+
+    failed: str = ""
+    problem: str = ""
+    machine_id: str = ""
+    version: str = ""
+    name: str = ""
+    libraries: int = 0
+    accounts: int = 0
+
+    #: The checks in the order in which they are made.
+    CHECKS = ("reach", "identity", "key", "rights")
+
+    def __bool__(self) -> bool:
+        return not self.failed
+
+    def state_of(self, check: str) -> str:
+        """`passed`, `failed`, or `unknown` where an earlier one has failed."""
+        if not self.failed:
+            return "passed"
+        place, failed = self.CHECKS.index(check), self.CHECKS.index(self.failed)
+        return "passed" if place < failed else "failed" if place == failed else "unknown"
+
+
+def clean_url(typed: str) -> str:
+    """The address without blanks and the slash at the end. Raises `ServerRefused` when it is no usable http(s) address."""
+    url = typed.strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or len(url) > LONGEST_URL or any(character.isspace() or not character.isprintable() for character in url):
+        raise ServerRefused("url", "Type an address such as http://192.168.1.5:8096 or https://media.example.com.")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ServerRefused("url", "The address may have no user name, no question mark and no “#”: those do not belong to a server.")
+    return url
+
+
+def try_connection(draft: Draft, known: Server | None = None) -> Trial:
+    """Ask the server as it would be stored; nothing is. `known`: the row being edited, whose machine has to be the one that answers."""
+    server = _as_row(draft, known)
+    remote = remote_for(server, timeouts=HURRIED)
+    # No transaction is kept open while the server thinks.
+    db.session.commit()
+    try:
+        found = look_or_raise(server, remote)
+    except WrongServer as error:
+        return Trial("identity", str(error))
+    except CredentialsRefused as error:
+        return Trial("key", str(error))
+    except NotAllowed as error:
+        return Trial("rights", str(error))
+    except PlatformError as error:
+        return Trial("reach", str(error))
+    finally:
+        remote.close()
+    return Trial(
+        machine_id=server.machine_id,
+        version=server.version,
+        name=server.name,
+        libraries=len(found.libraries),
+        accounts=sum(not member.is_owner for member in found.members),
+    )
+
+
+def check(draft: Draft, known: Server | None = None) -> None:
+    """Raises `ServerRefused` or `ServerLimit` for what can be said without asking the server."""
+    if known is None:
+        check_limits(draft.platform)
+    clean_url(draft.url)
+    alike = select(Server).where(func.lower(Server.name) == draft.name.strip().lower())
+    if any(server is not known for server in db.session.scalars(alike)):
+        raise ServerRefused("name", f"There is a server named {draft.name.strip()} already. Choose another name.")
+    if draft.platform is Platform.PLEX and draft.plex_account is None:
+        raise ServerRefused("plex_account", "Choose the Plex account that owns this server.")
+    if draft.platform is not Platform.PLEX and not draft.token and not (known and known.token):
+        raise ServerRefused("token", "Type an API key made in the server’s dashboard.")
+
+
+def store(draft: Draft, trial: Trial, known: Server | None = None) -> Server:
+    """Write the server down; flushed. A known machine id stays. Raises `ServerRefused` when the machine is here already."""
+    check(draft, known)
+    machine_id = known.machine_id if known and known.machine_id else (trial.machine_id or draft.machine_id)
+    twin = db.session.scalar(select(Server).where(Server.machine_id == machine_id)) if machine_id else None
+    if twin is not None and twin is not known:
+        raise ServerRefused("url", f"This is {twin.name}, which is here already.")
+    server = known or Server(platform=draft.platform)
+    _write(server, draft)
+    server.machine_id = machine_id
+    if trial:
+        server.version, server.problem = trial.version or server.version, ""
+    db.session.add(server)
+    db.session.flush()
+    return server
+
+
+def set_enabled(server: Server, enabled: bool) -> None:
+    """Switch a server on, or off: then no migration takes it as target, and it is not synced by itself."""
+    server.enabled = enabled
+    db.session.flush()
+
+
+def differences(server: Server, draft: Draft) -> str:
+    """What storing the draft will change, for the list of changes; secrets are only said to be new."""
+    fields = ("name", "url", "enabled", "allow_new_subscriptions", "has_emby_premiere", "max_users")
+    new = {field: getattr(draft, field) for field in fields} | {"url": clean_url(draft.url), "name": draft.name.strip()}
+    said = [f"{field}: {getattr(server, field)} → {value}" for field, value in new.items() if getattr(server, field) != value]
+    if draft.plex_account is not None and draft.plex_account is not server.plex_account:
+        said.append(f"plex_account: {draft.plex_account.email}")
+    return "; ".join(said + (["new key"] if draft.token else []))
+
+
+def _as_row(draft: Draft, known: Server | None) -> Server:
+    """A row that is never stored: what `remote_for` and `look_or_raise` need."""
+    server = Server(platform=draft.platform, name=draft.name, url=clean_url(draft.url), plex_account=draft.plex_account)
+    server.token = draft.token.strip() or (known.token if known else None)
+    server.machine_id = known.machine_id if known else draft.machine_id
+    return server
+
+
+def _write(server: Server, draft: Draft) -> None:
+    server.name, server.url = draft.name.strip(), clean_url(draft.url)
+    server.enabled, server.allow_new_subscriptions = draft.enabled, draft.allow_new_subscriptions
+    server.has_emby_premiere = draft.has_emby_premiere and draft.platform is Platform.EMBY
+    server.max_users = draft.max_users
+    if draft.platform is Platform.PLEX:
+        server.plex_account = draft.plex_account
+    elif draft.token:
+        server.token = draft.token.strip()

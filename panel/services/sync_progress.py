@@ -1,0 +1,77 @@
+"""Syncs that the panel asks for: which wait, what the one under way does, and which are due by themselves."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+
+from panel.domain.platform import Platform
+from panel.extensions import db, execute
+from panel.models import Pacemaker, PlexAccount, Server, Setting
+from panel.models.types import utc_now
+from panel.services.sync_shares import NOBODY_REMOVED
+
+#: A sync that waits so long has lost its wake-up.
+LOST_AFTER = timedelta(minutes=2)
+
+
+def queue(server: Server) -> bool:
+    """Write down that a sync is wanted; `False` where a migration or another sync has the server. Flushed: commit, then wake a worker."""
+    now = utc_now()
+    idle = or_(Server.syncing_until.is_(None), Server.syncing_until < now)
+    wanted = update(Server).where(Server.id == server.id, Server.migration_id.is_(None), idle)
+    queued = execute(wanted.values(sync_queued_at=now)) == 1
+    db.session.refresh(server)
+    return queued
+
+
+def clear_queue(server: Server) -> None:
+    """A sync no longer waits: it has begun, or cannot begin. Flushed."""
+    execute(update(Server).where(Server.id == server.id).values(sync_queued_at=None))
+    db.session.refresh(server, ["sync_queued_at"])
+
+
+def step(server: Server, sentence: str) -> None:
+    """Say what the sync is doing now, committed at once so that a page can show it."""
+    server.sync_step = sentence[:255]
+    db.session.commit()
+
+
+def is_disbelieved(server: Server) -> bool:
+    """Whether the last sync found a list so short that it removed nobody."""
+    return NOBODY_REMOVED in server.sync_result
+
+
+def lost() -> list[int]:
+    """Servers whose sync has waited for long: their wake-up was lost, with the queue or its worker."""
+    query = select(Server.id).where(Server.sync_queued_at < utc_now() - LOST_AFTER, Server.migration_id.is_(None))
+    return list(db.session.scalars(query))
+
+
+def due() -> list[int]:
+    """Servers whose last sync or try is `Setting.sync_every_h` old; each is marked as tried and queued, so that of several hosts one
+    takes it. Never one that is new, disabled (itself or its Plex account), or in use. Commits."""
+    setting = Setting.current()
+    if setting.sync_every_h <= 0:
+        db.session.commit()
+        return []
+    before = utc_now() - timedelta(hours=setting.sync_every_h)
+    idle = or_(Server.syncing_until.is_(None), Server.syncing_until < utc_now())
+    reachable = or_(Server.platform != Platform.PLEX, Server.plex_account.has(PlexAccount.enabled.is_(True)))
+    wanted = (Server.enabled.is_(True), Server.synced_at < before, Server.migration_id.is_(None), Server.sync_queued_at.is_(None))
+    found = [server.id for server in db.session.scalars(select(Server).where(*wanted, idle, reachable)) if _take_turn(server, before)]
+    db.session.commit()
+    return found
+
+
+def _take_turn(server: Server, before: datetime) -> bool:
+    name = f"sync:{server.id}"
+    turn = db.session.get(Pacemaker, name, populate_existing=True)
+    if turn is None:
+        turn = Pacemaker(name=name)
+        db.session.add(turn)
+        db.session.flush()
+    due = or_(Pacemaker.last_turn_at.is_(None), Pacemaker.last_turn_at < before)
+    taken = execute(update(Pacemaker).where(Pacemaker.name == name, due).values(last_turn_at=utc_now())) == 1
+    return taken and queue(server)

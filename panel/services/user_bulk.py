@@ -1,0 +1,118 @@
+"""One change for many users or payments at once: counted first, then done in a few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Select, Table, bindparam, func, select, update
+
+from panel.extensions import db, execute
+from panel.models import Payment, Plan, User
+from panel.models.types import utc_now
+
+#: What can be done to many, and how that reads.
+CHANGES = {
+    "permanent": "Make permanent",
+    "standard": "Make standard (no longer permanent)",
+    "must-change": "Set “must change Plex account”",
+    "need-not-change": "Clear “must change Plex account”",
+    "plan": "Change the plan of the payment in force",
+    "extend": "Extend the last payment that has not ended",
+}
+FLAGS: dict[str, tuple[str, bool]] = {
+    "permanent": ("permanent", True),
+    "standard": ("permanent", False),
+    "must-change": ("must_change_plex_account", True),
+    "need-not-change": ("must_change_plex_account", False),
+}
+#: So long may payments be extended at once.
+MOST_DAYS = 3650
+#: Databases take a limited number of values in one query.
+AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be done: a key of `CHANGES`, with the plan or the days it needs."""
+
+    kind: str
+    plan: Plan | None = None
+    days: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What it does, as the beginning of a sentence."""
+        if self.kind == "plan" and self.plan:
+            return f"Change the plan of the payment in force to {self.plan.name}"
+        return f"Extend the last payment that has not ended by {self.days} days" if self.kind == "extend" else CHANGES[self.kind]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How many were chosen, and for how many anything changes."""
+
+    chosen: int
+    changed: int
+
+
+def effect(change: Change, users: Select[Any]) -> Effect:
+    """What `apply` would do to these users; changes nothing."""
+    return Effect(_count(users), len(_met(change, users)))
+
+
+def apply(change: Change, users: Select[Any]) -> Effect:
+    """Do it; flushed. Answers what was done."""
+    chosen, met = _count(users), _met(change, users)
+    if change.kind == "extend":
+        extend_payments(met, change.days)
+    else:
+        model, values = _values(change)
+        for start in range(0, len(met), AT_ONCE):
+            execute(update(model).where(model.id.in_(met[start : start + AT_ONCE])).values(**values))
+    db.session.expire_all()
+    return Effect(chosen, len(met))
+
+
+def extend_payments(payment_ids: Sequence[int], days: int) -> None:
+    """Let these payments end so many days later; flushed."""
+    ends: list[tuple[int, datetime]] = []
+    for start in range(0, len(payment_ids), AT_ONCE):
+        ids = payment_ids[start : start + AT_ONCE]
+        ends += [(row[0], row[1]) for row in db.session.execute(select(Payment.id, Payment.end_at).where(Payment.id.in_(ids)))]
+    if ends:
+        table = cast(Table, Payment.__table__)
+        statement = update(table).where(table.c.id == bindparam("payment")).values(end_at=bindparam("new_end", type_=table.c.end_at.type))
+        db.session.execute(statement, [{"payment": row_id, "new_end": end + timedelta(days=days)} for row_id, end in ends])
+    db.session.expire_all()
+
+
+def _values(change: Change) -> tuple[type[User] | type[Payment], dict[str, object]]:
+    if change.kind == "plan":
+        assert change.plan is not None
+        return Payment, {"plan_id": change.plan.id}
+    column, value = FLAGS[change.kind]
+    return User, {column: value}
+
+
+def _met(change: Change, users: Select[Any]) -> list[int]:
+    """The ids of the rows that change: users, or for plans and days one payment of each."""
+    ids = users.order_by(None).with_only_columns(User.id)
+    if change.kind in FLAGS:
+        column, value = FLAGS[change.kind]
+        return list(db.session.scalars(select(User.id).where(User.id.in_(ids), getattr(User, column).is_(not value))))
+    now = utc_now()
+    query = select(Payment.user_id, Payment.id, Payment.plan_id).where(Payment.user_id.in_(ids), Payment.end_at >= now)
+    if change.kind == "plan":
+        query = query.where(Payment.start_at <= now).order_by(Payment.start_at, Payment.id)
+    else:
+        query = query.order_by(Payment.end_at, Payment.id)
+    last = {row[0]: (row[1], row[2]) for row in db.session.execute(query)}
+    plan_id = change.plan.id if change.plan else None
+    return sorted(payment for payment, plan in last.values() if plan != plan_id)
+
+
+def _count(query: Select[Any]) -> int:
+    return db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0

@@ -1,0 +1,145 @@
+"""The screen Admins: who may sign in, and as what."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import Admin, Role
+from panel.services import admins as service
+from panel.services import audit
+from panel.web import htmx
+from panel.web.forms.admins import ROLES, AdminForm
+
+screen = Blueprint("admins", __name__, url_prefix="/settings/admins")
+
+
+@screen.get("")
+def index() -> Response:
+    """Everybody who may sign in."""
+    return htmx.page_or_partial("admins/index.html", {"admins": "admins/_list.html"}, admins=service.by_email(), roles=ROLES)
+
+
+@screen.get("/new")
+def new() -> Response:
+    """The form for a new one."""
+    return _form(AdminForm(formdata=None))
+
+
+@screen.post("")
+def create() -> BaseResponse:
+    """Add one, with a first password that they change themselves."""
+    form = AdminForm()
+    if not form.validate():
+        return _form(form, 422)
+    try:
+        admin = service.create(form.email.data or "", form.password.data or "", Role(form.role.data))
+    except ValueError as refusal:
+        db.session.rollback()
+        form.email.errors = [str(refusal)]
+        return _form(form, 422)
+    audit.note(current_user.email, "admin.added", admin.email, f"Role: {admin.role.value}")
+    db.session.commit()
+    return htmx.go(url_for("admins.index"), f"{admin.email} can sign in now. Give them the password; they change it under “My sign-in”.")
+
+
+@screen.get("/<int:admin_id>/actions")
+def actions(admin_id: int) -> Response:
+    """What can be done about one of them."""
+    admin = db.get_or_404(Admin, admin_id)
+    values = {
+        "admin": admin,
+        "title": admin.email,
+        "roles": ROLES,
+        "other_role": Role.VIEWER if admin.role is Role.ADMINISTRATOR else Role.ADMINISTRATOR,
+        "why_not_role": service.why_not_viewer(admin),
+        "why_not_reset": service.why_not_reset(admin, current_user),
+        "why_not_removed": service.why_not_removed(admin, current_user),
+    }
+    return htmx.page_or_partial("admins/actions.html", {htmx.DIALOG: "admins/_actions.html"}, 200, **values)
+
+
+@screen.post("/<int:admin_id>/role")
+def change_role(admin_id: int) -> BaseResponse:
+    """Administrator or viewer, from their next click on."""
+    admin = db.get_or_404(Admin, admin_id)
+    wanted = request.form.get("role", "")
+    if wanted not in set(Role):
+        abort(400, "There is no such role.")
+    before = admin.role
+    try:
+        service.change_role(admin, Role(wanted))
+    except ValueError as refusal:
+        return _refused(refusal)
+    audit.note(current_user.email, "admin.edited", admin.email, f"Role: {before.value} → {admin.role.value}")
+    db.session.commit()
+    return htmx.go(url_for("admins.index"), f"{admin.email}: {ROLES[admin.role][0].lower()} now.")
+
+
+@screen.get("/<int:admin_id>/remove")
+def ask_remove(admin_id: int) -> Response:
+    """Asks before it is done."""
+    admin = db.get_or_404(Admin, admin_id)
+    return _ask(
+        f"Remove {admin.email}?",
+        "They are signed out at once and cannot sign in again. What they have changed stays, with their e-mail, under “Changes”.",
+        "Remove",
+        url_for("admins.remove", admin_id=admin.id),
+        service.why_not_removed(admin, current_user),
+    )
+
+
+@screen.post("/<int:admin_id>/remove")
+def remove(admin_id: int) -> BaseResponse:
+    """They cannot sign in any more."""
+    admin = db.get_or_404(Admin, admin_id)
+    try:
+        service.remove(admin, current_user)
+    except ValueError as refusal:
+        return _refused(refusal)
+    audit.note(current_user.email, "admin.removed", admin.email)
+    db.session.commit()
+    return htmx.go(url_for("admins.index"), f"{admin.email} is removed.")
+
+
+@screen.get("/<int:admin_id>/second-factor")
+def ask_reset(admin_id: int) -> Response:
+    """Asks before it is done."""
+    admin = db.get_or_404(Admin, admin_id)
+    return _ask(
+        f"Reset the second factor of {admin.email}?",
+        "For somebody who has lost their telephone and their recovery codes: their password alone is enough until they set it up again.",
+        "Reset",
+        url_for("admins.reset", admin_id=admin.id),
+        service.why_not_reset(admin, current_user),
+    )
+
+
+@screen.post("/<int:admin_id>/second-factor")
+def reset(admin_id: int) -> BaseResponse:
+    """Their second factor is off."""
+    admin = db.get_or_404(Admin, admin_id)
+    try:
+        service.reset_second_factor(admin, current_user)
+    except ValueError as refusal:
+        return _refused(refusal)
+    audit.note(current_user.email, "admin.edited", admin.email, "Second factor reset")
+    db.session.commit()
+    return htmx.go(url_for("admins.index"), f"{admin.email} signs in with the password alone now.")
+
+
+def _form(form: AdminForm, status: int = 200) -> Response:
+    parts = {htmx.DIALOG: "admins/_form.html"}
+    return htmx.page_or_partial("admins/new.html", parts, status, form=form, roles=ROLES, title="Add somebody")
+
+
+def _ask(title: str, sentence: str, verb: str, address: str, why_not: str) -> Response:
+    values = {"title": title, "sentence": sentence, "verb": verb, "address": address, "why_not": why_not}
+    return htmx.page_or_partial("admins/ask.html", {htmx.DIALOG: "admins/_ask.html"}, 200, **values)
+
+
+def _refused(refusal: ValueError) -> BaseResponse:
+    db.session.rollback()
+    return htmx.go(url_for("admins.index"), str(refusal), "danger")

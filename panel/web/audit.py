@@ -1,0 +1,25 @@
+"""The screen Changes: who has changed what, and when."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from panel.services import audit as service
+from panel.web import htmx
+from panel.web.listing import asked
+
+screen = Blueprint("audit", __name__, url_prefix="/settings/changes")
+
+
+@screen.get("")
+def index() -> Response:
+    """One page of the list, newest first."""
+    wish = asked("by", "action")
+    wanted = service.Wanted(wish.filters.get("by", ""), wish.filters.get("action", ""), wish.search)
+    values = {
+        "asked": wish,
+        "found": service.entries(wanted, wish.sort, wish.page),
+        "authors": service.authors(),
+        "actions": service.actions(),
+    }
+    return htmx.page_or_partial("audit/index.html", {"changes": "audit/_list.html"}, 200, **values)

@@ -1,0 +1,93 @@
+"""Library groups: adding, renaming, deleting."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import LibraryGroup
+from panel.services import audit
+from panel.services import groups as service
+from panel.web import htmx
+from panel.web.forms.libraries import GroupForm
+
+screen = Blueprint("groups", __name__, url_prefix="/libraries/groups")
+
+
+@screen.get("")
+def index() -> Response:
+    """All groups with what uses them, and a form for a new one."""
+    return _list(GroupForm(formdata=None))
+
+
+@screen.post("/new")
+def add() -> BaseResponse:
+    """A new group."""
+    form = GroupForm()
+    if not form.validate():
+        return _list(form, 422)
+    try:
+        group = service.add(form.name.data or "")
+    except service.GroupRefused as refusal:
+        form.name.errors = [str(refusal)]
+        return _list(form, 422)
+    audit.note(current_user.email, "group.added", group.name)
+    db.session.commit()
+    return htmx.go(url_for("groups.index"), f"{group.name} is there. Put libraries into it, then add it to plans.")
+
+
+@screen.get("/<int:group_id>/edit")
+def edit(group_id: int) -> Response:
+    """The form to rename one."""
+    group = db.get_or_404(LibraryGroup, group_id)
+    return _edit(group, GroupForm(formdata=None, obj=group))
+
+
+@screen.post("/<int:group_id>/edit")
+def rename(group_id: int) -> BaseResponse:
+    """Give it another name."""
+    group, form = db.get_or_404(LibraryGroup, group_id), GroupForm()
+    before = group.name
+    if not form.validate():
+        return _edit(group, form, 422)
+    try:
+        service.rename(group, form.name.data or "")
+    except service.GroupRefused as refusal:
+        form.name.errors = [str(refusal)]
+        return _edit(group, form, 422)
+    audit.note(current_user.email, "group.renamed", group.name, f"Before: {before}.")
+    db.session.commit()
+    return htmx.go(url_for("groups.index"), f"{before} is called {group.name} now.")
+
+
+@screen.get("/<int:group_id>/delete")
+def ask(group_id: int) -> Response:
+    """What deleting would do, asked once."""
+    line = service.line_of(db.get_or_404(LibraryGroup, group_id))
+    parts = {htmx.DIALOG: "groups/_delete.html"}
+    return htmx.page_or_partial("groups/delete.html", parts, line=line, title=f"Delete {line.group.name}?")
+
+
+@screen.post("/<int:group_id>/delete")
+def delete(group_id: int) -> BaseResponse:
+    """Delete it; its libraries are in no group from then on."""
+    group = db.get_or_404(LibraryGroup, group_id)
+    try:
+        freed = service.delete(group)
+    except service.GroupRefused as refusal:
+        return htmx.go(url_for("groups.index"), str(refusal), "danger")
+    audit.note(current_user.email, "group.deleted", group.name, f"Libraries that were in it: {freed}.")
+    db.session.commit()
+    return htmx.go(url_for("groups.index"), f"{group.name} is deleted.")
+
+
+def _list(form: GroupForm, status: int = 200) -> Response:
+    lines = service.group_lines()
+    return htmx.page_or_partial("groups/index.html", {"groups": "groups/_list.html"}, status, lines=lines, form=form)
+
+
+def _edit(group: LibraryGroup, form: GroupForm, status: int = 200) -> Response:
+    parts = {htmx.DIALOG: "groups/_form.html"}
+    return htmx.page_or_partial("groups/edit.html", parts, status, group=group, form=form, title=f"Rename {group.name}")

@@ -1,0 +1,139 @@
+"""The screen Waiting invites: who has not accepted, and what can be done about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, url_for
+from flask_login import current_user
+from sqlalchemy import Select, func, select
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel import jobs
+from panel.extensions import db
+from panel.models import Move, Server, Share
+from panel.services import audit
+from panel.services import invites as service
+from panel.services.listing import Page, order_from, page_of
+from panel.web import htmx, sheets
+from panel.web.listing import Asked, asked
+
+screen = Blueprint("invites", __name__, url_prefix="/invites")
+
+NO_ACCESS = "The invite is taken back on Plex, so accepting it no longer works."
+
+
+@screen.get("")
+def index() -> Response:
+    """Those of migrations, or those only a sync knows of, 50 on a page; and how many there are of the others."""
+    wanted = asked("from", "server")
+    by_sync = wanted.filters.get("from") == "sync"
+    page: Page[Any] = _shares(wanted) if by_sync else _moves(wanted)
+    values: dict[str, Any] = {
+        "asked": wanted,
+        "page": page,
+        "by_sync": by_sync,
+        "counts": {"runs": _count(service.of_runs(), Move), "sync": _count(service.known_by_sync(), Share)},
+        "mails": {} if by_sync else service.mails_of(page.rows),
+        "servers": db.session.scalars(select(Server).order_by(func.lower(Server.name))).all(),
+        "why_no_reminder": service.why_no_reminder,
+    }
+    return htmx.page_or_partial("invites/index.html", {"invites": "invites/_list.html"}, **values)
+
+
+@screen.post("/moves/<int:move_id>/remind")
+def remind(move_id: int) -> BaseResponse:
+    """The mail about the invite once more."""
+    move = db.get_or_404(Move, move_id)
+    try:
+        mail = service.remind(move)
+    except service.NotNow as refusal:
+        return _refused(refusal)
+    audit.note(current_user.email, "invite.reminded", move.name, f"Migration {move.migration_id}, to {mail.recipient}")
+    db.session.commit()
+    jobs.wake_mail(mail.id)
+    return htmx.go(url_for("invites.index"), f"A mail to {move.name} at {mail.recipient} is in the outbox.")
+
+
+@screen.get("/moves/<int:move_id>/withdraw")
+def ask_withdraw(move_id: int) -> Response:
+    """Asks before it is done."""
+    move = db.get_or_404(Move, move_id)
+    then = f"In migration {move.migration_id} the user counts as failed then, and can be retried: that sends a new invite."
+    lost = "Their access to the source server was removed already: until then they have neither." if move.taken_at else ""
+    return sheets.ask(f"Withdraw the invite of {move.name}?", _back(), [NO_ACCESS, then, *([lost] if lost else [])], "Withdraw")
+
+
+@screen.post("/moves/<int:move_id>/withdraw")
+def withdraw(move_id: int) -> BaseResponse:
+    """Taken back; the move has failed and can be retried."""
+    move = db.get_or_404(Move, move_id)
+    name, where = move.name, f"Migration {move.migration_id}, {move.migration.target.name}"
+    try:
+        service.withdraw(move)
+    except service.NotNow as refusal:
+        return _refused(refusal)
+    audit.note(current_user.email, "invite.withdrawn", name, where)
+    db.session.commit()
+    return htmx.go(url_for("invites.index"), f"The invite of {name} is withdrawn.")
+
+
+@screen.get("/shares/<int:share_id>/withdraw")
+def ask_withdraw_share(share_id: int) -> Response:
+    """Asks before it is done."""
+    share = db.get_or_404(Share, share_id)
+    sentences = [NO_ACCESS, f"No migration waits for it; {share.user.name} stays in the panel."]
+    return sheets.ask(f"Withdraw the invite of {share.user.name}?", _back(), sentences, "Withdraw")
+
+
+@screen.post("/shares/<int:share_id>/withdraw")
+def withdraw_share(share_id: int) -> BaseResponse:
+    """Taken back; its entry goes."""
+    share = db.get_or_404(Share, share_id)
+    name, where = share.user.name, share.server.name
+    try:
+        service.withdraw_share(share)
+    except service.NotNow as refusal:
+        return _refused(refusal)
+    audit.note(current_user.email, "invite.withdrawn", name, where)
+    db.session.commit()
+    return htmx.go(url_for("invites.index"), f"The invite of {name} to {where} is withdrawn.")
+
+
+@screen.post("/servers/<int:server_id>/check")
+def check(server_id: int) -> BaseResponse:
+    """Ask one server now who has accepted."""
+    server = db.get_or_404(Server, server_id)
+    try:
+        found = service.check(server)
+    except service.NotNow as refusal:
+        return _refused(refusal)
+    for run_id in found.run_ids:
+        jobs.wake(run_id)
+    sentence = f"{server.name}: {found.accepted} accepted since the last look, {found.waiting} still wait."
+    audit.note(current_user.email, "invites.checked", server.name, sentence)
+    db.session.commit()
+    return htmx.go(url_for("invites.index"), sentence)
+
+
+def _moves(wanted: Asked) -> Page[Move]:
+    _, order = order_from(wanted.sort, service.move_orders(), "since")
+    return page_of(service.of_runs(wanted.search, wanted.filters), wanted.page, order)
+
+
+def _shares(wanted: Asked) -> Page[Share]:
+    _, order = order_from(wanted.sort, service.share_orders(), "since")
+    return page_of(service.known_by_sync(wanted.search, wanted.filters), wanted.page, order)
+
+
+def _count(query: Select[Any], model: type[Move] | type[Share]) -> int:
+    return db.session.scalar(select(func.count()).select_from(query.with_only_columns(model.id).subquery())) or 0
+
+
+def _back() -> tuple[str, str]:
+    return "Waiting invites", url_for("invites.index")
+
+
+def _refused(refusal: ValueError) -> BaseResponse:
+    db.session.rollback()
+    return htmx.go(url_for("invites.index"), str(refusal), "danger")

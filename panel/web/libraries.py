@@ -1,0 +1,105 @@
+"""The libraries of all servers, and which group each is in."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_login import current_user
+from sqlalchemy import func, select
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import Library, LibraryGroup, Server
+from panel.services import audit, groups
+from panel.services import libraries as service
+from panel.web import htmx, listing
+from panel.web.access import safe_next
+
+screen = Blueprint("libraries", __name__, url_prefix="/libraries")
+
+
+@screen.get("")
+def index() -> Response:
+    """The list: filters `server`, `group` (an id, or `none`)."""
+    asked = listing.asked("server", "group")
+    page = service.libraries_page(asked.search, asked.sort, asked.page, **asked.filters)
+    values = {"asked": asked, "found": page, "held": service.servers_held(), **_names()}
+    return htmx.page_or_partial("libraries/index.html", {"libraries": "libraries/_list.html"}, 200, **values)
+
+
+@screen.post("/<int:library_id>/group")
+def choose(library_id: int) -> BaseResponse:
+    """Put one library into a group, or into none."""
+    library, group = db.get_or_404(Library, library_id), _chosen()
+    _note(service.put_into([library], group), group)
+    db.session.commit()
+    if not htmx.asks():
+        return htmx.go(_back(), f"{library.name} is in {_name(group)} now.")
+    parts = {f"library-{library.id}": "libraries/_row.html"}
+    return htmx.page_or_partial("libraries/_row.html", parts, 200, library=library, saved=True, **_names())
+
+
+@screen.post("/groups")
+def choose_many() -> BaseResponse:
+    """Put the ticked libraries into one group, or into none."""
+    libraries = service.with_ids(request.form.getlist("library", type=int))
+    if not libraries:
+        return htmx.go(_back(), "Tick the libraries first.", "warning")
+    group = _chosen()
+    changed = service.put_into(libraries, group)
+    _note(changed, group)
+    db.session.commit()
+    return htmx.go(_back(), f"{_number(len(changed))} moved to {_name(group)}.")
+
+
+@screen.get("/suggestions")
+def suggestions() -> Response:
+    """What applying all suggestions would do."""
+    chosen = service.suggested()
+    counts = {name: list(chosen.values()).count(name) for name in sorted(set(chosen.values()))}
+    parts = {htmx.DIALOG: "libraries/_suggestions.html"}
+    return htmx.page_or_partial("libraries/suggestions.html", parts, counts=counts, title="Apply all suggestions")
+
+
+@screen.post("/suggestions")
+def apply_suggestions() -> BaseResponse:
+    """Put every library that is in no group into the one suggested."""
+    count = service.apply_suggestions()
+    if count:
+        audit.note(current_user.email, "libraries.grouped", _number(count), "All suggestions applied.")
+    db.session.commit()
+    return htmx.go(url_for("libraries.index"), f"{_number(count)} put into the suggested groups.")
+
+
+def _names() -> dict[str, object]:
+    servers = db.session.execute(select(Server.id, Server.name).order_by(func.lower(Server.name)))
+    return {
+        "groups": groups.all_groups(),
+        "servers": dict(servers.all()),
+        "suggested": service.suggested(),
+    }
+
+
+def _chosen() -> LibraryGroup | None:
+    value = request.form.get("group", "")
+    if value in ("", service.UNGROUPED):
+        return None
+    group = db.session.get(LibraryGroup, int(value)) if value.isdecimal() and len(value) < 10 else None
+    return group or abort(400, "This group is gone. Reload the page, then choose another.")
+
+
+def _note(changed: list[Library], group: LibraryGroup | None) -> None:
+    if changed:
+        names = ", ".join(library.name for library in changed)
+        audit.note(current_user.email, "libraries.grouped", names, f"Group: {_name(group)}.")
+
+
+def _name(group: LibraryGroup | None) -> str:
+    return group.name if group else "no group"
+
+
+def _number(count: int) -> str:
+    return "1 library" if count == 1 else f"{count} libraries"
+
+
+def _back() -> str:
+    return safe_next(request.form.get("next") or url_for("libraries.index"))

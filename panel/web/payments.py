@@ -1,0 +1,179 @@
+"""The screen Payments: the list, adding, editing, deleting, and more days for many."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+from flask_login import current_user
+from sqlalchemy import func, select
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import Payment, Plan, User
+from panel.models.types import utc_now
+from panel.services import audit
+from panel.services import payments as service
+from panel.services.listing import order_from, page_of
+from panel.services.user_bulk import extend_payments
+from panel.web import htmx, sheets
+from panel.web.forms.payments import ExtendForm, PaymentForm
+from panel.web.listing import asked
+from panel.web.picked import Picked, picked
+from panel.web.users import OFFERED, find
+from panel.web.users import back as back_to_user
+
+screen = Blueprint("payments", __name__, url_prefix="/payments")
+
+FILTERS = ("state", "plan")
+
+
+@screen.get("")
+def index() -> Response:
+    """The payments, 50 on a page."""
+    wanted = asked(*FILTERS)
+    _, order = order_from(wanted.sort, service.orders(), "-end")
+    page = page_of(service.with_names(service.matching(wanted.search, wanted.filters)), wanted.page, order)
+    values: dict[str, Any] = {"asked": wanted, "page": page, "plans": _plans(), "states": service.STATES, "state_of": service.state_of}
+    return htmx.page_or_partial("payments/index.html", {"payments": "payments/_list.html"}, **values)
+
+
+@screen.get("/new")
+def new() -> Response:
+    """For whom, then the form."""
+    user = db.session.get(User, request.args.get("user", 0, int))
+    if user is None:
+        search = request.args.get("q", "").strip()[:100]
+        values: dict[str, Any] = {"search": search, "found": find(search), "offered": OFFERED}
+        return sheets.sheet("payments/_choose_user.html", "Who has paid?", _back(), **values)
+    today, plan = utc_now().date(), Plan.default()
+    form = _form_of(formdata=None, start_on=today)
+    if plan is not None:
+        form.plan.data, form.end_on.data = plan.id, today + timedelta(days=max(0, plan.duration_days - 1))
+    return _sheet(form, user)
+
+
+@screen.post("/new")
+def create() -> BaseResponse:
+    """Add one."""
+    user = db.get_or_404(User, request.args.get("user", 0, int))
+    return _save(Payment(user_id=user.id), user, "payment.added")
+
+
+@screen.get("/<int:payment_id>/edit")
+def edit(payment_id: int) -> Response:
+    """The form for one payment."""
+    payment = db.get_or_404(Payment, payment_id)
+    days = {"start_on": payment.start_at.date(), "end_on": payment.end_at.date()}
+    return _sheet(_form_of(formdata=None, plan=payment.plan_id, **days), payment.user, payment)
+
+
+@screen.post("/<int:payment_id>/edit")
+def save(payment_id: int) -> BaseResponse:
+    """Write it."""
+    payment = db.get_or_404(Payment, payment_id)
+    return _save(payment, payment.user, "payment.edited")
+
+
+@screen.get("/<int:payment_id>/delete")
+def ask_delete(payment_id: int) -> Response:
+    """Asks before it is done."""
+    payment = db.get_or_404(Payment, payment_id)
+    sentences = [
+        f"This deletes the payment of {payment.user.name} for {payment.plan.name}, {_days(payment)}. It cannot be taken back.",
+        "No media server is asked: access stays as it is. Without a payment in force a user who is not permanent does not move.",
+    ]
+    return sheets.ask("Delete this payment?", back_to_user(payment.user), sentences, "Delete")
+
+
+@screen.post("/<int:payment_id>/delete")
+def delete(payment_id: int) -> BaseResponse:
+    """Gone."""
+    payment = db.get_or_404(Payment, payment_id)
+    user = payment.user
+    audit.note(current_user.email, "payment.deleted", user.name, f"{payment.plan.name}, {_days(payment)}")
+    db.session.delete(payment)
+    db.session.commit()
+    return htmx.go(url_for("users.show", user_id=user.id), "The payment is deleted.")
+
+
+@screen.get("/extend")
+def ask_extend() -> BaseResponse:
+    """By how many days."""
+    return _extend_sheet(picked(*FILTERS), ExtendForm(formdata=None))
+
+
+@screen.post("/extend")
+def extend() -> BaseResponse:
+    """Says how many will end later; with `confirmed`, what was said, they do if that still holds."""
+    chosen, form = picked(*FILTERS), ExtendForm()
+    if not form.validate():
+        return _extend_sheet(chosen, form, 422)
+    ids = _chosen_ids(chosen)
+    days, confirmed = form.days.data or 0, request.form.get("confirmed", "")
+    if confirmed != f"{len(ids)}-{days}" or not ids:
+        return _ask_extend(chosen, len(ids), days, stale=bool(confirmed))
+    extend_payments(ids, days)
+    audit.note(current_user.email, "payments.extended", f"{len(ids)} payments", f"{days} days")
+    db.session.commit()
+    return htmx.go(chosen.address("payments.index"), f"{len(ids)} payments end {days} days later now.")
+
+
+def _save(payment: Payment, user: User, action: str) -> BaseResponse:
+    form = _form_of()
+    stored = payment if payment.id else None
+    if not form.validate():
+        return _sheet(form, user, stored, 422)
+    before = f"{payment.plan.name}, {_days(payment)} → " if stored else ""
+    assert form.start_on.data and form.end_on.data
+    service.write(payment, plan=db.session.get_one(Plan, form.plan.data), start_on=form.start_on.data, end_on=form.end_on.data)
+    audit.note(current_user.email, action, user.name, f"{before}{payment.plan.name}, {_days(payment)}")
+    db.session.commit()
+    return htmx.go(url_for("users.show", user_id=user.id), "The payment is saved.")
+
+
+def _form_of(**how: object) -> PaymentForm:
+    form = PaymentForm(**how)
+    form.plan.choices = [(plan.id, plan.name) for plan in _plans()]
+    return form
+
+
+def _plans() -> list[Plan]:
+    return list(db.session.scalars(select(Plan).order_by(func.lower(Plan.name))))
+
+
+def _sheet(form: PaymentForm, user: User, payment: Payment | None = None, status: int = 200) -> Response:
+    title = f"Payment of {user.name}"
+    address = request.full_path.rstrip("?")
+    return sheets.sheet("payments/_form.html", title, back_to_user(user), status, form=form, user=user, payment=payment, address=address)
+
+
+def _extend_sheet(chosen: Picked, form: ExtendForm, status: int = 200) -> BaseResponse:
+    total = len(_chosen_ids(chosen))
+    if not total:
+        return htmx.go(url_for("payments.index"), "Check at least one payment first.", "warning")
+    title = f"Extend {total} payment{'s' if total > 1 else ''}"
+    return sheets.sheet("payments/_extend.html", title, _back(), status, form=form, fields=chosen.fields)
+
+
+def _ask_extend(chosen: Picked, count: int, days: int, *, stale: bool) -> Response:
+    sentences = [f"Each of these {count} payments ends {days} days later then, whether it has ended already or not."]
+    if stale:
+        sentences.insert(0, "The payments have changed since you were asked: nothing was done yet. Look again.")
+    fields = [*chosen.fields, ("days", str(days)), ("confirmed", f"{count}-{days}")]
+    why_not = "" if count else "None of these payments is there any more."
+    title = f"Extend {count} payments?"
+    return sheets.ask(title, _back(), sentences, "Extend them", why_not, 422 if stale else 200, fields=fields, tone="primary")
+
+
+def _chosen_ids(chosen: Picked) -> list[int]:
+    return list(db.session.scalars(chosen.rows_of(service.matching, Payment).with_only_columns(Payment.id)))
+
+
+def _days(payment: Payment) -> str:
+    return f"{payment.start_at:%Y-%m-%d} to {payment.end_at:%Y-%m-%d}"
+
+
+def _back() -> tuple[str, str]:
+    return "Payments", url_for("payments.index")

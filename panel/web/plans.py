@@ -1,0 +1,99 @@
+"""Plans: the list, the form, the default."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import Plan
+from panel.services import audit
+from panel.services import plans as service
+from panel.web import htmx
+from panel.web.forms.plans import PlanForm
+
+screen = Blueprint("plans", __name__, url_prefix="/plans")
+
+
+@screen.get("")
+def index() -> Response:
+    """All plans."""
+    return htmx.page_or_partial("plans/index.html", {"plans": "plans/_list.html"}, lines=service.plan_lines())
+
+
+@screen.get("/new")
+def new() -> Response:
+    """An empty form."""
+    form = PlanForm(formdata=None, data={"duration_days": 30})
+    return _form(Plan(), form)
+
+
+@screen.post("/new")
+def add() -> BaseResponse:
+    """A new plan."""
+    return _save(Plan(), "plan.added")
+
+
+@screen.get("/<int:plan_id>/edit")
+def edit(plan_id: int) -> Response:
+    """The form of one plan."""
+    plan = db.get_or_404(Plan, plan_id)
+    form = PlanForm(formdata=None, obj=plan, groups=None)
+    form.groups.data = [group.id for group in plan.groups]
+    return _form(plan, form)
+
+
+@screen.post("/<int:plan_id>/edit")
+def save(plan_id: int) -> BaseResponse:
+    """Change one plan."""
+    return _save(db.get_or_404(Plan, plan_id), "plan.edited")
+
+
+@screen.get("/<int:plan_id>/delete")
+def ask(plan_id: int) -> Response:
+    """What deleting would do, asked once."""
+    line = service.line_of(db.get_or_404(Plan, plan_id))
+    parts = {htmx.DIALOG: "plans/_delete.html"}
+    return htmx.page_or_partial("plans/delete.html", parts, line=line, title=f"Delete {line.plan.name}?")
+
+
+@screen.post("/<int:plan_id>/delete")
+def delete(plan_id: int) -> BaseResponse:
+    """Delete a plan that nothing uses."""
+    plan = db.get_or_404(Plan, plan_id)
+    try:
+        service.delete(plan)
+    except service.PlanRefused as refusal:
+        return htmx.go(url_for("plans.index"), str(refusal), "danger")
+    audit.note(current_user.email, "plan.deleted", plan.name)
+    db.session.commit()
+    return htmx.go(url_for("plans.index"), f"{plan.name} is deleted.")
+
+
+def _save(plan: Plan, action: str) -> BaseResponse:
+    form = PlanForm()
+    form.offer(service.groups_to_choose())
+    if not form.validate():
+        return _form(plan, form, 422)
+    try:
+        with db.session.no_autoflush:
+            service.save(plan, form.terms)
+    except service.PlanRefused as refusal:
+        form[refusal.field or "name"].errors = [str(refusal)]
+        return _form(plan, form, 422)
+    audit.note(current_user.email, action, plan.name, _told(plan))
+    db.session.commit()
+    return htmx.go(url_for("plans.index"), f"{plan.name} is saved.")
+
+
+def _told(plan: Plan) -> str:
+    names = ", ".join(group.name for group in plan.groups)
+    more = [f"Groups: {names}", f"{plan.duration_days} days", "with downloads" if plan.allow_downloads else "without downloads"]
+    return "; ".join([*more, *(["default"] if plan.is_default else [])]) + "."
+
+
+def _form(plan: Plan, form: PlanForm, status: int = 200) -> Response:
+    form.offer(service.groups_to_choose())
+    title = f"Edit {plan.name}" if plan.id else "New plan"
+    return htmx.page_or_partial("plans/edit.html", {htmx.DIALOG: "plans/_form.html"}, status, plan=plan, form=form, title=title)

@@ -1,0 +1,145 @@
+"""Plex accounts: the owners of Plex servers."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import PlexAccount
+from panel.services import audit
+from panel.services import plex_accounts as service
+from panel.services.plex_accounts import AccountRefused
+from panel.web import htmx
+from panel.web.forms.plex_accounts import PlexAccountForm, TokenForm
+
+screen = Blueprint("plex_accounts", __name__, url_prefix="/plex-accounts")
+
+
+@screen.get("")
+def index() -> Response:
+    """All accounts."""
+    parts = {"plex-accounts": "plex_accounts/_list.html"}
+    return htmx.page_or_partial("plex_accounts/index.html", parts, accounts=service.accounts_with_servers())
+
+
+@screen.get("/new")
+def new() -> Response:
+    """Sign in with Plex, or a token."""
+    return _new_screen(TokenForm())
+
+
+@screen.post("/new")
+def create() -> BaseResponse:
+    """Add the account of a token."""
+    form = TokenForm()
+    if not form.validate():
+        return _new_screen(form, 422)
+    token = form.token.data or ""
+    try:
+        account, is_new = service.add(token, service.identify(token))
+    except AccountRefused as refusal:
+        form.token.errors = [str(refusal)]
+        return _new_screen(form, 422)
+    return added(account, is_new=is_new)
+
+
+@screen.get("/<int:account_id>/actions")
+def actions(account_id: int) -> Response:
+    """What can be done with one account: a page, or the content of the dialog."""
+    account = db.get_or_404(PlexAccount, account_id)
+    part = "plex_accounts/_actions.html"
+    return htmx.page_or_partial("servers/ask.html", {htmx.DIALOG: part}, account=account, title=account.email, body=part)
+
+
+@screen.get("/<int:account_id>/edit")
+def edit(account_id: int) -> Response:
+    """What is stored; the token is never shown."""
+    account = db.get_or_404(PlexAccount, account_id)
+    form = PlexAccountForm()
+    form.show(account)
+    return _edit_screen(account, form)
+
+
+@screen.post("/<int:account_id>/edit")
+def save(account_id: int) -> BaseResponse:
+    """Store the changes; a new token is tried first."""
+    account, form = db.get_or_404(PlexAccount, account_id), PlexAccountForm()
+    if not form.validate():
+        return _edit_screen(account, form, 422)
+    service.set_plex_pass(account, form.says_pass)
+    account.enabled = bool(form.enabled.data)
+    detail = f"Has Plex Pass: {form.plex_pass.data}; enabled: {'yes' if account.enabled else 'no'}"
+    if token := (form.token.data or "").strip():
+        try:
+            service.replace_token(account, token, service.identify(token))
+        except AccountRefused as refusal:
+            db.session.rollback()
+            form.token.errors = [str(refusal)]
+            return _edit_screen(account, form, 422)
+        detail += "; new token"
+    audit.note(by=current_user.email, action="plex_account.edited", subject=account.email, detail=detail)
+    db.session.commit()
+    return htmx.go(url_for("plex_accounts.index"), f"{account.email} was saved.")
+
+
+@screen.post("/<int:account_id>/test")
+def test(account_id: int) -> BaseResponse:
+    """Ask plex.tv now whether the token still works."""
+    account = db.get_or_404(PlexAccount, account_id)
+    problem = service.check(account)
+    db.session.commit()
+    if problem:
+        return htmx.go(url_for("plex_accounts.index"), f"{account.email}: {problem}", "danger")
+    return htmx.go(url_for("plex_accounts.index"), f"{account.email}: plex.tv takes the token. It is the account {account.username}.")
+
+
+@screen.get("/<int:account_id>/remove")
+def ask_remove(account_id: int) -> Response:
+    """What removing would take along."""
+    account = db.get_or_404(PlexAccount, account_id)
+    return htmx.page_or_partial(
+        "servers/ask.html",
+        {htmx.DIALOG: "plex_accounts/_remove.html"},
+        account=account,
+        title=f"Remove {account.email}?",
+        body="plex_accounts/_remove.html",
+        why_not=service.why_not_remove(account),
+        loss=service.loss_of(account),
+    )
+
+
+@screen.post("/<int:account_id>/remove")
+def remove(account_id: int) -> BaseResponse:
+    """Remove it with its servers; users stay."""
+    account = db.get_or_404(PlexAccount, account_id)
+    email, loss = account.email, service.loss_of(account)
+    try:
+        service.remove(account)
+    except AccountRefused as refusal:
+        db.session.rollback()
+        return htmx.go(url_for("plex_accounts.index"), str(refusal), "danger")
+    detail = f"Removed servers: {', '.join(loss.names) or 'none'}; kept, disabled: {', '.join(loss.kept) or 'none'}"
+    audit.note(by=current_user.email, action="plex_account.removed", subject=email, detail=detail)
+    db.session.commit()
+    return htmx.go(url_for("plex_accounts.index"), f"{email} was removed from the panel. Nothing was changed on plex.tv.")
+
+
+def added(account: PlexAccount, *, is_new: bool) -> BaseResponse:
+    """After an account came in, by token or by signing in: commit, and on to what is next."""
+    action = "plex_account.added" if is_new else "plex_account.edited"
+    audit.note(by=current_user.email, action=action, subject=account.email, detail="new token")
+    email, account_id = account.email, account.id
+    db.session.commit()
+    if not is_new:
+        return htmx.go(url_for("plex_accounts.index"), f"{email} has a fresh token now.")
+    return htmx.go(url_for("server_forms.new", platform="plex", account=account_id), f"{email} was added. Choose its servers.")
+
+
+def _new_screen(form: TokenForm, status: int = 200) -> Response:
+    return htmx.page_or_partial("plex_accounts/new.html", {}, status, form=form)
+
+
+def _edit_screen(account: PlexAccount, form: PlexAccountForm, status: int = 200) -> Response:
+    return htmx.page_or_partial("plex_accounts/edit.html", {}, status, account=account, form=form)

@@ -1,0 +1,171 @@
+"""Adding a server, from the list of a Plex account or by address and key, and editing one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_login import current_user
+from sqlalchemy import select
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel import jobs
+from panel.domain.platform import Platform
+from panel.extensions import db
+from panel.models import PlexAccount, Server
+from panel.services import audit, plex_servers, server_changes, sync_progress
+from panel.services.plex_accounts import AccountRefused
+from panel.services.server_changes import Draft, ServerRefused, Trial
+from panel.services.servers import ServerLimit, check_limits
+from panel.web import htmx
+from panel.web.forms.servers import ServerForm
+
+screen = Blueprint("server_forms", __name__, url_prefix="/servers")
+
+
+@screen.get("/new")
+def new() -> Response:
+    """Which kind of server; then, for Plex, which of an account's; then the form."""
+    platform = _platform()
+    if platform is None:
+        return _choose()
+    account = _account()
+    if account is not None and "machine" not in request.args:
+        return _pick(account)
+    form = _fitted(platform)
+    tried: list[plex_servers.TriedAddress] = []
+    if account is not None:
+        form.plex_account.data = account.id
+        tried = _fill_in(form, account, request.args.get("machine", ""))
+    return _screen(form, platform, tried=tried)
+
+
+@screen.post("/new")
+def create() -> BaseResponse:
+    """Test the connection, or store the server and have it synced."""
+    platform = _platform() or abort(404)
+    return _submitted(platform, None)
+
+
+@screen.get("/<int:server_id>/edit")
+def edit(server_id: int) -> Response:
+    """What is stored; the key is never shown."""
+    server = db.get_or_404(Server, server_id)
+    form = _fitted(server.platform)
+    form.show(server)
+    return _screen(form, server.platform, server)
+
+
+@screen.post("/<int:server_id>/edit")
+def save(server_id: int) -> BaseResponse:
+    """Test the connection, or store the changes."""
+    server = db.get_or_404(Server, server_id)
+    return _submitted(server.platform, server)
+
+
+def _submitted(platform: Platform, known: Server | None) -> BaseResponse:
+    form = _fitted(platform)
+    if not form.validate():
+        return _screen(form, platform, known, status=422)
+    draft = form.draft(platform, _accounts())
+    try:
+        server_changes.check(draft, known)
+        trial = server_changes.try_connection(draft, known)
+        if request.form.get("action") == "test":
+            return _screen(form, platform, known, trial=trial)
+        if not trial and not (form.save_anyway.data and trial.failed == "reach"):
+            return _screen(form, platform, known, trial=trial, status=422)
+        return _store(draft, trial, known)
+    except ServerRefused as refusal:
+        form.refuse(refusal)
+        return _screen(form, platform, known, status=422)
+    except ServerLimit as limit:
+        return _screen(form, platform, known, status=422, problem=str(limit))
+
+
+def _store(draft: Draft, trial: Trial, known: Server | None) -> BaseResponse:
+    changes = server_changes.differences(known, draft) if known else f"{draft.platform.label} at {server_changes.clean_url(draft.url)}"
+    server = server_changes.store(draft, trial, known)
+    audit.note(current_user.email, "server.edited" if known else "server.added", server.name, changes)
+    is_queued = known is None and bool(trial) and sync_progress.queue(server)
+    db.session.commit()
+    if is_queued and not jobs.wake_sync(server.id):
+        sync_progress.clear_queue(server)
+        db.session.commit()
+        is_queued = False
+    done = "saved" if known else "added"
+    return htmx.go(url_for("servers.index"), f"{server.name} was {done}." + (" Its first sync has begun." if is_queued else ""))
+
+
+def _choose() -> Response:
+    refusals = {}
+    for platform in Platform:
+        try:
+            check_limits(platform)
+        except ServerLimit as limit:
+            refusals[platform] = str(limit)
+    return htmx.page_or_partial("servers/choose.html", {}, platforms=list(Platform), refusals=refusals, accounts=_accounts(enabled=True))
+
+
+def _pick(account: PlexAccount) -> Response:
+    problem, choices = "", []
+    try:
+        choices = plex_servers.choices(account)
+    except AccountRefused as refusal:
+        problem = str(refusal)
+    return htmx.page_or_partial("servers/pick.html", {}, account=account, choices=choices, problem=problem)
+
+
+def _fill_in(form: ServerForm, account: PlexAccount, machine_id: str) -> list[plex_servers.TriedAddress]:
+    """Name and the address at which the server answers; nothing where an address is to be typed."""
+    try:
+        choice = next((one for one in plex_servers.choices(account) if one.machine_id == machine_id), None)
+    except AccountRefused:
+        choice = None
+    if choice is None:
+        return []
+    tried = plex_servers.try_addresses(choice)
+    form.name.data, form.url.data, form.machine.data = choice.name, plex_servers.reachable(tried), choice.machine_id
+    return tried
+
+
+def _screen(
+    form: ServerForm,
+    platform: Platform,
+    server: Server | None = None,
+    *,
+    trial: Trial | None = None,
+    tried: Sequence[plex_servers.TriedAddress] = (),
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    title = (
+        f"Edit {server.name}"
+        if server
+        else f"Add a {platform.label} server"
+        if platform is Platform.PLEX
+        else f"Add an {platform.label} server"
+    )
+    values = {"form": form, "platform": platform, "server": server, "trial": trial, "tried": tried, "problem": problem, "title": title}
+    return htmx.page_or_partial("servers/edit.html", {"connection": "servers/_connection.html"}, status, **values)
+
+
+def _fitted(platform: Platform) -> ServerForm:
+    form = ServerForm()
+    form.fit(platform, _accounts())
+    return form
+
+
+def _platform() -> Platform | None:
+    word = request.args.get("platform", "")
+    return Platform(word) if word in set(Platform) else None
+
+
+def _account() -> PlexAccount | None:
+    number = request.args.get("account", type=int)
+    return db.get_or_404(PlexAccount, number) if number is not None else None
+
+
+def _accounts(*, enabled: bool = False) -> list[PlexAccount]:
+    query = select(PlexAccount).order_by(PlexAccount.email)
+    return list(db.session.scalars(query.where(PlexAccount.enabled.is_(True)) if enabled else query))

@@ -1,0 +1,53 @@
+"""The screen Shared servers: who is on which server, and reading one entry anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, url_for
+from flask_login import current_user
+from sqlalchemy import func, select
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import Server, Share
+from panel.services import audit
+from panel.services import shares as service
+from panel.services.listing import order_from, page_of
+from panel.web import htmx
+from panel.web.listing import asked
+
+screen = Blueprint("shares", __name__, url_prefix="/shares")
+
+
+@screen.get("")
+def index() -> Response:
+    """The shares, 50 on a page."""
+    wanted = asked("state", "server")
+    _, order = order_from(wanted.sort, service.orders(), "user")
+    page = page_of(service.with_names(service.matching(wanted.search, wanted.filters)), wanted.page, order)
+    servers = db.session.scalars(select(Server).order_by(func.lower(Server.name))).all()
+    values: dict[str, Any] = {
+        "asked": wanted,
+        "page": page,
+        "servers": servers,
+        "states": service.STATES,
+        "why_not_now": service.why_not_now,
+    }
+    return htmx.page_or_partial("shares/index.html", {"shares": "shares/_list.html"}, **values)
+
+
+@screen.post("/<int:share_id>/read")
+def read(share_id: int) -> BaseResponse:
+    """Ask its server now, and bring this entry alone in step."""
+    share = db.get_or_404(Share, share_id)
+    subject, back = f"{share.user.name} on {share.server.name}", url_for("shares.index", q=share.user.name)
+    try:
+        with db.session.no_autoflush:
+            found = service.read_again(share)
+    except service.ServerBusy as refusal:
+        db.session.rollback()
+        return htmx.go(back, str(refusal), "danger")
+    audit.note(current_user.email, "share.read", subject, found)
+    db.session.commit()
+    return htmx.go(back, found)

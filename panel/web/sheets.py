@@ -1,0 +1,33 @@
+"""What is asked or typed in one go, a form or a question before a change: a page of its own, or the content of the dialog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+from flask_wtf import FlaskForm
+
+from panel.web import htmx
+
+Back = tuple[str, str]
+
+
+def sheet(part: str, title: str, back: Back, status: int = 200, **values: Any) -> Response:
+    """The template `part` under a title; `back`: label and address of the page it belongs to."""
+    in_dialog = htmx.targets(htmx.DIALOG)
+    if not in_dialog:
+        values["part"] = part
+    return htmx.page_or_partial(
+        "sheet.html", {htmx.DIALOG: part}, status, title=title, back=back, in_dialog=in_dialog, here=request.path, **values
+    )
+
+
+def ask(title: str, back: Back, sentences: list[str], verb: str, why_not: str = "", status: int = 200, **values: Any) -> Response:
+    """The question before a change, sent by POST to the address it is asked at. `why_not`: why it cannot be done."""
+    return sheet("_question.html", title, back, status, sentences=sentences, verb=verb, why_not=why_not, **values)
+
+
+def blame(form: FlaskForm, error: ValueError, column: str) -> None:
+    """Put a service's refusal beside the field it is about."""
+    field = form[getattr(error, "column", column)]
+    field.errors = [*field.errors, str(error)]

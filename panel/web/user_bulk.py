@@ -1,0 +1,95 @@
+"""One change for all users checked, or for all that match the filters: asked what, told how many, then done."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request, url_for
+from flask_login import current_user
+from sqlalchemy import func, select
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import Plan, User
+from panel.services import audit, user_bulk, user_list
+from panel.services.user_bulk import Change, Effect
+from panel.web import htmx, sheets
+from panel.web.forms.users import BulkForm
+from panel.web.picked import Picked, picked
+from panel.web.users import FILTERS, back
+
+screen = Blueprint("user_bulk", __name__, url_prefix="/users/bulk")
+
+NOBODY = "Check at least one user first."
+
+
+@screen.get("")
+def choose() -> BaseResponse:
+    """What to do with them."""
+    chosen = picked(*FILTERS)
+    return _form(chosen, _bulk_form(formdata=None))
+
+
+@screen.post("")
+def change() -> BaseResponse:
+    """Says what will happen; with `confirmed`, what was said, it happens if that still holds."""
+    chosen, form = picked(*FILTERS), _bulk_form()
+    if not form.validate() or not _is_complete(form):
+        return _form(chosen, form, 422)
+    wanted = _change(form)
+    users = chosen.rows_of(user_list.matching, User)
+    found = user_bulk.effect(wanted, users)
+    if not found.chosen:
+        return htmx.go(url_for("users.index"), NOBODY, "warning")
+    if request.form.get("confirmed", "") != _said(found) or not found.changed:
+        return _ask(chosen, form, wanted, found)
+    done = user_bulk.apply(wanted, users)
+    audit.note(current_user.email, "users.edited", f"{done.changed} users", wanted.sentence)
+    db.session.commit()
+    return htmx.go(chosen.address("users.index"), f"{wanted.sentence}: done for {done.changed} of {done.chosen} users.")
+
+
+def _bulk_form(**how: object) -> BulkForm:
+    form = BulkForm(**how)
+    plans = db.session.execute(select(Plan.id, Plan.name).order_by(func.lower(Plan.name)))
+    form.plan.choices = [(row[0], row[1]) for row in plans]
+    return form
+
+
+def _is_complete(form: BulkForm) -> bool:
+    """Whether what the chosen change needs is there; else the field says so."""
+    if form.change.data == "plan" and form.plan.data not in {number for number, _ in form.plan.choices}:
+        form.plan.errors = ["Choose the new plan."]
+    if form.change.data == "extend" and not form.days.data:
+        form.days.errors = ["Say how many days."]
+    return not (form.plan.errors or form.days.errors)
+
+
+def _change(form: BulkForm) -> Change:
+    plan = db.session.get(Plan, form.plan.data) if form.change.data == "plan" else None
+    return Change(form.change.data, plan, form.days.data or 0)
+
+
+def _form(chosen: Picked, form: BulkForm, status: int = 200) -> BaseResponse:
+    users = chosen.rows_of(user_list.matching, User)
+    total = db.session.scalar(select(func.count()).select_from(users.subquery())) or 0
+    if not total:
+        return htmx.go(url_for("users.index"), NOBODY, "warning")
+    names = db.session.scalars(users.with_only_columns(User.name).order_by(func.lower(User.name)).limit(20)).all()
+    title = f"Change {total} user{'s' if total > 1 else ''}"
+    return sheets.sheet("users/_bulk.html", title, back(), status, form=form, fields=chosen.fields, names=names, total=total)
+
+
+def _ask(chosen: Picked, form: BulkForm, wanted: Change, found: Effect) -> Response:
+    sentences = [f"{wanted.sentence}: this changes {found.changed} of the {found.chosen} users chosen."]
+    if found.chosen > found.changed:
+        sentences.append(f"The other {found.chosen - found.changed} stay as they are: it is so already, or there is no such payment.")
+    if request.form.get("confirmed"):
+        sentences.insert(0, "The users have changed since you were asked: nothing was done yet. Look again.")
+    why_not = "" if found.changed else "Nothing would change: it is so already, or there is no such payment."
+    fields = [*chosen.fields, ("change", form.change.data), ("plan", form.plan.data or ""), ("days", form.days.data or "")]
+    fields.append(("confirmed", _said(found)))
+    status = 422 if request.form.get("confirmed") else 200
+    return sheets.ask(f"Change {found.changed} users?", back(), sentences, "Change them", why_not, status, fields=fields, tone="primary")
+
+
+def _said(found: Effect) -> str:
+    return f"{found.chosen}-{found.changed}"

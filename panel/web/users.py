@@ -1,0 +1,143 @@
+"""The screen Users: the list, one user with everything known of them, deleting and merging."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+from flask_login import current_user
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload, selectinload
+from werkzeug.wrappers import Response as BaseResponse
+
+from panel.extensions import db
+from panel.models import Account, Migration, Move, Payment, Server, Share, User
+from panel.services import audit, merging, user_list
+from panel.services import users as service
+from panel.services.listing import order_from, page_of
+from panel.web import htmx, sheets
+from panel.web.listing import asked
+
+screen = Blueprint("users", __name__, url_prefix="/users")
+
+FILTERS = ("show", "server")
+#: How many a search for one user offers, and how many past moves a user's page lists.
+OFFERED, MOVES_SHOWN = 20, 50
+
+
+@screen.get("")
+def index() -> Response:
+    """The users, 50 on a page."""
+    wanted = asked(*FILTERS)
+    _, order = order_from(wanted.sort, user_list.orders(), "name")
+    page = page_of(user_list.with_payments(user_list.matching(wanted.search, wanted.filters)), wanted.page, order)
+    values: dict[str, Any] = {
+        "asked": wanted,
+        "page": page,
+        "shares": user_list.shares_by_user(page.rows),
+        "servers": db.session.scalars(select(Server).order_by(func.lower(Server.name))).all(),
+        "shown": user_list.SHOWN,
+        "payment_now": user_list.payment_now,
+        "paid_until": user_list.paid_until,
+    }
+    return htmx.page_or_partial("users/index.html", {"users": "users/_list.html"}, **values)
+
+
+@screen.get("/<int:user_id>")
+def show(user_id: int) -> Response:
+    """One user: identities, payments, servers, past moves."""
+    user = db.get_or_404(User, user_id, options=[selectinload(User.payments).joinedload(Payment.plan)])
+    share_rows = select(Share).where(Share.user_id == user.id).options(joinedload(Share.server), selectinload(Share.libraries))
+    moves = select(Move).where(Move.user_id == user.id).order_by(Move.id.desc()).limit(MOVES_SHOWN)
+    runs = joinedload(Move.migration).options(joinedload(Migration.source), joinedload(Migration.target))
+    account_rows = select(Account, Server).join(Server, Server.id == Account.server_id).where(Account.user_id == user.id)
+    values: dict[str, Any] = {
+        "user": user,
+        "payment": user_list.payment_now(user),
+        "shares": db.session.scalars(share_rows.order_by(Share.id)).all(),
+        "accounts": [(row[0], row[1]) for row in db.session.execute(account_rows.order_by(Server.name, Account.id))],
+        "moves": db.session.scalars(moves.options(runs)).all(),
+    }
+    return htmx.page_or_partial("users/show.html", {}, **values)
+
+
+@screen.get("/<int:user_id>/actions")
+def actions(user_id: int) -> Response:
+    """What can be done about one user."""
+    user = db.get_or_404(User, user_id)
+    return sheets.sheet("users/_actions.html", user.name, back(), user=user)
+
+
+@screen.get("/<int:user_id>/delete")
+def ask_delete(user_id: int) -> Response:
+    """Says what is lost, and asks."""
+    user = db.get_or_404(User, user_id)
+    loss = service.loss_of(user)
+    sentences = [
+        f"This deletes {user.name} from the panel, with {loss.payments} payments, {loss.shares} shared servers, {loss.accounts} known "
+        f"accounts and {loss.moves} entries in past migrations. It cannot be taken back.",
+        "No media server is asked: access there stays as it is, and a sync that finds this person again adds them as somebody new.",
+    ]
+    return sheets.ask(f"Delete {user.name}?", back(user), sentences, "Delete", service.why_not_deletable(user))
+
+
+@screen.post("/<int:user_id>/delete")
+def delete(user_id: int) -> BaseResponse:
+    """Gone, with everything that hangs on them."""
+    user = db.get_or_404(User, user_id)
+    loss, name = service.loss_of(user), user.name
+    try:
+        service.remove(user)
+    except service.InUse as refusal:
+        db.session.rollback()
+        return htmx.go(url_for("users.show", user_id=user_id), str(refusal), "danger")
+    detail = f"With {loss.payments} payments, {loss.shares} shares, {loss.accounts} accounts, {loss.moves} moves"
+    audit.note(current_user.email, "user.deleted", name, detail)
+    db.session.commit()
+    return htmx.go(url_for("users.index"), f"{name} is deleted.")
+
+
+@screen.get("/<int:user_id>/merge")
+def ask_merge(user_id: int) -> Response:
+    """Choose the other by search; then what will be moved."""
+    user = db.get_or_404(User, user_id)
+    other_id = request.args.get("other", type=int)
+    if other_id is None:
+        return _choose(user)
+    other = db.get_or_404(User, other_id)
+    values: dict[str, Any] = {"user": user, "other": other, "plan": merging.plan(user, other)}
+    return sheets.sheet("users/_merge.html", f"Merge {other.name} into {user.name}?", back(user), **values)
+
+
+@screen.post("/<int:user_id>/merge")
+def merge(user_id: int) -> BaseResponse:
+    """The other's rows become this user's; the other is gone."""
+    user = db.get_or_404(User, user_id)
+    other = db.get_or_404(User, request.form.get("other", 0, int))
+    name = other.name
+    try:
+        done = merging.merge(user, other)
+    except merging.NotMergeable as refusal:
+        db.session.rollback()
+        return htmx.go(url_for("users.show", user_id=user_id), str(refusal), "danger")
+    moved = f"{done.payments} payments, {done.shares} shares, {done.accounts} accounts, {done.moves} moves"
+    audit.note(current_user.email, "user.merged", user.name, f"Took over from {name}: {moved}")
+    db.session.commit()
+    return htmx.go(url_for("users.show", user_id=user_id), f"{name} is {user.name} now: {moved} were taken over.")
+
+
+def back(user: User | None = None) -> tuple[str, str]:
+    """Where a sheet about users belongs to."""
+    return (user.name, url_for("users.show", user_id=user.id)) if user and user.id else ("Users", url_for("users.index"))
+
+
+def find(search: str, but: int = 0) -> list[User]:
+    """The users one search offers."""
+    query = user_list.matching(search).where(User.id != but).order_by(*user_list.orders()["name"]).limit(OFFERED)
+    return list(db.session.scalars(query)) if search else []
+
+
+def _choose(user: User) -> Response:
+    search = request.args.get("q", "").strip()[:100]
+    values: dict[str, Any] = {"user": user, "search": search, "found": find(search, user.id), "offered": OFFERED}
+    return sheets.sheet("users/_choose_other.html", f"Who is the same person as {user.name}?", back(user), **values)

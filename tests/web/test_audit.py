@@ -1,0 +1,119 @@
+"""The list of changes, and that what the panel's own screens do stands in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from panel.extensions import db
+from panel.models import AuditEntry
+from panel.services import audit
+from tests.scene import Scene
+from tests.web.asking import PASSWORD, by_htmx
+
+
+@pytest.fixture
+def many() -> int:
+    """Two hundred entries of two people."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(200):
+        by = ("ada@example.test", "bob@example.test")[number % 2]
+        action = ("server.edited", "plan.removed")[number % 2]
+        db.session.add(
+            AuditEntry(at=start + timedelta(hours=number), by=by, action=action, subject=f"Thing {number}", detail=f"100% of {number}")
+        )
+    db.session.commit()
+    return 200
+
+
+def actions() -> list[str]:
+    return list(db.session.scalars(db.select(AuditEntry.action).order_by(AuditEntry.id)))
+
+
+def newest() -> AuditEntry:
+    return db.session.scalars(db.select(AuditEntry).order_by(AuditEntry.id.desc()).limit(1)).one()
+
+
+def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
+    assert "No changes yet" in ada.get("/settings/changes").text
+
+
+def test_lists_the_newest_first_in_pages(ada: FlaskClient, many: int) -> None:
+    text = ada.get("/settings/changes").text
+    assert "Thing 199<" in text and "Thing 150<" in text and "Thing 149<" not in text
+    assert "Page 1 of 4" in text
+    assert "Thing 0<" in ada.get("/settings/changes?page=4").text
+    assert "Thing 0<" in ada.get("/settings/changes?sort=at").text
+
+
+def test_filters_by_who_and_what(ada: FlaskClient, many: int) -> None:
+    text = ada.get("/settings/changes?by=bob@example.test").text
+    assert "Thing 199<" in text and "Thing 198<" not in text
+    text = ada.get("/settings/changes?action=server.edited").text
+    assert "Thing 198<" in text and "Thing 199<" not in text
+    assert "No changes match" in ada.get("/settings/changes?by=bob@example.test&action=server.edited").text
+
+
+def test_searches_without_wildcards(ada: FlaskClient, many: int) -> None:
+    assert "Thing 77<" in ada.get("/settings/changes?q=thing 77").text
+    assert "Thing 42<" in ada.get("/settings/changes?q=100%25 of 42").text
+    assert "No changes match" in ada.get("/settings/changes?q=thing%25 77").text
+
+
+def test_gives_the_list_alone_to_htmx(ada: FlaskClient, many: int) -> None:
+    assert ada.get("/settings/changes", headers=by_htmx("changes")).text.lstrip().startswith('<div id="changes">')
+
+
+def test_takes_the_same_few_queries_whatever_the_number(ada: FlaskClient, many: int) -> None:
+    seen: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *arguments: seen.append(arguments[2]))
+    text = ada.get("/settings/changes").text
+    assert len(seen) <= 8, seen
+    assert len(text) < 100_000
+
+
+def test_escapes_what_it_lists(ada: FlaskClient) -> None:
+    audit.note("<b>eve</b>", "server.edited", "<img src=x>", "<script>")
+    db.session.commit()
+    text = ada.get("/settings/changes").text
+    assert "<img src=x" not in text and "<b>eve" not in text and "&lt;img" in text
+
+
+def test_notes_who_signs_in_and_who_fails_to(app: Flask, ada: FlaskClient) -> None:
+    client = app.test_client()
+    client.post("/sign-in", data={"email": "Eve@example.test", "password": "a guess"})
+    assert (newest().action, newest().by, newest().subject) == ("sign-in.failed", "", "eve@example.test")
+    client.post("/sign-in", data={"email": "ada@example.test", "password": PASSWORD})
+    assert (newest().action, newest().by) == ("sign-in.done", "ada@example.test")
+    assert "somebody not signed in" in ada.get("/settings/changes").text
+
+
+def test_does_not_keep_a_password_typed_as_an_email(app: Flask, ada: FlaskClient) -> None:
+    app.test_client().post("/sign-in", data={"email": "my secret words", "password": "ada@example.test"})
+    assert "secret" not in newest().subject + newest().detail
+
+
+def test_notes_what_is_done_to_a_migration(ada: FlaskClient, pair: Scene) -> None:
+    ada.post("/migrations", data={"source": 1, "target": 2, "removal": "keep"})
+    for verb in ("pause", "resume", "cancel"):
+        assert ada.post(f"/migrations/1/{verb}").status_code == 303
+    assert actions() == ["migration.started", "migration.paused", "migration.resumed", "migration.cancelled"]
+    assert (newest().by, newest().subject) == ("ada@example.test", "Cedar → Birch")
+
+
+def test_notes_nothing_for_what_is_refused(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.move()
+    ada.post(f"/migrations/{run.id}/pause")
+    assert actions() == []
+
+
+def test_notes_who_made_a_claim_link_but_not_the_link(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.move()
+    move = next(move for move in run.moves if move.name == "Alice")
+    assert ada.post(f"/migrations/{run.id}/moves/{move.id}/claim").status_code == 200
+    assert (newest().action, newest().subject) == ("claim-link.made", "Alice")
+    assert "http" not in newest().detail

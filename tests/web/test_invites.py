@@ -1,0 +1,124 @@
+"""The Waiting invites screen: who has not accepted, and reminding, withdrawing and asking."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from panel.domain.statuses import MoveStatus, Step
+from panel.extensions import db
+from panel.models import AuditEntry, Email, EmailStatus, Migration, Move, Setting, Share
+from panel.services.run import steer
+from tests.scene import Scene
+from tests.web.asking import by_htmx
+from tests.web.test_users import names
+
+
+@pytest.fixture
+def invited(scene: Scene) -> Scene:
+    """A run has invited Alice and Bob to New, a Plex server; the mail server is set."""
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("plex", "New")
+    Setting.current().smtp_host = "127.0.0.1"
+    for name in ("Alice", "Bob"):
+        scene.person(name)
+    run = scene.move()
+    assert scene.outcome(run) == {"Alice": "invited", "Bob": "invited"}
+    for mail in db.session.scalars(db.select(Email)):
+        mail.status = EmailStatus.SENT
+    db.session.commit()
+    return scene
+
+
+def move_of(name: str) -> Move:
+    return db.session.scalars(db.select(Move).where(Move.name == name)).one()
+
+
+def post(client: FlaskClient, name: str, verb: str) -> str:
+    return client.post(f"/invites/moves/{move_of(name).id}/{verb}", follow_redirects=True).text
+
+
+def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
+    assert "No invite waits" in ada.get("/invites").text
+
+
+def test_lists_invites_of_runs_apart_from_those_found_by_sync(ada: FlaskClient, invited: Scene) -> None:
+    invited.person("Guest", on=invited.target, accepted=False)
+    text = ada.get("/invites").text
+    assert names(text) == ["Alice", "Bob"] and "Migration 1" in text and "sent" in text
+    assert names(ada.get("/invites?from=sync").text) == ["Guest"]
+    assert names(ada.get("/invites?q=bob").text) == ["Bob"]
+    assert "No invites match" in ada.get(f"/invites?server={invited.source.row.id}").text
+    assert ada.get("/invites", headers=by_htmx("invites")).text.lstrip().startswith('<div id="invites">')
+
+
+def test_reminds_by_mail(ada: FlaskClient, invited: Scene) -> None:
+    assert "is in the outbox" in post(ada, "Alice", "remind")
+    mail = db.session.scalars(db.select(Email).where(Email.status == EmailStatus.QUEUED)).one()
+    assert (mail.event, mail.move_id, mail.recipient) == ("account_moved", move_of("Alice").id, "alice@example.test")
+    assert "on its way already" in post(ada, "Alice", "remind")
+
+
+def test_reminds_nobody_without_an_address_or_a_mail_server(ada: FlaskClient, invited: Scene) -> None:
+    user = move_of("Alice").user
+    user.email = user.plex_email = user.emby_email = ""
+    db.session.commit()
+    assert "No e-mail address of Alice is known" in post(ada, "Alice", "remind")
+    Setting.current().smtp_host = ""
+    db.session.commit()
+    assert "No mail server (SMTP) is set" in post(ada, "Bob", "remind")
+
+
+def test_withdraws_an_invite_that_a_retry_sends_again(ada: FlaskClient, invited: Scene) -> None:
+    assert "can be retried" in ada.get(f"/invites/moves/{move_of('Alice').id}/withdraw").text
+    assert "The invite of Alice is withdrawn" in post(ada, "Alice", "withdraw")
+    move = move_of("Alice")
+    assert (move.status, move.step, move.retryable) == (MoveStatus.FAILED, Step.GIVE, True)
+    assert "withdrawn by an administrator" in move.detail
+    assert len(invited.tv.shares_of(invited.target.sim)) == 1
+    assert db.session.scalar(db.select(Share).where(Share.user_id == move.user_id, Share.server_id == invited.target.row.id)) is None
+    assert db.session.scalars(db.select(AuditEntry)).one().action == "invite.withdrawn"
+    run = db.session.get_one(Migration, move.migration_id)
+    steer.retry(run)
+    db.session.commit()
+    assert invited.outcome(invited.finish(run)) == {"Alice": "invited", "Bob": "invited"}
+    assert len(invited.tv.shares_of(invited.target.sim)) == 2
+
+
+def test_withdraws_nothing_that_was_accepted_meanwhile(ada: FlaskClient, invited: Scene) -> None:
+    for share in invited.tv.shares_of(invited.target.sim):
+        invited.tv.accept(share)
+    assert "has accepted meanwhile" in post(ada, "Alice", "withdraw")
+    assert move_of("Alice").status is MoveStatus.INVITED
+    assert len(invited.tv.shares_of(invited.target.sim)) == 2
+
+
+def test_withdraws_nothing_while_a_run_uses_the_server(ada: FlaskClient, invited: Scene) -> None:
+    invited.target.row.migration_id = 99
+    db.session.commit()
+    assert "is using New" in post(ada, "Alice", "withdraw")
+    assert move_of("Alice").status is MoveStatus.INVITED
+
+
+def test_withdraws_an_invite_only_a_sync_knows_of(ada: FlaskClient, invited: Scene) -> None:
+    guest = invited.person("Guest", on=invited.target, accepted=False)
+    share = db.session.scalars(db.select(Share).where(Share.user_id == guest.id)).one()
+    assert "stays in the panel" in ada.get(f"/invites/shares/{share.id}/withdraw").text
+    ada.post(f"/invites/shares/{share.id}/withdraw")
+    assert db.session.scalar(db.select(Share).where(Share.user_id == guest.id)) is None
+    assert len(invited.tv.shares_of(invited.target.sim)) == 2
+
+
+def test_asks_a_server_who_has_accepted(ada: FlaskClient, invited: Scene) -> None:
+    invited.tv.accept(invited.tv.shares_of(invited.target.sim)[0])
+    address = f"/invites/servers/{invited.target.row.id}/check"
+    assert "New: 1 accepted since the last look, 1 still wait." in ada.post(address, follow_redirects=True).text
+    invited.tv.stop()
+    assert "Check its address" in ada.post(address, follow_redirects=True).text
+
+
+def test_lets_a_viewer_only_look(vic: FlaskClient, invited: Scene) -> None:
+    assert "Viewers cannot do this." in vic.get("/invites").text
+    for address in ("moves/1/remind", "moves/1/withdraw", "servers/1/check", "shares/1/withdraw"):
+        assert vic.post(f"/invites/{address}").status_code == 403

@@ -1,0 +1,109 @@
+"""The Payments screen: the list, whole days, and more days for many."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from flask.testing import FlaskClient
+
+from panel.extensions import db
+from panel.models import AuditEntry, Payment, User
+from tests.scene import Scene
+from tests.web.asking import by_htmx
+from tests.web.test_users import fields, names
+
+
+def payment_of(name: str) -> Payment:
+    return db.session.scalars(db.select(Payment).join(User).where(User.name == name).order_by(Payment.id.desc())).first()  # type: ignore[return-value]
+
+
+def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
+    assert "No payments yet" in ada.get("/payments").text
+
+
+def test_lists_payments_and_narrows_them(ada: FlaskClient, pair: Scene) -> None:
+    pair.person("Later", days=(5, 30))
+    assert sorted(names(ada.get("/payments").text)) == ["Alice", "Bob", "Lapsed", "Later"]
+    assert names(ada.get("/payments?state=ended").text) == ["Lapsed"]
+    assert names(ada.get("/payments?state=later").text) == ["Later"]
+    assert names(ada.get("/payments?state=active&sort=user").text) == ["Alice", "Bob"]
+    assert names(ada.get("/payments?q=bob").text) == ["Bob"]
+    assert "No payments match" in ada.get("/payments?plan=99").text
+    assert ada.get("/payments", headers=by_htmx("payments")).text.lstrip().startswith('<div id="payments">')
+
+
+def test_adds_a_payment_of_whole_days(ada: FlaskClient, pair: Scene) -> None:
+    user = payment_of("Bob").user_id
+    assert f"/payments/new?user={user}" in ada.get("/payments/new?q=bob").text
+    page = ada.get(f"/payments/new?user={user}").text
+    assert "Payment of Bob" in page and 'value="20' in page
+    data = {"plan": pair.plan("Basic").id, "start_on": "2026-02-01", "end_on": "2026-02-28"}
+    assert ada.post(f"/payments/new?user={user}", data=data).headers["Location"] == f"/users/{user}"
+    made = payment_of("Bob")
+    assert made.start_at == datetime(2026, 2, 1, tzinfo=UTC)
+    assert made.end_at == datetime(2026, 2, 28, 23, 59, 59, 999999, tzinfo=UTC)
+    assert db.session.scalars(db.select(AuditEntry)).one().action == "payment.added"
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"start_on": "2026-02-02", "end_on": "2026-02-01"}, "The last day is before the first."),
+        ({"start_on": "soon", "end_on": "2026-02-01"}, "Not a valid date value."),
+        ({"start_on": "0001-01-01", "end_on": "2026-02-01"}, "too far away"),
+        ({"start_on": "2026-02-02", "end_on": ""}, "Say until which day it counts."),
+    ],
+)
+def test_keeps_what_was_typed_beside_the_problem(ada: FlaskClient, pair: Scene, typed: dict[str, str], sentence: str) -> None:
+    address = f"/payments/{payment_of('Bob').id}/edit"
+    for headers in ({}, by_htmx("dialog")):
+        answer = ada.post(address, data={"plan": pair.plan("Basic").id, **typed}, headers=headers)
+        assert answer.status_code == 422 and sentence in answer.text
+        assert f'value="{typed["start_on"]}"' in answer.text
+
+
+def test_leaves_the_moments_of_days_that_stay(ada: FlaskClient, pair: Scene) -> None:
+    payment = payment_of("Bob")
+    start, end = payment.start_at, payment.end_at
+    data = {"plan": payment.plan_id, "start_on": f"{start:%Y-%m-%d}", "end_on": f"{end:%Y-%m-%d}"}
+    ada.post(f"/payments/{payment.id}/edit", data=data)
+    assert (payment_of("Bob").start_at, payment_of("Bob").end_at) == (start, end)
+
+
+def test_asks_before_deleting_a_payment(ada: FlaskClient, pair: Scene) -> None:
+    address = f"/payments/{payment_of('Bob').id}/delete"
+    assert "It cannot be taken back." in ada.get(address).text
+    assert ada.post(address).status_code == 303
+    assert db.session.scalar(db.select(Payment).join(User).where(User.name == "Bob")) is None
+    assert db.session.scalars(db.select(AuditEntry)).one().subject == "Bob"
+
+
+def test_extends_the_checked_payments_after_asking(ada: FlaskClient, pair: Scene) -> None:
+    before = {name: payment_of(name).end_at for name in ("Alice", "Bob", "Lapsed")}
+    ids = [payment_of("Bob").id, payment_of("Lapsed").id]
+    assert "Extend 2 payments" in ada.get("/payments/extend", query_string={"ids": ids}).text
+    asked = ada.post("/payments/extend", data={"ids": ids, "days": "5"}).text
+    assert "Each of these 2 payments ends 5 days later" in asked and payment_of("Bob").end_at == before["Bob"]
+    ada.post("/payments/extend", data=fields(asked))
+    assert {name: (payment_of(name).end_at - end).days for name, end in before.items()} == {"Alice": 0, "Bob": 5, "Lapsed": 5}
+
+
+def test_extends_all_that_match_unless_they_have_changed(ada: FlaskClient, pair: Scene) -> None:
+    asked = fields(ada.post("/payments/extend", data={"all": "1", "state": "active", "days": "5"}).text)
+    pair.person("Late")
+    answer = ada.post("/payments/extend", data=asked)
+    assert answer.status_code == 422 and "nothing was done yet" in answer.text
+    assert "3 payments end 5 days later" in ada.post("/payments/extend", data=fields(answer.text), follow_redirects=True).text
+
+
+def test_refuses_days_that_make_no_sense(ada: FlaskClient, pair: Scene) -> None:
+    answer = ada.post("/payments/extend", data={"all": "1", "days": "-1"})
+    assert answer.status_code == 422 and "From 1 to 3650 days" in answer.text
+
+
+def test_lets_a_viewer_only_look(vic: FlaskClient, pair: Scene) -> None:
+    assert not re.search("New payment…|Edit…", vic.get("/payments").text)
+    for address in ("/payments/new?user=1", "/payments/1/edit", "/payments/1/delete", "/payments/extend"):
+        assert vic.post(address).status_code == 403, address

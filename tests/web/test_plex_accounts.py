@@ -1,0 +1,211 @@
+"""Plex accounts: signing in with Plex or adding a token, Plex Pass, expired tokens, removing."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event, select
+
+from panel.extensions import db
+from panel.models import AuditEntry, Library, PlexAccount, Server, Share, User
+from panel.simulators.plex_tv import PlexTv
+from tests.scene import Scene
+from tests.web.asking import by_htmx
+
+
+def account_of(email: str) -> PlexAccount:
+    """The stored account."""
+    found = db.session.scalar(select(PlexAccount).where(PlexAccount.email == email))
+    assert found
+    return found
+
+
+def actions_noted() -> list[str]:
+    """What the list of changes says."""
+    return list(db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
+
+
+def begin(browser: FlaskClient, **fields: str) -> str:
+    """Start signing in; the text of the waiting page."""
+    answer = browser.post("/plex-accounts/sign-in", data=fields)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/plex-accounts/sign-in")
+    return browser.get("/plex-accounts/sign-in").text
+
+
+def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
+    text = ada.get("/plex-accounts").text
+    assert "No Plex accounts yet" in text and 'href="/plex-accounts/new"' in text
+
+
+def test_signs_in_with_plex_without_a_token_being_typed(ada: FlaskClient, tv: PlexTv) -> None:
+    olga = tv.add_account("olga", "olga@example.test", plex_pass=True)
+    text = begin(ada)
+    pin = next(iter(tv.pins.values()))
+    assert f'href="{tv.url}/auth?code={pin.code}"' in text and 'hx-trigger="every 3s"' in text
+    waiting = ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
+    assert (waiting.status_code, waiting.text) == (204, "")
+    tv.approve_pin(pin.id, olga)
+    done = ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
+    account = account_of("olga@example.test")
+    assert done.headers["HX-Redirect"] == f"/servers/new?platform=plex&account={account.id}"
+    assert (account.token, account.has_plex_pass, account.plex_id) == (olga.token, True, str(olga.id))
+    assert actions_noted() == ["plex_account.added"]
+
+
+def test_asks_by_a_button_without_javascript(ada: FlaskClient, tv: PlexTv) -> None:
+    olga = tv.add_account("olga", "olga@example.test")
+    assert ">Check</button>" in begin(ada)
+    assert "Not approved yet." in ada.post("/plex-accounts/sign-in/check", follow_redirects=True).text
+    tv.approve_pin(next(iter(tv.pins)), olga)
+    assert "olga@example.test was added" in ada.post("/plex-accounts/sign-in/check", follow_redirects=True).text
+
+
+def test_never_sends_a_token_to_the_browser(ada: FlaskClient, tv: PlexTv) -> None:
+    olga = tv.add_account("olga", "olga@example.test")
+    begin(ada)
+    tv.approve_pin(next(iter(tv.pins)), olga)
+    answer = ada.post("/plex-accounts/sign-in/check", follow_redirects=True)
+    pages = [answer.text, ada.get("/plex-accounts/1/edit").text, ada.get("/plex-accounts/1/actions").text, ada.get("/plex-accounts").text]
+    assert not [text for text in pages if olga.token in text]
+    with ada.session_transaction() as session:
+        assert olga.token not in repr(dict(session))
+
+
+def test_says_so_when_the_sign_in_has_expired(ada: FlaskClient, tv: PlexTv) -> None:
+    begin(ada)
+    tv.pins.clear()
+    answer = ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
+    assert answer.headers["HX-Redirect"] == "/plex-accounts/new"
+    assert "has expired" in ada.get("/plex-accounts/new").text
+
+
+def test_goes_on_asking_while_plex_tv_is_away(ada: FlaskClient, tv: PlexTv) -> None:
+    olga = tv.add_account("olga", "olga@example.test")
+    begin(ada)
+    tv.stop()
+    text = ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in")).text
+    assert "plex.tv" in text and "Asking again." in text and 'hx-trigger="every 3s"' in text
+    with ada.session_transaction() as session:
+        assert session["plex_pin"]["code"]
+    assert olga.token
+
+
+def test_lets_the_simulated_plex_tv_be_asked_on_its_own_page(ada: FlaskClient, tv: PlexTv) -> None:
+    import requests
+
+    olga = tv.add_account("olga", "olga@example.test")
+    begin(ada)
+    code = next(iter(tv.pins.values())).code
+    assert "olga@example.test" in requests.get(f"{tv.url}/auth?code={code}", timeout=5).text
+    assert requests.post(f"{tv.url}/auth", data={"code": code, "person": olga.id}, timeout=5).ok
+    assert "was added" in ada.post("/plex-accounts/sign-in/check", follow_redirects=True).text
+
+
+def test_adds_an_account_by_its_token(ada: FlaskClient, tv: PlexTv) -> None:
+    olga = tv.add_account("olga", "olga@example.test", plex_pass=True)
+    answer = ada.post("/plex-accounts/new", data={"token": f" {olga.token}\n"})
+    assert answer.status_code == 303
+    assert account_of("olga@example.test").has_plex_pass
+
+
+@pytest.mark.parametrize(("token", "sentence"), [("", "Paste the token."), ("wrong", "refused the token"), ("ä", "refused the token")])
+def test_refuses_a_token_that_is_none(ada: FlaskClient, tv: PlexTv, token: str, sentence: str) -> None:
+    answer = ada.post("/plex-accounts/new", data={"token": token})
+    assert answer.status_code == 422 and sentence in answer.text
+    assert not db.session.scalars(select(PlexAccount)).all()
+
+
+def test_tests_an_account_and_says_when_its_token_has_expired(ada: FlaskClient, scene: Scene) -> None:
+    side = scene.add_server("plex", "Den")
+    assert "plex.tv takes the token" in ada.post("/plex-accounts/1/test", follow_redirects=True).text
+    scene.tv.revoke_token(side.owner)
+    assert "refused the token" in ada.post("/plex-accounts/1/test", follow_redirects=True).text
+    assert "refused the token" in ada.get("/plex-accounts").text
+
+
+def test_replaces_an_expired_token_by_signing_in_again(ada: FlaskClient, scene: Scene) -> None:
+    side = scene.add_server("plex", "Den")
+    scene.tv.revoke_token(side.owner)
+    begin(ada, account="1")
+    scene.tv.approve_pin(next(iter(scene.tv.pins)), side.owner)
+    assert "has a fresh token now" in ada.post("/plex-accounts/sign-in/check", follow_redirects=True).text
+    assert [account.token for account in db.session.scalars(select(PlexAccount))] == [side.owner.token]
+
+
+def test_does_not_take_another_accounts_token_for_a_fresh_one(ada: FlaskClient, scene: Scene) -> None:
+    side = scene.add_server("plex", "Den")
+    bert = scene.tv.add_account("bert", "bert@example.test")
+    answer = ada.post("/plex-accounts/1/edit", data={"token": bert.token, "plex_pass": "auto", "enabled": "y"})
+    assert answer.status_code == 422 and "Add it as an account of its own" in answer.text
+    assert account_of(side.owner.email).token == side.owner.token
+
+
+def test_keeps_what_was_set_by_hand_about_plex_pass(ada: FlaskClient, scene: Scene) -> None:
+    side = scene.add_server("plex", "Den")
+    ada.post("/plex-accounts/1/edit", data={"plex_pass": "no", "enabled": "y"})
+    ada.post("/plex-accounts/1/test")
+    assert not account_of(side.owner.email).has_plex_pass
+    assert "set by hand" in ada.get("/plex-accounts").text
+    ada.post("/plex-accounts/1/edit", data={"plex_pass": "auto", "enabled": "y"})
+    ada.post("/plex-accounts/1/test")
+    assert account_of(side.owner.email).has_plex_pass
+
+
+def test_says_what_is_lost_and_keeps_the_users(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Den")
+    scene.person("Alice")
+    text = " ".join(ada.get("/plex-accounts/1/remove").text.split())
+    assert "<bdi>Den</bdi>, with 4 libraries and 1 remembered share" in text
+    assert "was removed from the panel" in ada.post("/plex-accounts/1/remove", follow_redirects=True).text
+    for gone in (PlexAccount, Server, Share, Library):
+        assert not db.session.scalars(select(gone)).all()
+    assert db.session.scalars(select(User.name)).all() == ["Alice"]
+    assert actions_noted() == ["plex_account.removed"]
+
+
+def test_keeps_disabled_what_has_a_history(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Den")
+    scene.add_server("jellyfin", "Birch")
+    scene.person("Alice")
+    scene.move()
+    assert "Kept for their migrations" in ada.get("/plex-accounts/1/remove").text
+    ada.post("/plex-accounts/1/remove")
+    den = Server.by_name("Den")
+    assert den and not den.enabled and den.plex_account_id is None
+    assert not db.session.scalars(select(PlexAccount)).all()
+
+
+def test_is_not_removed_while_a_run_uses_one_of_its_servers(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Den")
+    scene.add_server("jellyfin", "Birch")
+    scene.person("Alice")
+    scene.start()
+    assert "a migration or a sync is using it" in ada.get("/plex-accounts/1/remove").text
+    assert "a migration or a sync is using it" in ada.post("/plex-accounts/1/remove", follow_redirects=True).text
+    assert account_of("owner-den@example.test")
+
+
+def test_disables_the_buttons_for_viewers(vic: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Den")
+    for address in ("/plex-accounts/new", "/plex-accounts/1/edit", "/plex-accounts/1/remove"):
+        assert 'disabled title="Viewers cannot do this."' in vic.get(address).text, address
+    assert vic.post("/plex-accounts/sign-in").status_code == 403
+
+
+def test_asks_the_database_as_often_for_many_accounts_as_for_few(ada: FlaskClient, app: Flask) -> None:
+    def count() -> int:
+        asked: list[str] = []
+        with app.app_context():
+            engine = db.engine
+        event.listen(engine, "before_cursor_execute", listener := lambda *args: asked.append(args[2]))
+        ada.get("/plex-accounts")
+        event.remove(engine, "before_cursor_execute", listener)
+        return len(asked)
+
+    db.session.add(PlexAccount(email="one@example.test", token="t"))
+    db.session.commit()
+    few = count()
+    db.session.add_all(PlexAccount(email=f"n{number}@example.test", token="t") for number in range(30))
+    db.session.commit()
+    assert count() == few

@@ -1,0 +1,257 @@
+"""The Users screens: list, detail, forms, deleting, merging, many at once, and e-mails from a CSV."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from panel.extensions import db
+from panel.models import AuditEntry, Move, Payment, Plan, PossibleTwin, User
+from tests.scene import Scene
+from tests.web.asking import by_htmx
+
+
+def user(name: str) -> User:
+    return db.session.scalars(db.select(User).where(User.name == name)).one()
+
+
+def noted(action: str) -> AuditEntry:
+    return db.session.scalars(db.select(AuditEntry).where(AuditEntry.action == action)).one()
+
+
+def fields(text: str) -> dict[str, list[str]]:
+    """The hidden inputs of a page's question."""
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def names(text: str) -> list[str]:
+    return re.findall(r'href="/users/\d+"><bdi>([^<]+)</bdi>', text)
+
+
+def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
+    assert "No users yet" in ada.get("/users").text
+
+
+def test_lists_users_and_narrows_them(ada: FlaskClient, pair: Scene) -> None:
+    pair.person("Perm", plan=None, permanent=True, plex_email="")
+    pair.person("Guest", accepted=False, must_change_plex_account=True)
+    assert names(ada.get("/users").text) == ["Alice", "Bob", "Guest", "Lapsed", "Perm"]
+    assert names(ada.get("/users?sort=-name").text)[0] == "Perm"
+    assert names(ada.get("/users?q=BOB@example").text) == ["Bob"]
+    assert names(ada.get("/users?show=expired").text) == ["Lapsed"]
+    assert names(ada.get("/users?show=permanent").text) == ["Perm"]
+    assert names(ada.get("/users?show=active").text) == ["Alice", "Bob", "Guest", "Perm"]
+    assert names(ada.get("/users?show=no-plex-email").text) == ["Perm"]
+    assert names(ada.get("/users?show=waiting").text) == names(ada.get("/users?show=must-change").text) == ["Guest"]
+    assert names(ada.get(f"/users?server={pair.target.row.id}").text) == []
+    assert len(names(ada.get(f"/users?server={pair.source.row.id}").text)) == 5
+    assert "No users match" in ada.get("/users?q=%25").text
+
+
+def test_gives_the_list_alone_to_htmx(ada: FlaskClient, pair: Scene) -> None:
+    assert ada.get("/users", headers=by_htmx("users")).text.lstrip().startswith('<div id="users">')
+
+
+def test_shows_one_user_with_everything_known(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.move()
+    text = ada.get(f"/users/{user('Alice').id}").text
+    assert "alice@example.test" in text and "by a migration" in text and "found on the server" in text
+    assert f'href="/migrations/{run.id}"' in text and "moved" in text and "Basic" in text
+
+
+def test_escapes_what_users_are_called(ada: FlaskClient, pair: Scene) -> None:
+    user("Alice").name = "<img src=x>"
+    db.session.commit()
+    for address in ("/users", "/users/1", "/users/1/actions", "/users/1/delete", "/users/2/merge?other=1", "/payments", "/shares"):
+        text = ada.get(address).text
+        assert "<img src=x" not in text and "&lt;img src=x" in text, address
+
+
+def test_adds_and_edits_a_user(ada: FlaskClient) -> None:
+    answer = ada.post("/users/new", data={"name": "Zoe", "email": " zoe@example.test ", "permanent": "y", "notes": "Pays in cash."})
+    assert answer.status_code == 303
+    assert (user("Zoe").email, user("Zoe").permanent, user("Zoe").notes) == ("zoe@example.test", True, "Pays in cash.")
+    ada.post(f"/users/{user('Zoe').id}/edit", data={"name": "Zoë", "email": "zoe@example.test"})
+    assert not user("Zoë").permanent
+    assert noted("user.edited").detail == "Changed: name, permanent, notes"
+    assert noted("user.added").by == "ada@example.test"
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"name": "", "email": "x@example.test"}, "Every user needs a name."),
+        ({"name": "Zoe", "plex_email": "no address"}, "must be an e-mail address"),
+        ({"name": "Zoe", "emby_email": "ALICE@example.test"}, "Alice has the address ALICE@example.test already"),
+    ],
+)
+def test_keeps_what_was_typed_beside_the_problem(ada: FlaskClient, pair: Scene, typed: dict[str, str], sentence: str) -> None:
+    for headers in ({}, by_htmx("dialog")):
+        answer = ada.post("/users/new", data=typed, headers=headers)
+        assert answer.status_code == 422 and sentence in answer.text
+        assert all(f'value="{value}"' in answer.text for value in typed.values() if value)
+    assert db.session.scalar(db.select(User).where(User.name == "Zoe")) is None
+
+
+def test_a_user_keeps_their_own_addresses(ada: FlaskClient, pair: Scene) -> None:
+    data = {"name": "Alice", "email": "alice@example.test", "plex_email": "alice@example.test"}
+    assert ada.post(f"/users/{user('Alice').id}/edit", data=data).status_code == 303
+
+
+def test_says_what_is_lost_before_deleting(ada: FlaskClient, pair: Scene) -> None:
+    address = f"/users/{user('Alice').id}/delete"
+    assert "with 1 payments, 1 shared servers, 1 known accounts and 0 entries" in ada.get(address).text
+    assert ada.post(address, follow_redirects=True).status_code == 200
+    assert db.session.scalar(db.select(User).where(User.name == "Alice")) is None
+    assert noted("user.deleted").subject == "Alice"
+
+
+def test_deletes_nobody_whom_a_run_has_open(ada: FlaskClient, pair: Scene) -> None:
+    pair.start()
+    address = f"/users/{user('Alice').id}/delete"
+    assert "disabled" in ada.get(address).text
+    assert "has not ended" in ada.post(address, follow_redirects=True).text
+    assert user("Alice")
+
+
+def test_merges_two_users_after_a_search(ada: FlaskClient, pair: Scene) -> None:
+    alice, bob = user("Alice").id, user("Bob").id
+    assert "Nobody is called that" in ada.get(f"/users/{alice}/merge?q=Alice").text
+    assert f"/users/{alice}/merge?other={bob}" in ada.get(f"/users/{alice}/merge?q=bo").text.replace("&amp;", "&")
+    assert "1 payments, 1 shared servers, 1 known accounts, 0 entries" in ada.get(f"/users/{alice}/merge?other={bob}").text
+    assert "is Alice now" in ada.post(f"/users/{alice}/merge", data={"other": bob}, follow_redirects=True).text
+    assert db.session.get(User, bob) is None and len(user("Alice").payments) == 2
+    assert "Took over from Bob" in noted("user.merged").detail
+
+
+def test_says_why_two_users_cannot_be_merged(ada: FlaskClient, pair: Scene) -> None:
+    pair.start()
+    answer = ada.post(f"/users/{user('Alice').id}/merge", data={"other": user("Bob").id}, follow_redirects=True)
+    assert "has not ended" in answer.text and user("Bob")
+    assert db.session.scalar(db.select(Move).where(Move.name == "Bob")).user_id == user("Bob").id  # type: ignore[union-attr]
+
+
+def test_changes_the_checked_users_only_after_saying_how_many(ada: FlaskClient, pair: Scene) -> None:
+    ids = [user("Alice").id, user("Bob").id]
+    assert "Alice" in ada.get("/users/bulk", query_string={"ids": ids}).text
+    asked = ada.post("/users/bulk", data={"ids": ids, "change": "permanent"}).text
+    assert "changes 2 of the 2 users" in asked and not user("Alice").permanent
+    assert "done for 2 of 2" in ada.post("/users/bulk", data=fields(asked), follow_redirects=True).text
+    assert user("Alice").permanent and user("Bob").permanent and not user("Lapsed").permanent
+    assert noted("users.edited").detail == "Make permanent"
+
+
+def test_changes_all_that_match(ada: FlaskClient, pair: Scene) -> None:
+    pair.plan("Gold")
+    gold = db.session.scalars(db.select(Plan).where(Plan.name == "Gold")).one().id
+    db.session.commit()
+    asked = ada.post("/users/bulk", data={"all": "1", "change": "plan", "plan": gold}).text
+    assert "changes 2 of the 3 users" in asked
+    ada.post("/users/bulk", data=fields(asked))
+    plans = {payment.user.name: payment.plan.name for payment in db.session.scalars(db.select(Payment))}
+    assert plans == {"Alice": "Gold", "Bob": "Gold", "Lapsed": "Basic"}
+
+
+def test_extends_payments_that_have_not_ended(ada: FlaskClient, pair: Scene) -> None:
+    ends = {payment.user.name: payment.end_at for payment in db.session.scalars(db.select(Payment))}
+    asked = ada.post("/users/bulk", data={"all": "1", "change": "extend", "days": "7"}).text
+    ada.post("/users/bulk", data=fields(asked))
+    later = {payment.user.name: (payment.end_at - ends[payment.user.name]).days for payment in db.session.scalars(db.select(Payment))}
+    assert later == {"Alice": 7, "Bob": 7, "Lapsed": 0}
+
+
+def test_asks_again_when_the_users_have_changed_meanwhile(ada: FlaskClient, pair: Scene) -> None:
+    asked = ada.post("/users/bulk", data={"all": "1", "change": "must-change"}).text
+    pair.person("Late")
+    answer = ada.post("/users/bulk", data=fields(asked))
+    assert answer.status_code == 422 and "nothing was done yet" in answer.text
+    assert not user("Late").must_change_plex_account
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"), [({"change": "extend"}, "Say how many days."), ({"change": "plan"}, "Choose the new plan.")]
+)
+def test_wants_what_a_change_needs(ada: FlaskClient, pair: Scene, typed: dict[str, str], sentence: str) -> None:
+    answer = ada.post("/users/bulk", data={"all": "1", **typed})
+    assert answer.status_code == 422 and sentence in answer.text
+
+
+def test_changes_nobody_when_nobody_was_checked(ada: FlaskClient, pair: Scene) -> None:
+    assert "Check at least one" in ada.post("/users/bulk", data={"change": "permanent"}, follow_redirects=True).text
+
+
+CSV = "name;plex_email;emby_email\nAlice;new@example.test;\nNobody;x@example.test;\nBob;;BAD\n;;lapsed@example.test\n"
+
+
+def test_previews_a_csv_and_fills_it_in(ada: FlaskClient, pair: Scene) -> None:
+    preview = ada.post("/users/emails", data={"file": (io.BytesIO(CSV.encode()), "users.csv")}).text
+    assert "Line 3: Nobody is called “Nobody”." in preview
+    assert "Line 4: “BAD” is not an e-mail address." in preview
+    assert "new@example.test" in preview and "1 values of 1 users change, 1 lines" in preview
+    assert user("Alice").plex_email == "alice@example.test"
+    ada.post("/users/emails", data={"csv": CSV, "confirmed": fields(preview)["confirmed"]})
+    assert (user("Alice").plex_email, user("Alice").emby_email) == ("new@example.test", "alice@example.test")
+    assert noted("user.emails_filled").subject == "1 users"
+
+
+def test_applies_nothing_on_a_stale_preview(ada: FlaskClient, pair: Scene) -> None:
+    confirmed = fields(ada.post("/users/emails", data={"csv": CSV}).text)["confirmed"]
+    user("Alice").plex_email = "meanwhile@example.test"
+    db.session.commit()
+    answer = ada.post("/users/emails", data={"csv": CSV, "confirmed": confirmed})
+    assert answer.status_code == 422 and "nothing was done yet" in answer.text
+    assert user("Alice").plex_email == "meanwhile@example.test"
+
+
+def test_gives_nobody_an_address_of_somebody_else(ada: FlaskClient, pair: Scene) -> None:
+    text = ada.post(
+        "/users/emails", data={"csv": "name,email\nAlice,bob@example.test\nBob,one@example.test\nLapsed,ONE@example.test\n"}
+    ).text
+    assert "Line 2: Bob has the address bob@example.test." in text
+    assert "Line 4: Bob has the address ONE@example.test." in text
+    assert "Line 3:" not in text
+
+
+def test_takes_long_tables_back_for_confirmation(ada: FlaskClient, pair: Scene) -> None:
+    table = "name,email\n" + "Nobody at all,nobody@example.test\n" * 20_000
+    assert len(table) > 600_000
+    assert ada.post("/users/emails", data={"csv": table}).status_code == 200
+
+
+@pytest.mark.parametrize("text", ["", "first,second\n1,2\n", "name\nAda\n"])
+def test_says_which_columns_a_csv_needs(ada: FlaskClient, text: str) -> None:
+    answer = ada.post("/users/emails", data={"csv": text})
+    assert answer.status_code == 422
+    assert "jellyfin_name" in answer.text.split("invalid-feedback")[1] or "at least one address" in answer.text
+
+
+def test_lets_a_viewer_only_look(vic: FlaskClient, pair: Scene) -> None:
+    assert "New user…" not in vic.get("/users").text
+    for address in ("/users/new", "/users/bulk", "/users/emails", "/users/1/edit", "/users/1/delete", "/users/1/merge"):
+        assert vic.post(address).status_code == 403, address
+        assert "Viewers cannot do this." in vic.get(address + ("?other=2" if "merge" in address else "?all=1")).text, address
+
+
+def ask_about(one: str, other: str) -> None:
+    db.session.add(PossibleTwin(user_id=user(one).id, other_id=user(other).id, why="Birch lists somebody with the same name."))
+    db.session.commit()
+
+
+def test_shows_a_question_with_both_users(ada: FlaskClient, pair: Scene) -> None:
+    assert "Nothing to ask" in ada.get("/same-person").text
+    ask_about("Alice", "Bob")
+    text = ada.get("/same-person").text.replace("&amp;", "&")
+    assert "the same name" in text and "alice@example.test" in text and "bob@example.test" in text
+    assert f"/users/{user('Bob').id}/merge?other={user('Alice').id}" in text
+
+
+def test_asks_no_more_once_they_are_different_people(ada: FlaskClient, pair: Scene) -> None:
+    ask_about("Alice", "Bob")
+    assert "Nothing to ask" in ada.post("/same-person/1/different", follow_redirects=True).text
+    assert noted("twins.different").subject == "Alice" and user("Alice") and user("Bob")
