@@ -25,17 +25,6 @@ FOLDER = Path(ROOT) / "templates" / "emails"
 PARTS = ("subject.txt", "body.txt", "body.html")
 #: What an admin's text may do wrong while it is rendered.
 SPOILS = (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError)
-    TemplateError,
-    TypeError,
-    ValueError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    LookupError,
-    AttributeError,
-)
 
 
 @dataclass(frozen=True)
