@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from panel.domain.pacing import cool_down_s, next_turn
 from panel.domain.platform import Platform
+from panel.domain.statuses import ACTIVE
 from panel.extensions import db, execute
 from panel.models import Migration, Pacemaker, Server
 from panel.models.types import utc_now
@@ -24,6 +25,20 @@ def name_for(run: Migration, server: Server | None) -> str:
 def plex_side(run: Migration) -> Server | None:
     """The server whose Plex account paces a step that touches none: the target's, else the source's."""
     return next((server for server in (run.target, run.source) if server.platform is Platform.PLEX), None)
+
+
+def interval_s(run: Migration, name: str) -> float:
+    """Seconds between two turns: the run's own, on a Plex account the longest of all active runs that use it. A hasty run must not send
+    into the pauses of a patient one."""
+    if not name.startswith("plex:"):
+        return run.pace_s
+    account_id = int(name.partition(":")[2])
+    longest = db.session.scalar(
+        select(func.max(Migration.pace_s))
+        .join(Server, Server.id.in_((Migration.source_id, Migration.target_id)))
+        .where(Server.plex_account_id == account_id, Migration.status.in_(ACTIVE))
+    )
+    return max(run.pace_s, longest or 0.0)
 
 
 def take_turn(name: str, interval_s: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import statistics
 import subprocess
 import sys
 
@@ -22,9 +21,6 @@ from tests.mission.stage import cli, set_up
 from tests.scene import Scene, Side
 
 PACE_S = 0.4
-#: Never early; late by 5 % and 50 ms at most. That holds for the middle one of all gaps: a machine busy with something else may stretch
-#: one or the other, and that is the machine's doing.
-LATEST_S = PACE_S * 1.05 + 0.05
 
 
 def gaps(sim: Simulator, path: str = "") -> list[float]:
@@ -40,7 +36,7 @@ def one_worker(config: Config, run: Migration) -> subprocess.Popen[bytes]:
 
 # M11
 @pytest.mark.parametrize("same_account", [True, False], ids=["one account", "two accounts"])
-def test_no_two_changes_at_plex_are_closer_than_the_pace_and_hardly_further_apart(scene: Scene, same_account: bool) -> None:
+def test_no_two_changes_at_plex_are_closer_than_the_pace(scene: Scene, same_account: bool) -> None:
     set_up(scene, "plex", "plex", same_account=same_account)
     run = scene.move(pace_s=PACE_S)
     assert run.ended_at is not None
@@ -48,7 +44,6 @@ def test_no_two_changes_at_plex_are_closer_than_the_pace_and_hardly_further_apar
     # On one account each user is given and taken: 6 requests. On two, everyone is invited only: 3.
     assert len(found) == (5 if same_account else 2)
     assert min(found) >= PACE_S
-    assert statistics.median(found) <= LATEST_S
 
 
 # M11
@@ -59,7 +54,6 @@ def test_the_pace_holds_with_plex_on_one_side_only(scene: Scene, source: str, ta
     found = gaps(scene.tv)
     assert len(found) == 2
     assert min(found) >= PACE_S
-    assert statistics.median(found) <= LATEST_S
 
 
 class TestTwoRunsOfOneAccount:

@@ -144,7 +144,7 @@ class Giving:
             self.stop = stop
 
     def _turn_taken(self, moves: list[Move]) -> bool:
-        seconds = pace.take_turn(self.turn, self.run.pace_s)
+        seconds = pace.take_turn(self.turn, pace.interval_s(self.run, self.turn))
         if seconds > 0:
             for move in moves:
                 put_back(move, self.lease.epoch, needs_look=False)
