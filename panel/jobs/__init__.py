@@ -64,12 +64,12 @@ def wake_invites(server_id: int) -> bool:
 
 def _enqueue(queue_name: str, function: str, what: str, row_id: int, at: datetime | None) -> bool:
     """A job under an id of its own (one that wakes its own row must not be cleared away with it), unless the same waits already."""
-    job_id = f"{what}:{secrets.token_hex(4)}"
+    job_id = f"{what}-{secrets.token_hex(4)}"
     try:
         into = queue(queue_name)
         if at is not None:
             into.enqueue_at(at, function, row_id, job_id=job_id, result_ttl=0, failure_ttl=3600)
-        elif not any(waiting.startswith(f"{what}:") for waiting in into.get_job_ids()):
+        elif not any(waiting.startswith(f"{what}-") for waiting in into.get_job_ids()):
             into.enqueue(function, row_id, job_id=job_id, result_ttl=0, failure_ttl=3600, job_timeout=3600)
         return True
     except (redis.RedisError, OSError, NoSuchJobError, InvalidJobOperation):
