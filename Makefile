@@ -4,10 +4,10 @@ BIN := .venv/bin
 TEMPLATES = $(shell find templates -name '*.html' 2>/dev/null | head -n 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint bench
+.PHONY: help setup demo run test test-all lint bench
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install everything into .venv and static/vendor (skipped when nothing changed)
 	@$(PYTHON) scripts/setup.py
@@ -20,6 +20,9 @@ run: setup ## Run the panel: Redis, database upgrade, worker and web (PORT=8000)
 
 test: setup ## Run all tests (browser tests need Chromium)
 	$(BIN)/python -m pytest
+
+test-all: setup ## Run the thorough repetitions as well
+	$(BIN)/python -m pytest -m 'thorough or not thorough'
 
 lint: setup ## Check style, types and templates
 	$(BIN)/ruff check .

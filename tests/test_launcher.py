@@ -142,6 +142,8 @@ def test_lets_a_job_end_before_it_stops(start: Callable[..., Panel], tmp_path: P
     assert (tmp_path / "nap").read_text().endswith("ended\n")
 
 
+# `make test` kills all four in tests/journeys/test_tree_kills.py.
+@pytest.mark.thorough
 @pytest.mark.parametrize("mark", ["panel.serve", "worker.py", "panel.jobs.worker", "valkey-server"])
 def test_starts_each_part_again_when_it_is_killed(start: Callable[..., Panel], tmp_path: Path, mark: str) -> None:
     panel = start().wait()

@@ -34,7 +34,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(400), pytest.mark.skipif(
 Open = Callable[..., Page]
 
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 380, "height": 800}}
-THEMES = ("light", "dark")
 GRAVE = ("serious", "critical")
 
 
@@ -93,8 +92,15 @@ def look_at(page: Page, name: str, shot: Path) -> list[str]:
     return [f"{name}: {problem}" for problem in [*wide, *grave_violations(page)]]
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "theme"),
+    [
+        ("desktop", "light"),
+        ("phone", "dark"),
+        pytest.param("desktop", "dark", marks=pytest.mark.thorough),
+        pytest.param("phone", "light", marks=pytest.mark.thorough),
+    ],
+)
 def test_every_screen_is_open_to_everybody(visit: Open, app: Flask, seeded: Scene, shots: Path, size: str, theme: str) -> None:
     page, problems = visit(viewport=SIZES[size], color_scheme=theme), []
     for name, address in screens(app).items():
