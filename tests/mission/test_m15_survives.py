@@ -56,7 +56,8 @@ def assert_all_moved_once(scene: Scene, run: Migration) -> None:
     db.session.expire_all()
     assert run.status is MigrationStatus.FINISHED
     assert scene.outcome(run) == dict.fromkeys(PEOPLE, "moved")
-    assert len(scene.target.sim.calls("POST", "/Users/New")) == len(PEOPLE)
+    made = [entry for entry in scene.target.sim.calls("POST", "/Users/New") if entry.status == 200]
+    assert len(made) == len(PEOPLE)
     assert len(scene.target.sim.users) == 1 + len(PEOPLE)
 
 

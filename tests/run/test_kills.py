@@ -28,10 +28,14 @@ class Killer:
         self.worker: subprocess.Popen[bytes] | None = None
         self.struck = threading.Event()
         self.seen = 0
+        self.second = False
+        "Whether the worker that takes over has been started."
         self.lock = threading.Lock()
 
     def on_call(self, call: Call, moment: str) -> None:
         """Hooked into every simulator."""
+        if self.struck.is_set() and not self.second:
+            raise ConnectionError("What the dead worker had on its way does not arrive.")
         if call.method == "GET" or moment != self.moment or self.struck.is_set():
             return
         with self.lock:
@@ -40,6 +44,8 @@ class Killer:
                 self.worker.send_signal(signal.SIGKILL)
                 self.worker.wait()
                 self.struck.set()
+                if moment == "before":
+                    raise ConnectionError("The worker died before this left.")
 
 
 def start_worker(config: Config, run: Migration) -> subprocess.Popen[bytes]:
@@ -54,6 +60,7 @@ def run_with_kill(scene: Scene, config: Config, killer: Killer) -> Migration:
         sim.on_call = killer.on_call
     killer.worker = start_worker(config, run)
     killer.worker.wait(timeout=30)
+    killer.second = True
     second = start_worker(config, run)
     assert second.wait(timeout=30) == 0
     db.session.expire_all()
