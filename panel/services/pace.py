@@ -54,13 +54,6 @@ def take_turn(name: str, interval_s: float) -> float:
     return 0.0 if taken == 1 else min(interval_s, 0.05)
 
 
-def wait_s(name: str, interval_s: float) -> float:
-    """Seconds until the next turn is due, without taking it."""
-    row = _row(name)
-    now = utc_now()
-    return max(0.0, (next_turn(now, row.last_turn_at, interval_s, row.cool_until) - now).total_seconds())
-
-
 def end_turn(name: str, *, refused: bool = False) -> None:
     """The request of this turn is over: the interval counts from here, so that requests are never closer than it. One that was not
     `refused` (429) ends the row of refusals."""

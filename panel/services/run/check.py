@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, MoveStatus, Removal, Step
-from panel.extensions import config, db, execute
+from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.platforms.base import Member, PlatformError, Remote
 from panel.services import notices, pace
@@ -92,8 +92,3 @@ def _give_again(move: Move, what: str) -> None:
         return
     move.step, move.status, move.retryable = Step.GIVE, MoveStatus.FAILED, True
     move.detail = f"The target accepted the request, but on reading back the user {what}. The source access was left as it was."
-
-
-def reset_target(move_id: int) -> None:
-    """Forget which access on the target was this move's (it is gone there). Flushed."""
-    execute(update(Move).where(Move.id == move_id).values(target_member_id="", accepted=False, known={}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -134,13 +134,6 @@ def _write(move_id: int, epoch: int, values: dict[str, Any]) -> bool:
     return _changed(_recording(tuple(values)), {"move_id": move_id, "epoch": epoch, **named})
 
 
-def record_each(moves: Iterable[Move], **values: Any) -> None:
-    """Let go of several untouched users at once; flushed."""
-    for move in moves:
-        if move.claim is not None:
-            record(move.id, move.claim, **values)
-
-
 def drop_untouched(run_id: int) -> None:
     """In a cancelled run, those for whom nothing was begun are cancelled; flushed."""
     execute(
@@ -161,12 +154,6 @@ def require_epoch(run_id: int, epoch: int) -> None:
     Raises `LeaseLost`."""
     if execute(update(Migration).where(Migration.id == run_id, Migration.epoch == epoch).values(epoch=epoch)) != 1:
         raise LeaseLost(f"Run {run_id} is in other hands.")
-
-
-def count_open(run_id: int, step: Step | None = None) -> int:
-    """How many users are still to be dealt with, at this step or at any."""
-    query = select(func.count()).select_from(Move).where(Move.migration_id == run_id, Move.status.in_(OPEN))
-    return db.session.scalar(query.where(Move.step == step) if step else query) or 0
 
 
 def next_retry_at(run_id: int, step: Step) -> datetime | None:
