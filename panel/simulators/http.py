@@ -240,12 +240,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self) -> None:
         target = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length) if length else b""
+        if len(body) < length:
+            # The client died in the middle of its request: no server carries that out.
+            self.close_connection = True
+            return
         call = Call(
             self.command,
             target.path,
             dict(parse_qsl(target.query, keep_blank_values=True)),
             {name.lower(): value for name, value in self.headers.items()},
-            self.rfile.read(length) if length else b"",
+            body,
         )
         answer, half = self.server.simulator.respond(call)
         if answer is None:
