@@ -44,6 +44,13 @@ class Removal(StrEnum):
     KEEP = "keep"
 
 
+class RunKind(StrEnum):
+    """What a run is for: to move users, or to give back what an earlier run did."""
+
+    MOVE = "move"
+    UNDO = "undo"
+
+
 #: A run that holds its two servers.
 ACTIVE = (MigrationStatus.QUEUED, MigrationStatus.RUNNING, MigrationStatus.PAUSED)
 #: A run whose users may be taken in hand.

@@ -6,8 +6,9 @@ from panel.models.email import Email, EmailStatus, EmailTemplate
 from panel.models.library import Library, LibraryGroup
 from panel.models.migration import Migration, Move
 from panel.models.plan import Plan
-from panel.models.plex_account import Pacemaker, PlexAccount
+from panel.models.plex_account import Pacemaker, PaceWaiter, PlexAccount
 from panel.models.possible_twin import PossibleTwin
+from panel.models.sent_request import SentRequest
 from panel.models.server import Server
 from panel.models.setting import Setting, SmtpSecurity
 from panel.models.share import Account, Evidence, Share
@@ -26,6 +27,7 @@ __all__ = [
     "Migration",
     "Move",
     "OneTimeLink",
+    "PaceWaiter",
     "Pacemaker",
     "Payment",
     "Plan",
@@ -33,6 +35,7 @@ __all__ = [
     "PossibleTwin",
     "RecoveryCode",
     "Role",
+    "SentRequest",
     "Server",
     "Setting",
     "Share",

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, Column, ForeignKey, Index, String, Table, Text, Uni
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from panel.domain.reasons import Reason
-from panel.domain.statuses import OPEN, MigrationStatus, MoveStatus, Removal, Step
+from panel.domain.statuses import OPEN, MigrationStatus, MoveStatus, Removal, RunKind, Step
 from panel.extensions import Base, Model
 from panel.models.library import Library
 from panel.models.server import Server
@@ -32,6 +32,9 @@ class Migration(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     source_id: Mapped[int] = mapped_column(ForeignKey("servers.id"))
     target_id: Mapped[int] = mapped_column(ForeignKey("servers.id"))
+    kind: Mapped[RunKind] = mapped_column(EnumText(RunKind), default=RunKind.MOVE)
+    undoes_id: Mapped[int | None] = mapped_column(ForeignKey("migrations.id", ondelete="SET NULL"), index=True)
+    "The run whose doings this one takes back: its source is that one's target."
     status: Mapped[MigrationStatus] = mapped_column(EnumText(MigrationStatus), default=MigrationStatus.QUEUED)
     removal: Mapped[Removal] = mapped_column(EnumText(Removal), default=Removal.WHEN_ACTIVE)
     pace_s: Mapped[float] = mapped_column(default=0.0)
@@ -39,6 +42,14 @@ class Migration(Model):
     "What the admin should know about the run as a whole, such as that the source was not reached."
     problem: Mapped[str] = mapped_column(Text, default="")
     "Why the run failed; empty unless it did."
+
+    start_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "Not to be begun before; until then it holds no server."
+    repeat_every_h: Mapped[float] = mapped_column(default=0.0)
+    "Hours from this run's end to the next round for those who are left; 0: no further round."
+    rounds_left: Mapped[int] = mapped_column(default=0)
+    follows_id: Mapped[int | None] = mapped_column(ForeignKey("migrations.id", ondelete="SET NULL"), index=True)
+    "The round before."
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -102,6 +113,8 @@ class Move(Model):
     "The target has to be looked at before giving again: an answer was lost, a worker died, or there is access to be edited."
     known: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
     "The Plex share to be edited as it was when the run was prepared; empty where access is created."
+    before: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
+    "What the target access was (libraries, settings) where the run changed one that was there already; kept to give it back."
     source_member_id: Mapped[str] = mapped_column(String(80), default="")
     target_member_id: Mapped[str] = mapped_column(String(80), default="")
     target_account_id: Mapped[str] = mapped_column(String(80), default="")
@@ -113,6 +126,8 @@ class Move(Model):
     taken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     taken: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
     "What the source access was before it was removed (libraries, settings): raw evidence, kept to give it back."
+    reminded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "When the person was last asked by mail to accept the invite."
     account_mail: Mapped[str] = mapped_column(String(20), default="")
     "Where the Account Moved mail stands: empty, queued, none (nothing to send)."
 

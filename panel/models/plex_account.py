@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String, Text
+from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from panel.extensions import Model
@@ -47,3 +47,17 @@ class Pacemaker(Model):
     "Asked to slow down until then."
     refusals: Mapped[int] = mapped_column(default=0)
     "429 answers in a row."
+    slowness: Mapped[float] = mapped_column(default=1.0)
+    "By what the interval is multiplied since the last 429; shrinks to 1 again turn by turn."
+
+
+class PaceWaiter(Model):
+    """A run that waits for a turn of a pace, so that of several the one that has waited longest comes first."""
+
+    __tablename__ = "pace_waiters"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    migration_id: Mapped[int] = mapped_column(ForeignKey("migrations.id", ondelete="CASCADE"), primary_key=True)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    back_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    "When it will ask again; one that is not back in time has lost its place."

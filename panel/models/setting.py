@@ -32,6 +32,8 @@ class Setting(Model):
     import_as_permanent: Mapped[bool] = mapped_column(default=False)
     sync_every_h: Mapped[float] = mapped_column(default=1.0)
     "Hours between two syncs of a server; 0: only by hand."
+    remind_after_d: Mapped[int] = mapped_column(default=7)
+    "Days after which somebody who has not accepted an invite is reminded by mail, once; 0: never."
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
     public_url: Mapped[str] = mapped_column(String(500), default="")
     "The address people reach the panel at; `PANEL_PUBLIC_URL` goes before it."

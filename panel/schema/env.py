@@ -1,9 +1,12 @@
 """How Alembic runs here: inside the app, in batch mode (SQLite), with our column types written as the plain ones they are stored as."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import Connection
 from sqlalchemy.types import TypeDecorator
 
 
@@ -14,10 +17,30 @@ def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     return False
 
 
+@contextmanager
+def references_at_rest(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew, and dropping the old one would take along every row that refers to it. Raises `ValueError`
+    when rows refer to nothing afterwards."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    # Only outside a transaction does the switch do anything.
+    raw = connection.connection.cursor()
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+        broken = raw.execute("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise ValueError(f"After the change of the schema {len(broken)} rows refer to rows that are not there, first: {broken[0]}")
+    finally:
+        raw.execute("PRAGMA foreign_keys=ON")
+        raw.close()
+
+
 def run() -> None:
     """Upgrade or downgrade on a connection of the app's engine."""
     extension = current_app.extensions["migrate"]
-    with extension.db.engine.connect() as connection:
+    with extension.db.engine.connect() as connection, references_at_rest(connection):
         context.configure(
             connection=connection,
             target_metadata=extension.db.metadata,
