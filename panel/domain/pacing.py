@@ -9,6 +9,10 @@ DEFAULT_PLEX_PACE_S = 30.0
 #: How much of an account's cool-down grows with each further 429, and where it ends, in seconds.
 FIRST_COOL_DOWN_S = 30.0
 LONGEST_COOL_DOWN_S = 3600.0
+#: By how much longer a cool-down may last than it has to, so that what was stopped together does not come back together.
+JITTER = 0.1
+#: How an account's interval grows with a 429, shrinks with each turn that went well, and where growing ends.
+SLOWER, FASTER, SLOWEST = 2.0, 0.9, 8.0
 
 
 def pace_of_pair(source: Platform, target: Platform, asked_s: float | None, plex_default_s: float = DEFAULT_PLEX_PACE_S) -> float:
@@ -39,11 +43,29 @@ def next_turn(now: datetime, last_turn: datetime | None, interval_s: float, not_
     return max(earliest)
 
 
-def cool_down_s(times_in_a_row: int, asked_s: float | None) -> float:
-    """How long to leave an account alone after its nth 429 in a row: what it asked for, within reason, else doubling from half a minute."""
+def cool_down_s(times_in_a_row: int, asked_s: float | None, chance: float = 0.0) -> float:
+    """How long to leave an account alone after its nth 429 in a row: what it asked for, within reason, else doubling from half a minute.
+    `chance` in 0…1 says how much of the jitter comes on top; it is never shorter than asked for."""
     if asked_s is not None:
-        return min(max(asked_s, 1.0), LONGEST_COOL_DOWN_S)
-    return float(min(FIRST_COOL_DOWN_S * 2 ** max(0, times_in_a_row - 1), LONGEST_COOL_DOWN_S))
+        seconds = min(max(asked_s, 1.0), LONGEST_COOL_DOWN_S)
+    else:
+        seconds = min(FIRST_COOL_DOWN_S * 2.0 ** max(0, min(times_in_a_row, 10) - 1), LONGEST_COOL_DOWN_S)
+    return seconds * (1 + JITTER * chance)
+
+
+def slower(slowness: float) -> float:
+    """By what the interval is multiplied after one more 429."""
+    return min(slowness * SLOWER, SLOWEST)
+
+
+def faster(slowness: float) -> float:
+    """By what it is multiplied after a turn that went well: back to the pace that was set little by little, not at once."""
+    return max(1.0, slowness * FASTER)
+
+
+def place_kept_s(interval_s: float) -> float:
+    """How long a turn is kept for the run that has waited longest: short enough that the pace is hardly over when it does not come."""
+    return min(max(interval_s * 0.04, 0.1), 2.0)
 
 
 def duration_s(users: int, source: Platform, target: Platform, removal: Removal, pace_s: float) -> float:

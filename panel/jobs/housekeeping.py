@@ -8,15 +8,15 @@ from panel.extensions import db
 from panel.jobs import wake, wake_invites, wake_mail, wake_sync
 from panel.models import Pacemaker
 from panel.models.types import utc_now
-from panel.services import mail, run, sync_progress
+from panel.services import mail, reminders, run, sync_progress
 from panel.services.run import accept
 
 ACCEPTANCE_EVERY = timedelta(minutes=5)
 
 
 def tick() -> None:
-    """Wake workers for all runs and mails that are due, every five minutes for each server on which an invite waits, and for every
-    server whose sync is due or has waited for long."""
+    """Wake workers for all runs and mails that are due, every five minutes for each server on which an invite waits, for reminders of
+    such invites, and for every server whose sync is due or has waited for long."""
     for run_id in run.due():
         wake(run_id)
     for email_id in mail.due():
@@ -24,6 +24,8 @@ def tick() -> None:
     for server in accept.servers_awaited():
         if _turn_to_ask(server.id):
             wake_invites(server.id)
+    for mail_due in reminders.remind_due():
+        wake_mail(mail_due.id)
     for server_id in [*sync_progress.lost(), *sync_progress.due()]:
         wake_sync(server_id)
     db.session.remove()

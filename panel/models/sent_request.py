@@ -12,7 +12,7 @@ from panel.models.types import UtcDateTime
 
 
 class SentRequest(Model):
-    """One changing request of a run: for whom, to which server, and how it was answered. Never holds a secret: no query, no body, no header."""
+    """One changing request of a run: for whom, to which server, and how it was answered. Never holds a secret: no query, body or header."""
 
     __tablename__ = "sent_requests"
     __table_args__ = (Index("ix_sent_requests_migration_id_move_id", "migration_id", "move_id"),)

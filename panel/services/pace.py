@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import random
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from panel.domain.pacing import cool_down_s, next_turn
+from panel.domain.pacing import cool_down_s, faster, next_turn, place_kept_s, slower
 from panel.domain.platform import Platform
-from panel.domain.statuses import ACTIVE
+from panel.domain.statuses import ACTIVE, WORKABLE
 from panel.extensions import db, execute
-from panel.models import Migration, Pacemaker, Server
+from panel.models import Migration, Pacemaker, PaceWaiter, Server
 from panel.models.types import utc_now
+
+#: Seconds before a run that lets another one go first asks again.
+ASK_AGAIN_S = 0.05
 
 
 def name_for(run: Migration, server: Server | None) -> str:
     """Whose pace a step takes a turn of: the Plex account it touches, else the run's own."""
-    if server is not None and server.platform is Platform.PLEX:
-        return f"plex:{server.plex_account_id}"
-    return f"run:{run.id}"
+    return name_of(server) if server is not None and server.platform is Platform.PLEX else f"run:{run.id}"
+
+
+def name_of(server: Server) -> str:
+    """The pace of the Plex account that owns this server; a server of another platform has a name that nobody takes turns of."""
+    return f"plex:{server.plex_account_id}" if server.platform is Platform.PLEX else f"server:{server.id}"
 
 
 def plex_side(run: Migration) -> Server | None:
@@ -41,33 +49,90 @@ def interval_s(run: Migration, name: str) -> float:
     return max(run.pace_s, longest or 0.0)
 
 
-def take_turn(name: str, interval_s: float) -> float:
-    """Take the next turn, committed; answers 0.0, or the seconds to wait when it is not due yet (or somebody else was quicker)."""
+def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
+    """Take the next turn, committed; answers 0.0, or the seconds to wait when it is not due yet, or somebody else comes first.
+
+    Of several runs the one that has waited longest has the turn: it is kept for it for a moment.
+    """
     row = _row(name)
     now = utc_now()
-    due = next_turn(now, row.last_turn_at, interval_s, row.cool_until)
+    due = next_turn(now, row.last_turn_at, interval_s * row.slowness, row.cool_until)
     if due > now:
+        _queue_up(name, run_id, now, due)
         return (due - now).total_seconds()
+    if run_id is not None and _is_kept_for_another(name, run_id, now - timedelta(seconds=place_kept_s(interval_s))):
+        _queue_up(name, run_id, now, now)
+        return ASK_AGAIN_S
     unchanged = Pacemaker.last_turn_at.is_(None) if row.last_turn_at is None else Pacemaker.last_turn_at == row.last_turn_at
-    taken = execute(update(Pacemaker).where(Pacemaker.name == name, unchanged).values(last_turn_at=now))
+    warm = or_(Pacemaker.cool_until.is_(None), Pacemaker.cool_until <= now)
+    taken = execute(update(Pacemaker).where(Pacemaker.name == name, unchanged, warm).values(last_turn_at=now))
+    if taken == 1 and run_id is not None:
+        execute(delete(PaceWaiter).where(PaceWaiter.name == name, PaceWaiter.migration_id == run_id))
     db.session.commit()
-    return 0.0 if taken == 1 else min(interval_s, 0.05)
+    return 0.0 if taken == 1 else min(interval_s, ASK_AGAIN_S)
 
 
 def end_turn(name: str, *, refused: bool = False) -> None:
     """The request of this turn is over: the interval counts from here, so that requests are never closer than it. One that was not
-    `refused` (429) ends the row of refusals."""
-    values: dict[str, object] = {"last_turn_at": utc_now()} if refused else {"last_turn_at": utc_now(), "refusals": 0}
+    `refused` (429) ends the row of refusals and brings the pace a little closer to the one that was set."""
+    row = db.session.get(Pacemaker, name, populate_existing=True)
+    if row is None:
+        return
+    values: dict[str, object] = {"last_turn_at": utc_now()}
+    if not refused:
+        values |= {"refusals": 0, "slowness": faster(row.slowness)}
     execute(update(Pacemaker).where(Pacemaker.name == name).values(values))
 
 
 def cool_down(name: str, asked_s: float | None) -> float:
-    """Leave the account alone after a 429; answers for how long, in seconds."""
+    """Leave the account alone after a 429 and go more slowly afterwards; answers for how long, in seconds. Flushed by the caller."""
     row = _row(name)
     row.refusals += 1
-    seconds = cool_down_s(row.refusals, asked_s)
+    row.slowness = slower(row.slowness)
+    seconds = cool_down_s(row.refusals, asked_s, random.random())
     row.cool_until = max(row.cool_until or utc_now(), utc_now() + timedelta(seconds=seconds))
     return seconds
+
+
+def cooling_until(servers: Iterable[Server]) -> datetime | None:
+    """Until when the Plex account of one of these servers is to be left alone altogether, reading included; `None`: it is not."""
+    names = {name_of(server) for server in servers if server.platform is Platform.PLEX}
+    if not names:
+        return None
+    until = db.session.scalar(select(func.max(Pacemaker.cool_until)).where(Pacemaker.name.in_(names)))
+    return until if until and until > utc_now() else None
+
+
+def slowness_of(servers: Iterable[Server]) -> float:
+    """By what the interval of these servers' Plex accounts is multiplied since they asked to slow down; 1.0: as set."""
+    names = {name_of(server) for server in servers if server.platform is Platform.PLEX}
+    return (db.session.scalar(select(func.max(Pacemaker.slowness)).where(Pacemaker.name.in_(names))) if names else None) or 1.0
+
+
+def forget(run_id: int) -> None:
+    """A run that has ended waits for no turn. Flushed."""
+    execute(delete(PaceWaiter).where(PaceWaiter.migration_id == run_id))
+
+
+def _queue_up(name: str, run_id: int | None, now: datetime, back_at: datetime) -> None:
+    """Write down who waits since when, committed; coming back does not lose the place."""
+    if run_id is None or not name.startswith("plex:"):
+        return
+    here = PaceWaiter.name == name, PaceWaiter.migration_id == run_id
+    if not execute(update(PaceWaiter).where(*here).values(back_at=back_at)):
+        db.session.add(PaceWaiter(name=name, migration_id=run_id, since=now, back_at=back_at))
+    db.session.commit()
+
+
+def _is_kept_for_another(name: str, run_id: int, back_since: datetime) -> bool:
+    """Whether another run has waited longer and is back, or will be in a moment."""
+    mine = select(PaceWaiter.since).where(PaceWaiter.name == name, PaceWaiter.migration_id == run_id).scalar_subquery()
+    earlier = PaceWaiter.since < func.coalesce(mine, utc_now())
+    at_work = exists().where(Migration.id == PaceWaiter.migration_id, Migration.status.in_(WORKABLE))
+    others = select(PaceWaiter).where(
+        PaceWaiter.name == name, PaceWaiter.migration_id != run_id, earlier, PaceWaiter.back_at > back_since, at_work
+    )
+    return bool(db.session.scalar(select(others.exists())))
 
 
 def _row(name: str) -> Pacemaker:

@@ -11,10 +11,9 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from panel.domain.pacing import paced_at_give, paced_at_take
-from panel.domain.platform import Platform
 from panel.domain.statuses import ACTIVE, OPEN, MoveStatus, Removal, Step
 from panel.extensions import db
-from panel.models import Email, EmailStatus, Migration, Move, Pacemaker
+from panel.models import Email, EmailStatus, Migration, Move
 from panel.models.types import utc_now
 from panel.services import notices, pace
 from panel.services.preflight import Preflight
@@ -87,7 +86,7 @@ def progress_of(run: Migration) -> Progress:
     to_settle = counts.pending - to_give
     halves = 2 * counts.to_move - 2 * to_give - to_settle
     percent = 100 if not counts.to_move else int(100 * halves / (2 * counts.to_move))
-    cool_until = _cooling_until(run)
+    cool_until = None if run.ended_at else pace.cooling_until((run.source, run.target))
     waiting = cool_until or (run.wake_at if run.wake_reason else None)
     reason = "Slowed down by Plex." if cool_until else run.wake_reason
     return Progress(
@@ -211,15 +210,8 @@ def _left_s(run: Migration, to_give: int, to_settle: int) -> float:
     takes = run.removal is not Removal.KEEP and run.source_reached
     turns = to_give * int(paced_at_give(source, target, run.removal))
     turns += (to_give + to_settle) * int(paced_at_take(source) and takes)
-    return turns * run.pace_s if run.pace_s else (to_give + to_settle) * 0.1
-
-
-def _cooling_until(run: Migration) -> datetime | None:
-    names = {pace.name_for(run, side) for side in (run.source, run.target) if side.platform is Platform.PLEX}
-    if not names or run.ended_at:
-        return None
-    until = db.session.scalar(select(func.max(Pacemaker.cool_until)).where(Pacemaker.name.in_(names)))
-    return until if until and until > utc_now() else None
+    slowness = pace.slowness_of((run.source, run.target))
+    return turns * run.pace_s * slowness if run.pace_s else (to_give + to_settle) * 0.1
 
 
 def runs_newest_first(limit: int = 50) -> list[Migration]:

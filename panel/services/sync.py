@@ -14,7 +14,8 @@ from panel.domain.platform import Platform
 from panel.extensions import config, db
 from panel.models import PlexAccount, Server
 from panel.models.types import utc_now
-from panel.platforms.base import PlatformError
+from panel.platforms.base import PlatformError, TooManyRequests
+from panel.services import pace
 from panel.services.servers import Look, look_or_raise, remote_for
 from panel.services.sync_libraries import update_libraries
 from panel.services.sync_people import meet_members
@@ -99,7 +100,7 @@ def sync_server(server: Server, *, believe_short_list: bool = False) -> SyncResu
             raise SyncRefused(f"The sync of {server.name} took too long and lost its hold of the server: nothing was changed. Sync again.")
         db.session.commit()
     except PlatformError as error:
-        return _failed(server, held_until, str(error))
+        return _failed(server, held_until, error)
     except BaseException:
         db.session.rollback()
         server.sync_step = ""
@@ -122,6 +123,9 @@ def _named(names: Sequence[str] | None) -> list[Server]:
 
 def _take(server: Server) -> datetime:
     now = utc_now()
+    cooling_until = pace.cooling_until([server])
+    if cooling_until is not None:
+        raise SyncRefused(f"Plex has asked to slow down: {server.name} can be synchronised after {cooling_until:%H:%M} UTC.")
     until = now + HELD_FOR
     idle = or_(Server.syncing_until.is_(None), Server.syncing_until < now)
     taken = _mark(server, until, Server.migration_id.is_(None), idle)
@@ -196,8 +200,11 @@ def _update(server: Server, found: Look, believe_short_list: bool) -> SyncResult
     )
 
 
-def _failed(server: Server, held_until: datetime, sentence: str) -> SyncResult:
+def _failed(server: Server, held_until: datetime, error: PlatformError) -> SyncResult:
     db.session.rollback()
+    sentence = str(error)
+    if isinstance(error, TooManyRequests):
+        pace.cool_down(pace.name_of(server), error.retry_after_s)
     server.problem, server.checked_at = sentence, utc_now()
     server.sync_result, server.sync_step = sentence, ""
     _release(server, held_until)

@@ -16,7 +16,7 @@ from panel.services.run.lease import Lease
 from panel.services.run.ledger import Ledger
 from panel.services.run.listed import Listed
 from panel.services.run.rows import Outcome, require_epoch
-from panel.services.run.trouble import wait_out
+from panel.services.run.trouble import cooling, wait_out
 
 
 def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
@@ -24,6 +24,9 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     moves = _given(run.id)
     if not moves:
         return False
+    slowed_down = cooling(run.target)
+    if slowed_down:
+        return slowed_down
     try:
         members = remote.members()
     except PlatformError as error:

@@ -10,7 +10,7 @@ from panel.domain.platform import Platform
 from panel.domain.reasons import Reason
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
-from panel.models import Library, Migration, Move, User
+from panel.models import Library, Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remote, TooManyRequests
 from panel.platforms.restricted import is_restricted
@@ -19,8 +19,9 @@ from panel.services.candidates import account_name_of
 from panel.services.preflight import Preflight, assess
 from panel.services.run.lease import Lease
 from panel.services.run.rows import Outcome, Wait, require_epoch
-from panel.services.run.trouble import RunStopped, wait_out
+from panel.services.run.trouble import RunStopped, cooling, wait_out
 from panel.services.servers import Look, look_or_raise, refusal_of
+from panel.services.user_facts import UserFacts
 
 RESTRICTIONS_LOST = (
     "On the source this person may not see everything in these libraries (ratings, labels or tags); "
@@ -32,6 +33,9 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     """Ask both servers and settle what every user is to get. Commits. Raises `RunStopped` when the pair is blocked by now."""
     if run.prepared_at is not None:
         return False
+    slowed_down = cooling(run.source, run.target)
+    if slowed_down:
+        return slowed_down
     try:
         target_look = look_or_raise(run.target, target)
     except NotAllowed as error:
@@ -139,7 +143,7 @@ def _speak_alike(flight: Preflight) -> bool:
     return (flight.pair.source is Platform.PLEX) is (flight.pair.target is Platform.PLEX)
 
 
-def _names(user: User, here: Member | None, there: Member | None, flight: Preflight) -> tuple[str, str]:
+def _names(user: UserFacts, here: Member | None, there: Member | None, flight: Preflight) -> tuple[str, str]:
     """The account name and the address the target is to know this person by."""
     name = there.name if there and there.name else account_name_of(user, flight.pair.target)
     if flight.pair.target is Platform.PLEX:

@@ -8,7 +8,7 @@ from typing import Any
 from panel.domain.reasons import Reason
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import config
-from panel.models import Migration, Move
+from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.platforms.base import AlreadyThere, CredentialsRefused, LostAnswer, NameTaken, PlatformError, TooManyRequests, WrongServer
 from panel.services import pace
@@ -22,6 +22,12 @@ class RunStopped(Exception):
 def later(seconds: float, why: str) -> Wait:
     """Go on after so many seconds."""
     return Wait(utc_now() + timedelta(seconds=seconds), why)
+
+
+def cooling(*servers: Server) -> Wait | None:
+    """A wait while the Plex account of one of these servers has asked to be left alone: then not even a list is asked for."""
+    until = pace.cooling_until(servers)
+    return Wait(until, "Slowed down by Plex. The run goes on by itself.") if until else None
 
 
 def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:

@@ -1,0 +1,115 @@
+"""Invites that nobody accepts: gone ones fail and can be tried again, late ones are still handled, and people are reminded once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from panel.domain.statuses import MoveStatus
+from panel.extensions import db
+from panel.jobs import invites as job
+from panel.models import Email, EmailStatus, Migration, Move, Pacemaker, Setting
+from panel.models.types import utc_now
+from panel.platforms.base import TooManyRequests
+from panel.services import pace, reminders
+from panel.services import run as running
+from panel.services.run import steer
+from panel.services.run.accept import check_invites
+from panel.simulators.http import Fault
+from tests.scene import Scene
+
+
+@pytest.fixture
+def run(scene: Scene) -> Migration:
+    """A run that has invited two people to a Plex server of another account."""
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("plex", "New")
+    for name in ("ada", "ben"):
+        scene.person(name)
+    done = scene.move()
+    assert scene.outcome(done) == {"ada": "invited", "ben": "invited"}
+    return done
+
+
+def move_of(run: Migration, name: str) -> Move:
+    db.session.expire_all()
+    return next(move for move in run.moves if move.name == name)
+
+
+def share_of(scene: Scene, name: str) -> Any:
+    return next(share for share in scene.tv.shares_of(scene.target.sim) if share.email == f"{name}@example.test")
+
+
+def test_a_declined_invite_fails_and_a_retry_invites_again(scene: Scene, run: Migration) -> None:
+    scene.tv.withdraw(share_of(scene, "ada"))
+    job.check(scene.target.row.id)
+    ada = move_of(run, "ada")
+    assert (ada.status, ada.retryable) == (MoveStatus.FAILED, True)
+    assert "declined or withdrawn, or it has expired" in ada.detail
+    assert move_of(run, "ben").status is MoveStatus.INVITED
+    assert scene.opened("ada", scene.source) == {"Films"}, "nothing was removed for somebody without access"
+    steer.retry(run)
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "invited", "ben": "invited"}
+    assert share_of(scene, "ada")
+
+
+def test_somebody_who_accepts_a_year_later_is_still_handled(scene: Scene, run: Migration) -> None:
+    for move in run.moves:
+        move.given_at = utc_now() - timedelta(days=366)
+    run.ended_at = utc_now() - timedelta(days=366)
+    db.session.commit()
+    scene.tv.accept(share_of(scene, "ada"))
+    job.check(scene.target.row.id)
+    running.work(run.id)
+    assert move_of(run, "ada").status is MoveStatus.MOVED
+    assert scene.opened("ada", scene.source) is None
+
+
+def test_an_accepted_share_that_somebody_changed_is_not_waited_for_forever(scene: Scene, run: Migration) -> None:
+    share = share_of(scene, "ada")
+    scene.tv.accept(share)
+    share.section_ids = [section.id for section in scene.target.sim.sections]
+    job.check(scene.target.row.id)
+    ada = move_of(run, "ada")
+    assert (ada.status, ada.retryable) == (MoveStatus.FAILED, True)
+    steer.retry(run)
+    db.session.commit()
+    scene.finish(run)
+    assert move_of(run, "ada").status is MoveStatus.MOVED
+    assert scene.opened("ada") == {"Films", "Shows"}
+
+
+def test_a_throttled_account_is_left_alone_while_it_cools_down(scene: Scene, run: Migration) -> None:
+    scene.tv.faults.append(Fault(status=429, headers={"Retry-After": "60"}, times=1))
+    with pytest.raises(TooManyRequests):
+        check_invites(scene.target.row)
+    assert pace.cooling_until([scene.target.row]) is not None
+    scene.tv.journal.clear()
+    with pytest.raises(TooManyRequests, match="asked to slow down"):
+        check_invites(scene.target.row)
+    assert not scene.tv.journal
+    db.session.get_one(Pacemaker, pace.name_of(scene.target.row)).cool_until = utc_now()
+    scene.tv.accept(share_of(scene, "ada"))
+    assert check_invites(scene.target.row) == [run.id]
+
+
+def test_a_reminder_goes_out_once_after_the_days_that_are_set(scene: Scene, run: Migration) -> None:
+    move_of(run, "ada").given_at = utc_now() - timedelta(days=3, minutes=1)
+    setting = Setting.current()
+    setting.smtp_host, setting.remind_after_d = "mail.example.test", 3
+    db.session.query(Email).delete()
+    db.session.commit()
+    mails = reminders.remind_due()
+    assert [mail.recipient for mail in mails] == ["ada@example.test"]
+    mails[0].status = EmailStatus.SENT
+    db.session.commit()
+    assert reminders.remind_due() == [], "once is enough"
+    move_of(run, "ben").given_at = utc_now() - timedelta(days=400)
+    setting.remind_after_d = 0
+    db.session.commit()
+    assert reminders.remind_due() == [], "switched off"

@@ -1,0 +1,147 @@
+"""The pace of one Plex account, shared: whose turn it is, and what a request to slow down does to everybody."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from panel.domain.statuses import MigrationStatus
+from panel.extensions import db
+from panel.models import Migration, Pacemaker
+from panel.models.types import utc_now
+from panel.services import pace, report, sync
+from panel.services import run as running
+from panel.simulators.http import Fault
+from tests.scene import Scene
+
+INTERVAL_S = 30.0
+
+
+class Clock:
+    """Stands in for the time of day, so that no test depends on how fast it runs."""
+
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time by which turns are taken."""
+    clock = Clock()
+    monkeypatch.setattr(pace, "utc_now", clock)
+    return clock
+
+
+@pytest.fixture
+def runs(scene: Scene) -> list[Migration]:
+    """Two runs at work on servers of one Plex account."""
+    first = scene.add_server("plex", "One")
+    others = [scene.add_server("plex", name, owner=first.owner) for name in ("Two", "Three", "Four")]
+    rows = [first.row, *[side.row for side in others]]
+    made = [Migration(source=rows[index], target=rows[index + 1], status=MigrationStatus.RUNNING, pace_s=INTERVAL_S) for index in (0, 2)]
+    db.session.add_all(made)
+    db.session.commit()
+    return made
+
+
+def name_of(runs: list[Migration]) -> str:
+    return pace.name_for(runs[0], runs[0].source)
+
+
+def test_two_runs_on_an_account_take_turns_however_often_one_asks(scene: Scene, runs: list[Migration], clock: Clock) -> None:
+    name, had, at = name_of(runs), [], []
+    while len(had) < 10:
+        for run in (runs[0], runs[0], runs[1]):
+            clock.now += timedelta(seconds=0.1)
+            if pace.take_turn(name, INTERVAL_S, run.id) == 0.0:
+                had.append(run.id)
+                at.append(clock.now)
+                pace.end_turn(name)
+                db.session.commit()
+    assert all(one != next_one for one, next_one in pairwise(had[1:])), "whoever has waited longest comes first"
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(at)]
+    assert min(gaps) >= INTERVAL_S
+    assert max(gaps) <= INTERVAL_S * 1.05
+
+
+def test_a_run_that_does_not_come_back_holds_nobody_up(scene: Scene, runs: list[Migration], clock: Clock) -> None:
+    name = name_of(runs)
+    assert pace.take_turn(name, INTERVAL_S, runs[0].id) == 0.0
+    assert pace.take_turn(name, INTERVAL_S, runs[1].id) == INTERVAL_S, "it waits, and then dies"
+    clock.now += timedelta(seconds=1)
+    pace.take_turn(name, INTERVAL_S, runs[0].id)
+    clock.now += timedelta(seconds=INTERVAL_S)
+    assert pace.take_turn(name, INTERVAL_S, runs[0].id) > 0, "the turn is kept for the other"
+    clock.now += timedelta(seconds=INTERVAL_S * 0.05)
+    assert pace.take_turn(name, INTERVAL_S, runs[0].id) == 0.0, "but not for long"
+
+
+def test_a_paused_run_keeps_no_place(scene: Scene, runs: list[Migration], clock: Clock) -> None:
+    name = name_of(runs)
+    assert pace.take_turn(name, INTERVAL_S, runs[0].id) == 0.0
+    pace.take_turn(name, INTERVAL_S, runs[1].id)
+    runs[1].status = MigrationStatus.PAUSED
+    db.session.commit()
+    clock.now += timedelta(seconds=INTERVAL_S)
+    assert pace.take_turn(name, INTERVAL_S, runs[0].id) == 0.0
+
+
+def test_runs_on_different_accounts_do_not_wait_for_each_other(scene: Scene, runs: list[Migration]) -> None:
+    other = scene.add_server("plex", "Elsewhere")
+    assert pace.take_turn(name_of(runs), 600.0, runs[0].id) == 0.0
+    assert pace.take_turn(pace.name_of(other.row), 600.0, runs[1].id) == 0.0
+
+
+def test_after_a_429_the_pace_is_slower_and_recovers_turn_by_turn(scene: Scene, runs: list[Migration], clock: Clock) -> None:
+    name = name_of(runs)
+    pace.cool_down(name, None)
+    pace.cool_down(name, None)
+    row = db.session.get_one(Pacemaker, name)
+    assert row.slowness == 4.0
+    assert pace.slowness_of([runs[0].source]) == 4.0
+    row.cool_until, row.last_turn_at = clock.now, clock.now
+    db.session.commit()
+    assert pace.take_turn(name, 100.0, runs[0].id) == 400.0
+    seen = []
+    for _ in range(20):
+        pace.end_turn(name)
+        seen.append(db.session.get_one(Pacemaker, name, populate_existing=True).slowness)
+    assert seen == sorted(seen, reverse=True)
+    assert seen[0] == pytest.approx(3.6), "not at once"
+    assert seen[-1] == 1.0
+
+
+def test_while_it_cools_down_nothing_at_all_is_asked_of_the_account(scene: Scene) -> None:
+    scene.add_server("plex", "Old")
+    scene.plan("Basic")
+    scene.add_server("plex", "New")
+    scene.person("ada")
+    run = scene.start()
+    pace.cool_down(pace.name_of(scene.source.row), 30.0)
+    db.session.commit()
+    scene.tv.journal.clear()
+    left = running.work(run.id)
+    assert left.wake_at is not None
+    assert left.wake_at > utc_now() + timedelta(seconds=20)
+    assert not scene.tv.journal, "not even a list"
+    line = report.run_line(run)
+    assert "waiting_until" in line
+    assert "Plex" in line["waiting_reason"]
+
+
+def test_a_sync_that_is_throttled_stops_everybody_on_that_account(scene: Scene) -> None:
+    side = scene.add_server("plex", "Old")
+    scene.tv.faults.append(Fault(status=429, headers={"Retry-After": "120"}, times=None))
+    assert sync.sync_server(side.row).problem
+    until = pace.cooling_until([side.row])
+    assert until is not None
+    assert utc_now() + timedelta(seconds=100) < until < utc_now() + timedelta(seconds=140)
+    scene.tv.journal.clear()
+    with pytest.raises(sync.SyncRefused, match="asked to slow down"):
+        sync.sync_server(side.row)
+    assert not scene.tv.journal
