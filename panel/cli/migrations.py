@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 
 import click
 
@@ -13,10 +14,10 @@ from panel.cli.follow import follow
 from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
 from panel.models import Migration
-from panel.services import report
+from panel.services import report, times
 from panel.services.preflight import Preflight, ask_both, assess
 from panel.services.run import steer
-from panel.services.run.start import start
+from panel.services.run.start import Schedule, start
 
 
 @command("preflight")
@@ -39,14 +40,30 @@ def preflight(source: str, target: str, as_json: bool) -> None:
     "--pace", type=click.FloatRange(min=0, max=86400), callback=finite, help="Seconds between two users (30 where Plex is on either side)."
 )
 @click.option("--remove", type=click.Choice([removal.value for removal in Removal]), default=Removal.WHEN_ACTIVE.value, show_default=True)
+@click.option("--start-at", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Begin at this time (the panel's time zone).")
+@click.option("--repeat-every", type=click.FloatRange(min=0.1, max=720), callback=finite, help="Hours until another round for those left.")
+@click.option("--rounds", type=click.IntRange(min=1, max=100), default=None, help="How many more rounds, with --repeat-every.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end.")
 @as_json
-def migrate_users(source: str, target: str, pace: float | None, remove: str, wait: bool, as_json: bool) -> None:
+def migrate_users(
+    source: str,
+    target: str,
+    pace: float | None,
+    remove: str,
+    start_at: datetime | None,
+    repeat_every: float | None,
+    rounds: int | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
     """Move all users of SOURCE to TARGET in the background."""
+    if (repeat_every is None) is not (rounds is None):
+        raise click.UsageError("--repeat-every and --rounds go together.")
+    schedule = Schedule(times.from_local(start_at) if start_at else None, repeat_every or 0.0, rounds or 0)
     flight = _assess(source, target, Removal(remove), pace)
     if flight.blockers:
         refuse_blocked(flight.blockers)
-    run = start(flight)
+    run = start(flight, schedule)
     db.session.commit()
     queued = jobs.wake(run.id)
     if wait:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from sqlalchemy import exists, select
 
 from panel.config import ROOT
 from panel.domain.platform import Platform
 from panel.domain.statuses import MoveStatus
 from panel.extensions import config, db
-from panel.models import Email, EmailTemplate, Migration, Move, Setting
+from panel.models import Email, EmailTemplate, Migration, Move, Server, Setting
+from panel.services import apart
+from panel.services.apart import TextProblem, Tried
+from panel.services.template_room import sandbox
 
 SYSTEM_MESSAGE, ACCOUNT_MOVED = "system_message", "account_moved"
 log = logging.getLogger(__name__)
@@ -23,8 +25,8 @@ log = logging.getLogger(__name__)
 EVENTS = {SYSTEM_MESSAGE: "System Message", ACCOUNT_MOVED: "Account Moved"}
 FOLDER = Path(ROOT) / "templates" / "emails"
 PARTS = ("subject.txt", "body.txt", "body.html")
-#: What an admin's text may do wrong while it is rendered.
-SPOILS = (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError)
+#: The most characters an admin's text may become: the subject, and the other parts (a line for each of ten thousand people fits).
+MOST_SUBJECT, MOST_TEXT = 500, 2_000_000
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,6 @@ class Rendered:
     subject: str
     text: str
     html: str
-
-
-@dataclass(frozen=True)
-class TextProblem:
-    """What is wrong with a template: the line it happens in (from 1) and a sentence."""
-
-    line: int
-    sentence: str
-
-    def __str__(self) -> str:
-        return f"Line {self.line}: {self.sentence}"
 
 
 def is_enabled(event: str) -> bool:
@@ -66,27 +57,24 @@ def shipped(event: str, part: str) -> str:
     return (FOLDER / event / part).read_text(encoding="utf-8")
 
 
-def render_text(event: str, part: str, source: str, values: Mapping[str, Any]) -> str:
-    """One part from a text that is not stored yet (empty: the text that ships). Raises what `check` makes sentences of."""
-    return _sandbox(html=part.endswith(".html")).from_string(source or shipped(event, part)).render(values)
+def tried(event: str, part: str, source: str, situations: Sequence[Mapping[str, Any]]) -> Tried:
+    """What becomes of a text for this part (empty: the text that ships) in each situation."""
+    html = part.endswith(".html")
+    if not source or source == shipped(event, part):
+        return Tried(tuple(sandbox(html=html).from_string(shipped(event, part)).render(values) for values in situations))
+    return apart.render(source, situations, html=html, most=MOST_SUBJECT if part.startswith("subject") else MOST_TEXT)
 
 
 def check(event: str, part: str, source: str, values: Mapping[str, Any]) -> TextProblem | None:
     """What is wrong with a text for this part, tried with these values; `None` when it works."""
-    try:
-        render_text(event, part, source, values)
-    except TemplateSyntaxError as error:
-        return TextProblem(error.lineno, _sentence(error.message or "This cannot be understood."))
-    except SPOILS as error:
-        return TextProblem(_line_of(error), _sentence(str(error) or type(error).__name__))
-    return None
+    return tried(event, part, source, [values]).problem
 
 
 def run_ended(run: Migration) -> Email | None:
-    """Put the result mail of a run into the outbox; flushed. `None` when none is to be sent (`why_no_result_mail` says why)."""
+    """Put the result mail of a run into the outbox; flushed. `None` when none is to be sent (`why_no_mail_of` says why)."""
     from panel.services.report import run_csv
 
-    if why_no_result_mail():
+    if why_no_mail_of(run):
         return None
     mail = render(SYSTEM_MESSAGE, result_values(run))
     row = Email(
@@ -102,6 +90,21 @@ def run_ended(run: Migration) -> Email | None:
     db.session.add(row)
     db.session.flush()
     return row
+
+
+def why_no_mail_of(run: Migration) -> str:
+    """Why the end of this very run is reported by no mail; empty when it is."""
+    return _why_no_news(run) or why_no_result_mail()
+
+
+def _why_no_news(run: Migration) -> str:
+    if run.started_at is None:
+        return "The run was cancelled before it began."
+    follows = db.session.scalar(select(exists().where(Migration.follows_id == run.id)))
+    moved = exists().where(Move.migration_id == run.id, Move.status.in_((MoveStatus.MOVED, MoveStatus.INVITED)))
+    if follows and not db.session.scalar(select(moved)):
+        return "Nobody could be moved in this round; the next one follows by itself."
+    return ""
 
 
 def why_no_result_mail() -> str:
@@ -153,6 +156,17 @@ def account_moved(run: Migration, move: Move, *, created: bool) -> None:
     move.account_mail = "queued"
 
 
+def why_no_links(target: Server) -> str:
+    """Why people who get a new account on this server hear nothing of the link to choose their password; empty when they do."""
+    if target.platform is Platform.PLEX:
+        return ""
+    if not is_enabled(ACCOUNT_MOVED):
+        return "the notification Account Moved is switched off"
+    if not Setting.current().smtp_host:
+        return "no mail server is set"
+    return "" if public_url() else "the public address of this panel is not set"
+
+
 def address_of(move: Move) -> str:
     """Where this person reads mail: their own address, else the one a platform knows them by."""
     user = move.user
@@ -189,29 +203,10 @@ def _link(path: str) -> str:
 
 
 def _render_part(event: str, name: str, own: str, values: Mapping[str, Any]) -> str:
-    environment = _sandbox(html=name.endswith(".html"))
     if own:
-        try:
-            return environment.from_string(own).render(values)
-        except Exception:  # What an admin wrote must not keep a mail from being sent, however it goes wrong.
-            log.exception("The %s of %s that was written here cannot be used; the one that ships is sent.", name, event)
-    return environment.from_string(shipped(event, name)).render(values)
-
-
-def _sandbox(*, html: bool) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
-
-def _line_of(error: BaseException) -> int:
-    """The line of the template an error came from: Jinja writes template lines into the traceback."""
-    line, trace = 1, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<template>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()[:300]
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+        # What an admin wrote must not keep a mail from being sent, however it goes wrong.
+        found = tried(event, name, own, [values])
+        if found.problem is None:
+            return found.texts[0]
+        log.error("The %s of %s that was written here cannot be used; the one that ships is sent. %s", name, event, found.problem)
+    return tried(event, name, "", [values]).texts[0]

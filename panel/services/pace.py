@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from panel.domain.pacing import cool_down_s, faster, next_turn, place_kept_s, slower
@@ -44,7 +44,7 @@ def interval_s(run: Migration, name: str) -> float:
     longest = db.session.scalar(
         select(func.max(Migration.pace_s))
         .join(Server, Server.id.in_((Migration.source_id, Migration.target_id)))
-        .where(Server.plex_account_id == account_id, Migration.status.in_(ACTIVE))
+        .where(Server.plex_account_id == account_id, Migration.status.in_(ACTIVE), _has_begun())
     )
     return max(run.pace_s, longest or 0.0)
 
@@ -112,6 +112,10 @@ def slowness_of(servers: Iterable[Server]) -> float:
 def forget(run_id: int) -> None:
     """A run that has ended waits for no turn. Flushed."""
     execute(delete(PaceWaiter).where(PaceWaiter.migration_id == run_id))
+
+
+def _has_begun() -> ColumnElement[bool]:
+    return or_(Migration.start_at.is_(None), Migration.started_at.is_not(None))
 
 
 def _queue_up(name: str, run_id: int | None, now: datetime, back_at: datetime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,9 @@ from panel.models import Email, EmailStatus, Migration, Move
 from panel.models.types import utc_now
 from panel.services import notices, pace
 from panel.services.preflight import Preflight
+
+#: What a formula begins with in programs for tables, also as typed on wide keyboards.
+FORMULA_SIGNS = tuple("=+-@＝＋－＠")
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def mail_of(run: Migration) -> MailState:
     """Where the result mail stands."""
     mail = result_mail(run.id)
     if mail is None:
-        return MailState(False, notices.why_no_result_mail() if run.ended_at else "The run has not ended yet.")
+        return MailState(False, notices.why_no_mail_of(run) if run.ended_at else "The run has not ended yet.")
     if mail.status is EmailStatus.SENT:
         return MailState(True)
     reasons = {
@@ -185,7 +189,8 @@ def preflight_json(flight: Preflight) -> dict[str, Any]:
 def run_csv(run: Migration) -> str:
     """The run's users as CSV; cells that a spreadsheet would take for a formula are disarmed."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
+    # Every cell in quotes: none falls apart where a program parts cells by something else than commas.
+    writer = csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
     writer.writerow(["user", "status", "reasons", "detail"])
     for move in db.session.scalars(moves_now(run.id)):
         cells = [move.name, move.status.value, " ".join(move.reasons), detail_of(move)]
@@ -200,8 +205,9 @@ def moves_now(run_id: int) -> Select[Move]:
 
 
 def disarmed(cell: str) -> str:
-    """A cell that no spreadsheet will execute."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+    """A cell on one line that no spreadsheet will execute, whatever blanks stand before the sign it goes by, and in whichever width."""
+    line = re.sub(r"[\t\r\n]", " ", cell)
+    return f"'{line}" if line.lstrip("\ufeff\u00a0\u3000 ")[:1] in FORMULA_SIGNS else line
 
 
 def _left_s(run: Migration, to_give: int, to_settle: int) -> float:

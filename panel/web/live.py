@@ -15,7 +15,8 @@ from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, MoveStatus
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
-from panel.services import notices, report
+from panel.services import notices, people_mails, report
+from panel.services.run.rounds import next_round_of
 from panel.web import steering
 from panel.web.workers import workers_problem
 
@@ -41,7 +42,7 @@ class Page:
 
 def register(app: Flask) -> None:
     """Bind the questions that templates ask to an app."""
-    for question in (mail_is_under_way, can_claim, why_no_mail):
+    for question in (mail_is_under_way, mails_unsent, can_claim, why_no_mail):
         app.add_template_global(question)
 
 
@@ -132,6 +133,11 @@ class Live:
         failed = (Move.migration_id == self.run.id, Move.status == MoveStatus.FAILED, Move.retryable.is_(True))
         return db.session.scalar(select(func.count()).select_from(Move).where(*failed)) or 0 if self.progress.counts.failed else 0
 
+    @cached_property
+    def next_round(self) -> Migration | None:
+        """The run that goes on with those who are left."""
+        return next_round_of(self.run) if self.is_over else None
+
     @property
     def mail(self) -> report.MailState:
         """Where the result mail stands."""
@@ -153,6 +159,11 @@ def mail_is_under_way(mail: Email | None) -> bool:
     return mail is not None and mail.status in (EmailStatus.QUEUED, EmailStatus.SENDING)
 
 
+def mails_unsent(run: Migration) -> list[people_mails.Unsent]:
+    """Who was to hear of their new access and did not."""
+    return people_mails.unsent(run.id)
+
+
 def can_claim(run: Migration, move: Move) -> bool:
     """Whether a link to choose a password makes sense: the run made the account, and the platform lets us set its password."""
     made = move.created_account and bool(move.target_account_id)
@@ -161,4 +172,4 @@ def can_claim(run: Migration, move: Move) -> bool:
 
 def why_no_mail(run: Migration) -> str:
     """Why *Send again* cannot work now; empty when it can."""
-    return notices.why_no_result_mail() if run.ended_at else "The run has not ended yet."
+    return notices.why_no_mail_of(run) if run.ended_at else "The run has not ended yet."

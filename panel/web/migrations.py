@@ -15,7 +15,7 @@ from panel.domain.reasons import Reason, Refusal
 from panel.domain.statuses import Removal
 from panel.extensions import db
 from panel.models import Migration, Server
-from panel.services import audit, preflight, report
+from panel.services import audit, notices, preflight, report, times
 from panel.services.overview import counts_by_run
 from panel.services.preflight import Preflight
 from panel.services.run.start import Blocked, start
@@ -42,7 +42,9 @@ def new() -> Response:
     source = _server("source")
     target = _server("target")
     if source is None:
-        return htmx.page_or_partial("migrations/choose_source.html", {htmx.DIALOG: "migrations/_choose_source.html"}, servers=_servers())
+        return htmx.page_or_partial(
+            "migrations/choose_source.html", {htmx.DIALOG: "migrations/_choose_source.html"}, title="New migration", servers=_servers()
+        )
     flight = _ask(source, target) if target else None
     return _screen(source, target, flight, StartForm(formdata=None))
 
@@ -72,8 +74,10 @@ def create() -> BaseResponse:
         return _screen(source, target, _judge(source, target, form) if target else None, form, sentences, 422)
     flight = _judge(source, target, form)
     try:
-        run = start(flight)
-        what = f"Migration {run.id}, removal: {run.removal.value}"
+        run = start(flight, form.schedule)
+        later = f", begins {run.start_at:%Y-%m-%d %H:%M} UTC" if run.start_at else ""
+        again = f", {run.rounds_left} more rounds every {run.repeat_every_h:g} h" if run.rounds_left else ""
+        what = f"Migration {run.id}, removal: {run.removal.value}{later}{again}"
         audit.note(current_user.email, "migration.started", f"{source.name} → {target.name}", what)
         db.session.commit()
     except Blocked as blocked:
@@ -147,7 +151,10 @@ def _screen(
         "problems": problems or [],
         "names_shown": NAMES_SHOWN,
         "already_there": sum(Reason.ALREADY_THERE in verdict.reasons for verdict in flight.moving) if flight else 0,
+        "time_zone": str(times.zone()),
         "default_pace_s": preflight.default_pace_s(),
+        "why_no_links": notices.why_no_links(target) if target and flight and flight.moving else "",
+        "why_no_result_mail": notices.why_no_result_mail(),
     }
     if not htmx.targets("preflight"):
         others = [server for server in _servers() if server.id != source.id]

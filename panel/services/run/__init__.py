@@ -1,4 +1,4 @@
-"""A run, from top to bottom: prepare, give, check, take, finish. The rows say what is due; whoever has the run in hand does it."""
+"""A run, from top to bottom: begin, prepare, give, check, take, finish. The rows say what is due; whoever has the run in hand does it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, exists, or_, select
 
 from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, Step
-from panel.extensions import config, db, execute
+from panel.extensions import config, db
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.platforms.base import Remote
@@ -23,6 +23,7 @@ from panel.services.run.give import give
 from panel.services.run.holder import is_dead
 from panel.services.run.lease import Lease, LeaseLost, acquire
 from panel.services.run.prepare import prepare
+from panel.services.run.rounds import HELD_S, begin
 from panel.services.run.rows import Outcome, Wait, claim_left_behind, drop_untouched, in_hand
 from panel.services.run.secure import doubtful, secure
 from panel.services.run.start import hold_servers
@@ -34,8 +35,6 @@ log = logging.getLogger(__name__)
 
 #: A worker waits this long itself for the next turn; for longer it lets go of the run and is free for others.
 PATIENCE_S = 3.0
-#: Seconds before another look at a server that something else uses.
-HELD_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,6 @@ class Working:
     def go_on(self) -> Verdict:
         """Stage after stage until there is nothing to do, a wait is too long, or the time is up."""
         claim_left_behind(self.run.id, self.lease.epoch)
-        self._begin()
         with _connected(self.run.source, self.lease) as source, _connected(self.run.target, self.lease) as target:
             while True:
                 self.lease.require()
@@ -106,7 +104,7 @@ class Working:
         if run.status is MigrationStatus.PAUSED:
             return take(run, lease, source) if in_hand(run.id, lease.epoch, Step.TAKE) else False
         if run.status in WORKABLE:
-            outcome = prepare(run, lease, source, target) or give(run, lease, target)
+            outcome = begin(run, lease) or prepare(run, lease, source, target) or give(run, lease, target)
             if outcome:
                 return outcome
             db.session.refresh(run)
@@ -137,14 +135,6 @@ class Working:
         finally:
             free_servers(run.id)
             db.session.commit()
-
-    def _begin(self) -> None:
-        execute(
-            update(Migration)
-            .where(Migration.id == self.run.id, Migration.status == MigrationStatus.QUEUED)
-            .values(status=MigrationStatus.RUNNING, started_at=utc_now())
-        )
-        db.session.commit()
 
     def _wait(self, wait: Wait) -> bool:
         """Wait here where it is short; else write down when to go on and let go. Answers whether it waited."""

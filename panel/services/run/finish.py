@@ -10,7 +10,8 @@ from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Ste
 from panel.extensions import db, execute
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
-from panel.services import notices
+from panel.services import notices, pace
+from panel.services.run import rounds
 from panel.services.run.lease import Lease
 from panel.services.run.take import forget_removed_shares
 
@@ -37,7 +38,9 @@ def finish(run: Migration, lease: Lease) -> bool:
     if ended == 1:
         forget_removed_shares(run)
         free_servers(run.id)
+        pace.forget(run.id)
         db.session.refresh(run)
+        rounds.follow_up(run)
         _write_result_mail(run)
     db.session.commit()
     return ended == 1

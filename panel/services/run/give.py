@@ -11,7 +11,7 @@ from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.models.types import utc_now
-from panel.platforms.base import Access, Given, Member, Person, PlatformError, Remote, TooManyRequests
+from panel.platforms.base import Access, Given, Member, NameTaken, Person, PlatformError, Remote, TooManyRequests
 from panel.services import pace
 from panel.services.candidates import right_access
 from panel.services.run.lease import Lease
@@ -83,8 +83,9 @@ class Giving:
             db.session.commit()
             return []
         self.did_something = True
-        # Nothing is locked while the target is asked who is there; a crash leaves the claim, which leads to a look.
-        db.session.commit()
+        if self._has_to_ask(moves):
+            # Nothing is locked while the target is asked who is there; a crash leaves the claim, which leads to a look.
+            db.session.commit()
         gifts = self._unfinished_first(self._gifts(moves), left_behind)
         for gift in gifts:
             if gift.known is None and not gift.move.created_account:
@@ -107,6 +108,8 @@ class Giving:
         if isinstance(outcome, Given):
             self._note_given(gift.move, outcome)
             return
+        if isinstance(outcome, NameTaken) and self._looks_again(gift):
+            return
         nothing_made = gift.known is None and not gift.intended and outcome.had_no_effect
         also = {"created_account": False} if nothing_made else {}
         if outcome.about_server:
@@ -114,6 +117,18 @@ class Giving:
             self._halt(outcome)
         else:
             fail_or_retry(gift.move, self.lease.epoch, outcome, **also)
+
+    def _looks_again(self, gift: Gift) -> bool:
+        """Whether a name that was free in the list and is taken now may be our own doing: the request of a worker that died since can
+        arrive after the next one has looked. Such a user stays in hand and comes next, with a new list in which the account is found by its
+        name and closed at once. Without an earlier intent it is somebody else's account; on Plex a name says nothing."""
+        move = gift.move
+        if self.on_plex or not gift.intended or gift.known is not None or move.attempts >= len(config().retry_waits_s):
+            return False
+        if write_down(move, self.lease.epoch, needs_look=True, attempts=move.attempts + 1):
+            self._waiting.append(move)
+        self._members = None
+        return True
 
     def _left_behind(self) -> list[Move]:
         if not self.did_something:
@@ -151,8 +166,11 @@ class Giving:
             self.wait = Wait(utc_now() + timedelta(seconds=seconds), "")
         return seconds <= 0
 
+    def _has_to_ask(self, moves: list[Move]) -> bool:
+        return self._members is None and any(move.needs_look for move in moves)
+
     def _gifts(self, moves: list[Move]) -> list[Gift]:
-        if any(move.needs_look for move in moves) and self._members is None:
+        if self._has_to_ask(moves):
             try:
                 self._members = Listed(self.remote.members(), names=not self.on_plex)
             except PlatformError as error:

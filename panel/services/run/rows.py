@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, Update, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -59,7 +59,7 @@ def due(run_id: int, step: Step, limit: int, statuses: Sequence[MoveStatus]) -> 
     """The next users of this step whom nobody has in hand."""
     is_due = or_(Move.not_before.is_(None), Move.not_before <= utc_now())
     query = select(Move.id).where(Move.migration_id == run_id, Move.step == step, Move.status.in_(statuses), Move.claim.is_(None), is_due)
-    return _loaded(query.order_by(Move.position).limit(limit))
+    return _loaded(query.order_by(Move.position).limit(limit), with_libraries=step is Step.GIVE)
 
 
 def claim(move: Move, epoch: int, statuses: Sequence[MoveStatus], **also: Any) -> bool:
@@ -77,7 +77,7 @@ def claim(move: Move, epoch: int, statuses: Sequence[MoveStatus], **also: Any) -
 @cache
 def _claiming(step: Step, statuses: tuple[MoveStatus, ...], names: tuple[str, ...]) -> Update:
     mine = exists().where(_RUNS.c.id == bindparam("run_id"), _RUNS.c.epoch == bindparam("epoch"), ~_halted(step))
-    free = _MOVES.c.claim.is_(None) & (_MOVES.c.step == step) & _MOVES.c.status.in_(statuses)
+    free = _MOVES.c.claim.is_(None) & (_MOVES.c.step == step) & _one_of(_MOVES.c.status, statuses)
     return _setting(names).where(_MOVES.c.id == bindparam("move_id"), free, mine)
 
 
@@ -91,7 +91,12 @@ def _setting(names: tuple[str, ...]) -> Update:
 
 
 def _changed(statement: Update, values: dict[str, Any]) -> bool:
-    return cast("CursorResult[Any]", db.session.execute(statement, values)).rowcount == 1
+    return db.session.connection().execute(statement, values).rowcount == 1
+
+
+def _one_of(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """What IN says, without its list, which SQLAlchemy would write out anew at every execution."""
+    return or_(*(column == value for value in values))
 
 
 def _halted(step: Step) -> ColumnElement[bool]:
@@ -99,19 +104,13 @@ def _halted(step: Step) -> ColumnElement[bool]:
     settling what was given only a paused one."""
     if step is Step.GIVE:
         finishing = (_RUNS.c.status == MigrationStatus.CANCELLED) & _MOVES.c.created_account
-        return _RUNS.c.status.not_in(WORKABLE) & ~finishing
+        return ~_one_of(_RUNS.c.status, WORKABLE) & ~finishing
     return _RUNS.c.status == MigrationStatus.PAUSED
 
 
-def _loaded(ids: Any) -> list[Move]:
-    query = (
-        select(Move)
-        .where(Move.id.in_(ids))
-        .order_by(Move.position)
-        .options(selectinload(Move.libraries))
-        .execution_options(populate_existing=True)
-    )
-    return list(db.session.scalars(query))
+def _loaded(ids: Any, *, with_libraries: bool = True) -> list[Move]:
+    query = select(Move).where(Move.id.in_(ids)).order_by(Move.position).execution_options(populate_existing=True)
+    return list(db.session.scalars(query.options(selectinload(Move.libraries)) if with_libraries else query))
 
 
 def write_down(move: Move, epoch: int, **values: Any) -> bool:

@@ -87,8 +87,9 @@ class Taking:
             db.session.commit()
             return []
         self.did_something = True
-        # Nothing is locked while the source is asked; a crash leaves the claim.
-        db.session.commit()
+        if self._has_to_ask():
+            # Nothing is locked while the source is asked; a crash leaves the claim.
+            db.session.commit()
         removals = self._removals(moves)
         db.session.commit()
         return removals
@@ -138,20 +139,26 @@ class Taking:
             self.wait = Wait(utc_now() + timedelta(seconds=seconds), "")
         return seconds <= 0
 
+    def _has_to_ask(self) -> bool:
+        """A Plex share is removed by its id alone: no list is needed, and a share that is gone answers 404."""
+        if self.run.source.platform is Platform.PLEX:
+            return False
+        return self._members is None or time.monotonic() - self._listed > FRESH_S
+
     def _removals(self, moves: list[Move]) -> list[Removal]:
         if self.run.source.platform is Platform.PLEX:
-            # A Plex share is removed by its id alone: no list is needed, and a share that is gone answers 404.
             return [self._kept(move, Member(move.source_member_id, "", move.name)) for move in moves]
-        try:
-            if self._members is None or time.monotonic() - self._listed > FRESH_S:
+        if self._has_to_ask():
+            try:
                 self._members = {member.id: member for member in self.remote.members()}
                 self._listed = time.monotonic()
-        except PlatformError as error:
-            for move in moves:
-                put_back(move, self.lease.epoch, needs_look=False)
-            self._halt(error)
-            return []
-        return [self._kept(move, self._members.get(move.source_member_id)) for move in moves]
+            except PlatformError as error:
+                for move in moves:
+                    put_back(move, self.lease.epoch, needs_look=False)
+                self._halt(error)
+                return []
+        members = self._members or {}
+        return [self._kept(move, members.get(move.source_member_id)) for move in moves]
 
     def _kept(self, move: Move, member: Member | None) -> Removal:
         if not move.taken:

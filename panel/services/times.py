@@ -1,0 +1,21 @@
+"""Times as the admin reads and writes them: in the zone that is set."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from panel.models import Setting
+
+
+def zone() -> ZoneInfo:
+    """The zone that is set; UTC where its name is not known on this machine."""
+    try:
+        return ZoneInfo(Setting.current().time_zone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def from_local(moment: datetime) -> datetime:
+    """A wall clock time in that zone as a moment."""
+    return moment.replace(tzinfo=zone()).astimezone(UTC)

@@ -1,0 +1,180 @@
+"""Runs that begin later, and further rounds for those an earlier one has left."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from panel.domain.statuses import MigrationStatus
+from panel.extensions import db
+from panel.models import Email, Migration, Server, Setting
+from panel.models.types import utc_now
+from panel.services import report
+from panel.services import run as running
+from panel.services.run import steer
+from panel.services.run.rounds import next_round_of
+from panel.services.run.start import Schedule, start
+from tests.scene import Scene
+
+
+@pytest.fixture
+def stage(scene: Scene) -> Scene:
+    """Two servers, one who can move, and one who has not paid."""
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+    scene.person("ben", days=(-40, -10))
+    return scene
+
+
+def start_with(scene: Scene, schedule: Schedule) -> Migration:
+    run = start(scene.preflight(), schedule)
+    db.session.commit()
+    return run
+
+
+def hold_of(scene: Scene) -> int | None:
+    return db.session.scalar(db.select(Server.migration_id).where(Server.id == scene.source.row.id))
+
+
+def make_due(run: Migration) -> None:
+    run.start_at = run.wake_at = utc_now() - timedelta(seconds=1)
+    db.session.commit()
+
+
+def test_a_run_that_begins_later_holds_nothing_and_does_nothing_until_then(stage: Scene) -> None:
+    run = start_with(stage, Schedule(start_at=utc_now() + timedelta(hours=5)))
+    assert hold_of(stage) is None
+    assert run.id not in running.due()
+    left = running.work(run.id)
+    assert left.wake_at == run.start_at
+    assert run.status is MigrationStatus.QUEUED
+    assert stage.opened("ada") is None
+    assert report.run_line(run)["waiting_until"] == run.start_at.isoformat()
+
+
+def test_who_moves_is_found_out_when_it_begins(stage: Scene) -> None:
+    run = start_with(stage, Schedule(start_at=utc_now() + timedelta(hours=5)))
+    stage.person("cleo")
+    make_due(run)
+    assert run.id in running.due()
+    stage.finish(run)
+    assert stage.outcome(run) == {"ada": "moved", "cleo": "moved", "ben": "skipped"}
+    assert hold_of(stage) is None
+
+
+def test_a_run_whose_time_has_come_waits_for_its_servers(stage: Scene) -> None:
+    run = start_with(stage, Schedule(start_at=utc_now() + timedelta(hours=5)))
+    other = stage.start()
+    make_due(run)
+    left = running.work(run.id)
+    assert left.wake_at is not None
+    assert run.status is MigrationStatus.QUEUED
+    stage.finish(other)
+    run.wake_at = None
+    db.session.commit()
+    stage.finish(run)
+    assert run.status is MigrationStatus.FINISHED
+
+
+def test_one_that_is_cancelled_before_it_begins_ends_without_a_mail(stage: Scene) -> None:
+    setting = Setting.current()
+    setting.admin_email, setting.smtp_host = "admin@example.test", "mail.example.test"
+    run = start_with(stage, Schedule(start_at=utc_now() + timedelta(hours=5)))
+    steer.cancel(run)
+    db.session.commit()
+    stage.finish(run)
+    assert (run.status, run.ended_at is not None) == (MigrationStatus.CANCELLED, True)
+    assert db.session.query(Email).count() == 0
+    assert "before it began" in report.mail_of(run).reason
+
+
+def test_one_that_is_paused_and_resumed_before_it_begins_still_begins_at_its_time(stage: Scene) -> None:
+    run = start_with(stage, Schedule(start_at=utc_now() + timedelta(hours=5)))
+    steer.pause(run)
+    db.session.commit()
+    make_due(run)
+    assert running.work(run.id).wake_at is None
+    steer.resume(run)
+    db.session.commit()
+    stage.finish(run)
+    assert stage.outcome(run)["ada"] == "moved"
+
+
+def test_a_pair_that_is_blocked_by_then_stops_the_run_with_a_sentence(stage: Scene) -> None:
+    run = start_with(stage, Schedule(start_at=utc_now() + timedelta(hours=5)))
+    stage.target.row.enabled = False
+    make_due(run)
+    stage.finish(run)
+    assert run.status is MigrationStatus.FAILED
+    assert "New" in run.problem
+    assert hold_of(stage) is None
+
+
+def test_another_round_takes_exactly_those_who_are_left(stage: Scene) -> None:
+    first = start_with(stage, Schedule(repeat_every_h=1.0, rounds=2))
+    stage.finish(first)
+    assert stage.outcome(first) == {"ada": "moved", "ben": "skipped"}
+    second = next_round_of(first)
+    assert second is not None
+    assert second.start_at is not None
+    assert timedelta(minutes=59) < second.start_at - utc_now() <= timedelta(hours=1)
+    assert (second.rounds_left, second.follows_id) == (1, first.id)
+    ben = next(move.user for move in first.moves if move.name == "ben")
+    db.session.add(stage.payment(ben, "Basic", (-1, 30)))
+    make_due(second)
+    stage.finish(second)
+    assert stage.outcome(second)["ben"] == "moved"
+    assert second.ended_at is not None
+    assert next_round_of(second) is None, "nobody is left"
+
+
+def test_rounds_end_when_their_number_is_up_or_the_run_is_cancelled(stage: Scene) -> None:
+    run = start_with(stage, Schedule(repeat_every_h=1.0, rounds=1))
+    stage.finish(run)
+    second = next_round_of(run)
+    assert second is not None
+    make_due(second)
+    stage.finish(second)
+    assert next_round_of(second) is None
+    third = start_with(stage, Schedule(repeat_every_h=1.0, rounds=5))
+    steer.cancel(third)
+    db.session.commit()
+    stage.finish(third)
+    assert next_round_of(third) is None
+
+
+def test_a_retry_of_a_run_does_not_make_a_second_next_round(stage: Scene) -> None:
+    run = start_with(stage, Schedule(repeat_every_h=1.0, rounds=3))
+    stage.finish(run)
+    first = next_round_of(run)
+    ada = next(move for move in run.moves if move.name == "ada")
+    ada.status = ada.status.FAILED
+    db.session.commit()
+    steer.retry(run, ada.id)
+    db.session.commit()
+    stage.finish(run)
+    assert next_round_of(run) is first
+    assert db.session.query(Migration).filter(Migration.follows_id == run.id).count() == 1
+
+
+def test_a_round_in_which_nobody_could_move_sends_no_mail_while_another_follows(stage: Scene) -> None:
+    setting = Setting.current()
+    setting.admin_email, setting.smtp_host = "admin@example.test", "mail.example.test"
+    first = start_with(stage, Schedule(repeat_every_h=1.0, rounds=2))
+    stage.finish(first)
+    assert db.session.query(Email).filter(Email.migration_id == first.id, Email.move_id.is_(None)).count() == 1
+    second = next_round_of(first)
+    assert second is not None
+    # Ada has moved already: only Ben, who still has not paid, is left.
+    make_due(second)
+    stage.finish(second)
+    assert db.session.query(Email).filter(Email.migration_id == second.id).count() == 0
+    assert "next one follows" in report.mail_of(second).reason
+    third = next_round_of(second)
+    assert third is not None
+    make_due(third)
+    stage.finish(third)
+    assert db.session.query(Email).filter(Email.migration_id == third.id).count() == 1, "the last one reports"
