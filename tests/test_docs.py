@@ -1,9 +1,13 @@
-"""The documentation keeps its word: what docs/mission.md names exists, and every line of the mission has a test that names it."""
+"""The documentation keeps its word: what it names exists, links lead somewhere, every line of the mission has a test that names it, and
+what is generated from the code is what the code says."""
 
 from __future__ import annotations
 
 import ast
 import re
+import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ import pytest
 from panel.config import ROOT
 
 LINES = range(1, 18)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 MISSION = (ROOT / "docs" / "mission.md").read_text(encoding="utf-8")
 
 
@@ -56,3 +61,34 @@ def test_every_line_of_the_mission_has_marked_tests_and_its_row_names_all_of_the
     marked = marked_tests(line)
     assert marked
     assert marked <= named_in_row(line)
+
+
+def documents() -> list[Path]:
+    """Every Markdown file that is part of the project."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_to_files(document: Path) -> None:
+    targets = ["".join(found) for found in LINK.findall(document.read_text(encoding="utf-8"))]
+    own = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
+    assert [target for target in own if not (document.parent / target).exists()] == []
+
+
+def test_the_states_are_those_of_the_code() -> None:
+    page = runpy.run_path(str(ROOT / "scripts" / "states.py"))["page"]
+    assert (ROOT / "docs" / "states.md").read_text(encoding="utf-8") == page(), "run scripts/states.py"
+
+
+def test_every_make_target_a_document_names_exists() -> None:
+    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {name for document in documents() for name in re.findall(r"`make ([a-z-]+)", document.read_text(encoding="utf-8"))}
+    assert named <= known
+
+
+def test_every_command_a_document_names_exists() -> None:
+    helped = subprocess.run([sys.executable, "-m", "flask", "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    known = set(re.findall(r"^  ([a-z-]+)  ", helped.stdout, re.MULTILINE))
+    named = {name for document in documents() for name in re.findall(r"`flask ([a-z-]+)", document.read_text(encoding="utf-8"))}
+    assert named
+    assert named <= known
