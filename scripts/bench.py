@@ -1,7 +1,8 @@
 """Measures a run of the real worker against simulated servers, beside the bare requests it cannot do without (`make bench`).
 
 Everybody on a Jellyfin server moves to an empty Emby server, with Emby Connect, without a pace: 5 changing requests per user. A round
-is the product and then the bare loop, each against freshly started simulators in a process of their own; medians are printed.
+is the product and then the bare loop, each against freshly started simulators in a process of their own; medians are printed. CPU times
+say more than seconds on a machine that has other work. At the end a short run between Plex servers shows how well the pace is kept.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import requests
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+import bench_pace  # noqa: E402
 
 from panel import create_app, embedded_redis, jobs  # noqa: E402
 from panel.config import Config  # noqa: E402
@@ -65,11 +68,20 @@ class Simulators:
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of the product: seconds from the click to the end, requests per user by route, peak memory of its processes in MB."""
+    """One run of the product: seconds from the click to the end, CPU seconds of the worker, requests by route, peak memory in MB."""
 
     seconds: float
+    cpu_s: float
     calls: dict[str, dict[str, int]]
     peak_mb: float
+
+
+@dataclass(frozen=True)
+class Bare:
+    """The loop of bare requests: seconds, and CPU seconds of this process."""
+
+    seconds: float
+    cpu_s: float
 
 
 def main() -> int:
@@ -77,6 +89,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure a run of the real worker against simulated servers.")
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--paced-users", type=int, default=12, help="how many users to move between Plex servers at a pace; 0: none")
+    parser.add_argument("--pace", type=float, default=0.5, metavar="SECONDS", help="the pace of that run")
     parser.add_argument("--profile", metavar="FILE", help="profile one run in this process instead (cProfile's format)")
     options = parser.parse_args()
     if options.profile:
@@ -86,18 +100,23 @@ def main() -> int:
     for number in range(1, options.rounds + 1):
         products.append(product(options.users))
         bare.append(minimum(options.users))
-        print(f"round {number}: product {products[-1].seconds:.2f} s, bare requests {bare[-1]:.2f} s", flush=True)
+        print(f"round {number}: product {products[-1].seconds:.2f} s, bare requests {bare[-1].seconds:.2f} s", flush=True)
     print_figures(options.users, products, bare)
+    if options.paced_users:
+        print(f"\n{options.paced_users} users between two Plex servers, one user every {options.pace:g} s")
+        print(bench_pace.measured(installation, options.paced_users, options.pace))
     return 0
 
 
-def print_figures(users: int, products: list[Measured], bare: list[float]) -> None:
+def print_figures(users: int, products: list[Measured], bare: list[Bare]) -> None:
     """Medians, and the requests of the last round."""
-    seconds, least = statistics.median(one.seconds for one in products), statistics.median(bare)
+    seconds, least = statistics.median(one.seconds for one in products), statistics.median(one.seconds for one in bare)
+    cpu_ms, least_cpu_ms = (statistics.median(one.cpu_s for one in ones) / users * 1000 for ones in (products, bare))
     print(f"\n{users} users, {SOURCE} (Jellyfin) to {TARGET} (Emby), no pace, medians of {len(products)} rounds")
     print(f"  product          {seconds:7.2f} s   {users / seconds:6.0f} users/s")
     print(f"  bare requests    {least:7.2f} s   {users / least:6.0f} users/s")
     print(f"  ratio            {seconds / least:7.2f}     (aim: 1.5 or less)")
+    print(f"  CPU per user     {cpu_ms:7.2f} ms  in the worker's processes; bare requests {least_cpu_ms:.2f} ms")
     print(f"  worker's memory  {max(one.peak_mb for one in products):7.0f} MB  (peak of its largest process; aim: under 150)")
     print("  requests per user")
     for host, routes in products[-1].calls.items():
@@ -120,21 +139,28 @@ def simulators(users: int) -> Iterator[Simulators]:
 
 def product(users: int) -> Measured:
     """One run by the real worker with its embedded Valkey, on SQLite in a folder of its own."""
-    with tempfile.TemporaryDirectory() as folder, simulators(users) as hosts:
-        config = Config.from_env({"PANEL_VAR": folder}).ensure()
-        app = create_app(config)
-        with app.app_context(), embedded_redis.running(config), worker(config) as worker_pid:
-            prepare(users, hosts)
+    with simulators(users) as hosts, installation() as worker_pid:
+        prepare(users, hosts)
+        hosts.reset()
+        return run_once(users, hosts, worker_pid)
+
+
+@contextlib.contextmanager
+def installation(**environ: str) -> Iterator[int]:
+    """The panel in this process, with its embedded Valkey and real workers beside it; the process id above the workers."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Config.from_env({"PANEL_VAR": folder, **environ}).ensure()
+        with create_app(config).app_context(), embedded_redis.running(config), worker(config) as worker_pid:
+            database.ensure()
             wait_for_workers(config.workers)
-            hosts.reset()
-            measured = run_once(users, hosts, worker_pid)
+            yield worker_pid
             db.session.remove()
             db.engine.dispose()
-        return measured
 
 
 def run_once(users: int, hosts: Simulators, worker_pid: int) -> Measured:
     """Start the run as the panel does, and wait for its end."""
+    cpu_before = cpu_seconds(worker_pid)
     run_id = begin()
     peak_kb, deadline = 0, time.monotonic() + PATIENCE_S
     while not (ended := ended_run(run_id)):
@@ -146,7 +172,8 @@ def run_once(users: int, hosts: Simulators, worker_pid: int) -> Measured:
     if counts.moved != users:
         raise SystemExit(f"Not everybody was moved: {counts}")
     assert ended.ended_at is not None
-    return Measured((ended.ended_at - ended.created_at).total_seconds(), hosts.calls(), peak_kb / 1024)
+    cpu_s = cpu_seconds(worker_pid) - cpu_before
+    return Measured((ended.ended_at - ended.created_at).total_seconds(), cpu_s, hosts.calls(), peak_kb / 1024)
 
 
 def ended_run(run_id: int) -> Migration | None:
@@ -215,14 +242,31 @@ def wait_for_workers(count: int) -> None:
 
 def peak_memory_kb(pid: int) -> int:
     """The largest VmHWM among a process and its descendants."""
+    return max((high_water_kb(each) for each in family(pid)), default=0)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its descendants, those that have ended included."""
+    return sum(map(own_cpu_seconds, family(pid)))
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """User and system time of one process and of its children that have ended."""
+    with contextlib.suppress(OSError):
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def family(pid: int) -> set[int]:
+    """A process and its living descendants."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(") ")[2].split()[1])
-    family = {pid}
-    while grown := {child for child, parent in parents.items() if parent in family} - family:
-        family |= grown
-    return max((high_water_kb(each) for each in family), default=0)
+    found = {pid}
+    while grown := {child for child, parent in parents.items() if parent in found} - found:
+        found |= grown
+    return found
 
 
 def high_water_kb(pid: int) -> int:
@@ -234,8 +278,8 @@ def high_water_kb(pid: int) -> int:
     return 0
 
 
-def minimum(users: int) -> float:
-    """Seconds for the bare changing requests, one after the other over kept connections."""
+def minimum(users: int) -> Bare:
+    """What the bare changing requests take, one after the other over kept connections."""
     with simulators(users) as hosts, requests.Session() as session:
         session.trust_env = False
         source, target = hosts.url(SOURCE), f"{hosts.url(TARGET)}/emby"
@@ -244,10 +288,10 @@ def minimum(users: int) -> float:
         folders = [row["Guid"] for row in session.get(f"{target}/Library/SelectableMediaFolders", headers=there, timeout=30).json()]
         rows = session.get(f"{source}/Users", headers=here, timeout=30).json()
         people = [row for row in rows if not row["Policy"]["IsAdministrator"]]
-        began = time.monotonic()
+        began, cpu_before = time.monotonic(), time.process_time()
         for number, row in enumerate(people, start=1):
             move_bare(session, source, target, here, there, row, folders, email_of(number))
-        return time.monotonic() - began
+        return Bare(time.monotonic() - began, time.process_time() - cpu_before)
 
 
 def move_bare(
@@ -282,13 +326,13 @@ def profiled(users: int, file: str) -> None:
         with create_app(config).app_context():
             prepare(users, hosts)
             run_id = begin()
-            profiler, began = cProfile.Profile(), time.monotonic()
+            profiler, began, cpu = cProfile.Profile(), time.monotonic(), time.process_time()
             if file != "-":
                 profiler.enable()
             while not ended_run(run_id):
                 running.work(run_id)
             profiler.disable()
-            print(f"{time.monotonic() - began:.2f} s, process time {sum(os.times()[:2]):.2f} s")
+            print(f"{time.monotonic() - began:.2f} s, of which at work {time.process_time() - cpu:.2f} s")
             if file != "-":
                 profiler.dump_stats(file)
 

@@ -48,6 +48,19 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful && !notice.hidden) say("");
 });
 
+// What is left alone within a dialog closes it; without one the link goes back to the list.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("#dialog [data-leave]")) return;
+  event.preventDefault();
+  dialog.close();
+});
+
+// On a telephone the screens of a section scroll sideways: the one that is open has to be in sight.
+document.querySelectorAll(".main-nav .active, .sub-nav .active").forEach((here) => {
+  const strip = here.closest("ul");
+  strip.scrollLeft = here.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2;
+});
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -61,9 +74,12 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
 });
 
-const themes = { auto: "Auto", light: "Light", dark: "Dark" };
+const themes = { auto: "auto", light: "light", dark: "dark" };
 const button = document.getElementById("theme");
-const label = () => { button.textContent = themes[window.streamferryTheme.chosen()] || themes.auto; };
+const label = () => {
+  button.textContent = `Theme: ${themes[window.streamferryTheme.chosen()] || themes.auto}`;
+  button.setAttribute("aria-label", `${button.textContent}. Change the theme`);
+};
 button.addEventListener("click", () => {
   const names = Object.keys(themes);
   const next = names[(names.indexOf(window.streamferryTheme.chosen()) + 1) % names.length];

@@ -12,7 +12,15 @@ from flask import Flask
 
 from panel import create_app, extensions
 from panel.config import Config
+from tests.compiled import once_per_session, remember_statements, spare_the_collector
 from tests.world import World, running_world
+
+once_per_session()
+
+
+def pytest_collection_finish() -> None:
+    """All modules are imported."""
+    spare_the_collector()
 
 
 @pytest.fixture
@@ -21,6 +29,7 @@ def app(tmp_path: Path) -> Iterator[Flask]:
     app = create_app(Config.from_env({"PANEL_VAR": str(tmp_path / "var")}))
     app.testing = True
     with app.app_context():
+        remember_statements(extensions.db.engine)
         extensions.db.create_all()
     yield app
     with app.app_context():

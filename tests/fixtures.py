@@ -13,6 +13,7 @@ from panel import create_app
 from panel.config import Config
 from panel.extensions import db
 from panel.simulators.plex_tv import PlexTv
+from tests.compiled import remember_statements
 from tests.databases import upgraded_database_url
 from tests.scene import Scene
 
@@ -46,6 +47,7 @@ def app(config: Config) -> Iterator[Flask]:
     """The app on a database with all tables, and a context around the test."""
     made = create_app(config)
     with made.app_context():
+        remember_statements(db.engine)
         yield made
         db.session.remove()
         db.engine.dispose()

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def wait_until(condition: Callable[[], object], within_s: float = 20.0) -> None:
-    """Returns as soon as the condition holds; fails when it does not in time."""
+def wait_until(condition: Callable[[], object], within_s: float = 60.0) -> None:
+    """Returns as soon as the condition holds; fails when it does not in time, which is long: a busy machine is no mistake."""
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def table() -> dict[int, tuple[int, str]]:

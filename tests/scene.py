@@ -179,11 +179,13 @@ class Scene:
 
     def finish(self, run: Migration) -> Migration:
         """Work in this process until nothing is left to do now."""
+        idle = 0
         for _ in range(1000):
             left = running.work(run.id)
             db.session.refresh(run)
             # On a busy machine a hold may be lost in the middle: what is still due is gone on with, as a worker would.
-            if run.ended_at is not None or (left.wake_at is None and not left.more and run.id not in running.due()):
+            idle = idle + 1 if left.wake_at is None and not left.more else 0
+            if run.ended_at is not None or (idle and (idle > 3 or run.id not in running.due())):
                 break
         db.session.expire_all()
         return run

@@ -32,10 +32,18 @@ sys.exit(up(Config.from_env(), port=int(sys.argv[1]), upgrade=lambda: print("upg
 """
 
 
+#: For everything that takes a second or two on a machine with nothing else to do.
+PATIENCE_S = 60.0
+#: What the kernel does at once.
+SOON_S = 20.0
+NEVER_ENDS_S = 3600.0
+
+
 class Panel:
     """A running `up` with an empty PANEL_VAR of its own."""
 
     def __init__(self, folder: Path, port: int = 0, **environ: str) -> None:
+        self.folder = folder
         self.config = Config.from_env({"PANEL_VAR": str(folder / "var"), "PANEL_WORKERS": "1", **environ})
         self.log = folder / f"{os.urandom(4).hex()}.log"
         with self.log.open("wb") as log:
@@ -55,7 +63,7 @@ class Panel:
 
     def wait(self) -> Panel:
         """Returns when the web process answers and the RQ worker listens."""
-        wait_until(lambda: "ready at" in self.output and self.part("panel.jobs.worker"), 40)
+        wait_until(lambda: "ready at" in self.output and self.part("panel.jobs.worker"), PATIENCE_S)
         return self
 
     def part(self, mark: str) -> int:
@@ -75,7 +83,7 @@ class Panel:
     def end(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(timeout=40)
+            self.process.wait(timeout=PATIENCE_S)
         finally:
             self.process.kill()
             self.process.wait()
@@ -94,9 +102,25 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Panel]]:
         panel.end()
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+    """One for all tests that leave it alive."""
+    panel = Panel(tmp_path_factory.mktemp("panel"))
+    yield panel
+    panel.end()
+
+
+@pytest.fixture
+def panel(running: Panel) -> Panel:
+    """The one that runs, with all its parts: what another test killed has been started again."""
+    running.wait()
+    wait_until(lambda: answers(running.url) and embedded_redis.answers(running.config.ensure()), PATIENCE_S)
+    return running
+
+
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2):
+        with urllib.request.urlopen(url, timeout=10):
             return True
     except urllib.error.HTTPError:
         return True
@@ -104,42 +128,42 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_serves_with_nothing_but_itself_and_stops_without_a_trace(start: Callable[..., Panel]) -> None:
-    panel = start().wait()
+def test_serves_with_nothing_but_itself(panel: Panel) -> None:
     assert answers(f"{panel.url}/healthz")
     assert panel.output.index("upgraded") < panel.output.index("ready at")
     family = descendants(panel.process.pid)
     assert len(family) >= 4
     password = panel.config.ensure().redis_password
     assert not any(password in command for command in family.values())
-    panel.process.terminate()
-    assert panel.process.wait(timeout=30) == 0
-    assert [pid for pid in family if alive(pid)] == []
 
 
-def test_leaves_nothing_behind_when_it_is_killed_in_the_middle_of_a_job(start: Callable[..., Panel], tmp_path: Path) -> None:
+def test_leaves_nothing_behind_but_its_queue_when_it_is_killed_in_the_middle_of_a_job(start: Callable[..., Panel], tmp_path: Path) -> None:
     panel = start().wait()
-    horse = panel.nap(60, tmp_path / "nap")
+    panel.queue().connection.set("kept", "yes")
+    horse = panel.nap(NEVER_ENDS_S, tmp_path / "nap")
     family = descendants(panel.process.pid)
     assert horse in family
     panel.process.kill()
     panel.process.wait()
-    wait_until(lambda: not any(alive(pid) for pid in family), 5)
+    wait_until(lambda: not any(alive(pid) for pid in family), SOON_S)
+    again = start().wait()
+    assert again.queue().connection.get("kept") == b"yes"
 
 
-def test_ends_a_job_together_with_its_worker(start: Callable[..., Panel], tmp_path: Path) -> None:
-    panel = start().wait()
-    horse = panel.nap(60, tmp_path / "nap")
+def test_ends_a_job_together_with_its_worker(panel: Panel, tmp_path: Path) -> None:
+    horse = panel.nap(NEVER_ENDS_S, tmp_path / "nap")
     os.kill(panel.part("panel.jobs.worker"), signal.SIGKILL)
-    wait_until(lambda: not alive(horse), 5)
+    wait_until(lambda: not alive(horse), SOON_S)
 
 
-def test_lets_a_job_end_before_it_stops(start: Callable[..., Panel], tmp_path: Path) -> None:
+def test_lets_a_job_end_before_it_stops_without_a_trace(start: Callable[..., Panel], tmp_path: Path) -> None:
     panel = start().wait()
     panel.nap(2, tmp_path / "nap")
+    family = descendants(panel.process.pid)
     panel.process.terminate()
-    assert panel.process.wait(timeout=30) == 0
+    assert panel.process.wait(timeout=PATIENCE_S) == 0
     assert (tmp_path / "nap").read_text().endswith("ended\n")
+    assert [pid for pid in family if alive(pid)] == []
 
 
 # `make test` kills all four in tests/journeys/test_tree_kills.py.
@@ -154,8 +178,7 @@ def test_starts_each_part_again_when_it_is_killed(start: Callable[..., Panel], t
     panel.nap(0, tmp_path / "nap")
 
 
-def test_lets_a_job_end_while_redis_is_started_again(start: Callable[..., Panel], tmp_path: Path) -> None:
-    panel = start().wait()
+def test_lets_a_job_end_while_redis_is_started_again(panel: Panel, tmp_path: Path) -> None:
     file = tmp_path / "nap"
     horse = panel.nap(7, file)
     os.kill(panel.part("valkey-server"), signal.SIGKILL)
@@ -163,29 +186,18 @@ def test_lets_a_job_end_while_redis_is_started_again(start: Callable[..., Panel]
     assert file.read_text() == f"{horse}\nended\n"
 
 
-def test_keeps_the_queue_over_a_restart(start: Callable[..., Panel], tmp_path: Path) -> None:
-    panel = start().wait()
-    queue = panel.queue()
-    queue.connection.set("kept", "yes")
-    panel.process.kill()
-    panel.process.wait()
-    again = start().wait()
-    assert again.queue().connection.get("kept") == b"yes"
-
-
-def test_refuses_a_second_tree_on_the_same_folder(start: Callable[..., Panel]) -> None:
-    first = start().wait()
-    second = start()
-    assert second.process.wait(timeout=20) == 1
-    assert f"already running here (process {first.process.pid}" in second.output
-    assert answers(first.url)
+def test_refuses_a_second_tree_on_the_same_folder(panel: Panel, start: Callable[..., Panel]) -> None:
+    second = start(folder=panel.folder)
+    assert second.process.wait(timeout=PATIENCE_S) == 1
+    assert f"already running here (process {panel.process.pid}" in second.output
+    assert answers(panel.url)
 
 
 def test_says_that_the_port_is_taken(start: Callable[..., Panel]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         panel = start(port)
-        assert panel.process.wait(timeout=20) == 1
+        assert panel.process.wait(timeout=PATIENCE_S) == 1
     assert f"port {port} on 127.0.0.1 is taken by another program" in panel.output
 
 

@@ -73,16 +73,16 @@ def test_kills_what_does_not_stop_in_time_with_its_children(tmp_path: Path) -> N
         tree.add("deaf", python(STUBBORN, file), ready=lambda: written(file, 2), grace_s=0.3)
         pids = [int(pid) for pid in file.read_text().split()]
         assert all(alive(pid) for pid in pids)
-    wait_until(lambda: not any(alive(pid) for pid in pids), 5)
+    wait_until(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_stops_them_at_the_same_time_when_told_so(tmp_path: Path) -> None:
     files = [tmp_path / "one", tmp_path / "two", tmp_path / "three"]
     with Tree(together=True) as tree:
         for file in files:
-            tree.add(file.name, python(STUBBORN, file), ready=lambda file=file: written(file, 2), grace_s=1.0)
+            tree.add(file.name, python(STUBBORN, file), ready=lambda file=file: written(file, 2), grace_s=2.0)
         began = time.monotonic()
-    assert 1.0 <= time.monotonic() - began < 2.5
+    assert 2.0 <= time.monotonic() - began < 5.5
 
 
 def test_feeds_standard_input_to_every_start(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_marks_the_output_with_the_name(capfd: pytest.CaptureFixture[str], tmp_p
     with Tree() as tree:
         tree.add("web", python(code), ready=file.exists)
         seen: list[str] = []
-        wait_until(lambda: seen.append(capfd.readouterr().out) or "web    | hello\n" in "".join(seen), 5)
+        wait_until(lambda: seen.append(capfd.readouterr().out) or "web    | hello\n" in "".join(seen))
 
 
 def test_ends_with_the_code_it_is_given_from_a_thread() -> None:
@@ -131,8 +131,8 @@ with Tree() as tree:
         with pytest.raises(subprocess.TimeoutExpired):
             launcher.wait(timeout=0.5)
         launcher.send_signal(signal.SIGINT)
-        assert launcher.wait(timeout=5) == 0
-        wait_until(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()), 5)
+        assert launcher.wait(timeout=30) == 0
+        wait_until(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()), 30)
     finally:
         launcher.kill()
         launcher.wait()
@@ -154,7 +154,7 @@ with Tree() as tree:
         pid = int(file.read_text())
         assert alive(pid)
         os.kill(launcher.pid, signal.SIGKILL)
-        wait_until(lambda: not alive(pid), 5)
+        wait_until(lambda: not alive(pid), 30)
     finally:
         launcher.kill()
         launcher.wait()

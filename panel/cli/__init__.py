@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from panel.cli import admins, demo, estate, migrations, seed, up
+from panel.cli import admins, backup, demo, estate, migrations, seed, up
 
 
 def register(app: Flask) -> None:
     """All commands onto the app's `flask` command."""
-    for module in (up, demo, estate, migrations, admins, seed):
+    for module in (up, demo, estate, migrations, admins, seed, backup):
         for command in module.COMMANDS:
             app.cli.add_command(command)

@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from panel import jobs
-from panel.cli.answers import as_json, command, finite, print_json, refuse_blocked, run_numbered, server_named
+from panel.cli.answers import Refused, as_json, command, finite, print_json, refuse_blocked, run_numbered, server_named
 from panel.cli.follow import follow
 from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
@@ -18,6 +18,7 @@ from panel.services import report, times
 from panel.services.preflight import Preflight, ask_both, assess
 from panel.services.run import steer
 from panel.services.run.start import Schedule, start
+from panel.services.run.undo import NothingToUndo, start_undo
 
 
 @command("preflight")
@@ -114,7 +115,31 @@ resume = _steering("resume", steer.resume, "goes on", "Go on with a paused run."
 cancel = _steering("cancel", steer.cancel, "is cancelled; those already given access are settled", "Cancel a run.")
 retry = _steering("retry", steer.retry, "tries those again who failed and may be tried again", "Try failed users again.")
 
-COMMANDS = [preflight, migrate_users, migrations, pause, resume, cancel, retry]
+
+@command("undo")
+@click.argument("number", type=int)
+@click.option("--user", "names", multiple=True, help="Only this user; may be given several times.")
+@click.option("--wait", is_flag=True, help="Follow the run to its end.")
+@as_json
+def undo(number: int, names: tuple[str, ...], wait: bool, as_json: bool) -> None:
+    """Take back what a run did: a run of its own gives back the source access and withdraws what was made on the target."""
+    run = run_numbered(number)
+    known = {move.name: move.id for move in run.moves}
+    if unknown := [name for name in names if name not in known]:
+        raise Refused("unknown_user", f"Migration {number} has no user named “{unknown[0]}”.")
+    try:
+        back = start_undo(run, [known[name] for name in names] if names else None)
+    except NothingToUndo as refusal:
+        raise Refused("nothing_to_undo", str(refusal)) from None
+    db.session.commit()
+    jobs.wake(back.id)
+    if wait:
+        follow(back.id, quiet=as_json)
+        db.session.refresh(back)
+    _print_run(back, as_json)
+
+
+COMMANDS = [preflight, migrate_users, migrations, pause, resume, cancel, retry, undo]
 
 
 def _assess(source_name: str, target_name: str, removal: Removal, pace_s: float | None) -> Preflight:

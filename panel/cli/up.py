@@ -8,7 +8,7 @@ from flask.cli import with_appcontext
 
 from panel import launcher
 from panel.extensions import config, db
-from panel.services import admins, claims, database
+from panel.services import admins, basics, claims, database
 
 
 @click.command("up")
@@ -22,8 +22,10 @@ def up(port: int, host: str) -> None:
 
 
 def upgrade() -> None:
-    """Bring the database to the newest schema and let go of it: the children open their own connections."""
+    """Bring the database to the newest schema, with the groups that ship, and let go of it: the children open their own connections."""
     database.upgrade()
+    basics.ensure_basics()
+    db.session.commit()
     db.session.remove()
     db.engine.dispose()
 

@@ -7,11 +7,12 @@ import secrets
 from datetime import datetime
 
 import redis
-from rq import Queue, Worker
+from rq import Queue
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.serializers import JSONSerializer
 
 from panel.extensions import config
+from panel.jobs import look
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +79,8 @@ def _enqueue(queue_name: str, function: str, what: str, row_id: int, at: datetim
 
 
 def workers_alive() -> int | None:
-    """How many workers listen; `None` when the queue cannot be reached."""
+    """How many workers listen; `None` when the queue cannot be reached. Answers within a few seconds also where Redis hangs."""
     try:
-        return len(Worker.all(connection=connection()))
-    except (redis.RedisError, OSError):
+        return look.workers_alive(config().redis_url)
+    except look.NoAnswer:
         return None

@@ -20,6 +20,7 @@ from rq.serializers import JSONSerializer
 from panel import create_app, jobs, logs
 from panel.config import Config
 from panel.extensions import db
+from panel.services import metrics
 from panel.tether import tie_forks
 
 # With these three a job whose worker and work-horse were both killed is free again after about 70 s instead of 13 minutes.
@@ -43,7 +44,10 @@ class PanelWorker(Worker):
             # A connection opened before the fork is the parent's: forget it without closing it under the parent's feet.
             for engine in db.engines.values():
                 engine.dispose(close=False)
-            return bool(super().perform_job(job, queue, execution))
+            try:
+                return bool(super().perform_job(job, queue, execution))
+            finally:
+                metrics.flush()
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
         """As RQ does it, but a Redis that is away for a moment does not end the worker in the middle of a job."""

@@ -76,6 +76,16 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What an access was before a run changed or removed it, as `Member` said it then: kept to give it back."""
+
+    library_ids: frozenset[str]
+    all_libraries: bool = False
+    disabled: bool = False
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Given:
     """What `Remote.give` achieved. `accepted` is `False` while the person still has to accept; `note` is a sentence for the operator
     about what went less well (Emby Connect), or empty."""
@@ -116,6 +126,11 @@ class Remote(Protocol):
     def take(self, member: Member) -> None:
         """Remove this access: Plex: that share only; Emby, Jellyfin: account disabled and libraries withdrawn, everything else of the
         policy (`member.settings`, read just before) as it was. Already gone is done."""
+
+    def restore(self, member: Member, kept: Kept) -> None:
+        """Make a present access again what it was (1 request): libraries, permissions, restrictions; never an administrator. Plex
+        knows no sharing of everything that can be asked for by us: all libraries of then are named one by one.
+        Raises `Refused` when what was kept is not whole, or opens nothing."""
 
     def set_password(self, account_id: str, password: str) -> None:
         """Give an Emby or Jellyfin account this password (the claim link). Plex raises `NotAllowed`."""

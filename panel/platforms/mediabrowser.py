@@ -15,6 +15,7 @@ from panel.platforms.base import (
     CredentialsRefused,
     Given,
     Identity,
+    Kept,
     LostAnswer,
     Member,
     NameTaken,
@@ -135,6 +136,12 @@ class MediaBrowserRemote:
             self._write_policy(member.account_id, policy.closed(member.settings))
         except NotThere:
             log.info("%s: account %s was gone already", self.who, member.account_id)
+
+    def restore(self, member: Member, kept: Kept) -> None:
+        """See `Remote.restore`: the policy of then, whole. Raises `NotAllowed` for an administrator's account."""
+        self._require_no_administrator(member)
+        self._meet()
+        self._write_policy(member.account_id, policy.restored(member.settings, kept.settings))
 
     def set_password(self, account_id: str, password: str) -> None:
         """See `Remote.set_password` (1 request). Raises `Refused` for an empty password: it would open the account to everybody."""

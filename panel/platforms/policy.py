@@ -30,6 +30,14 @@ def exact(policy: Mapping[str, object], access: Access) -> Policy:
     return result
 
 
+def restored(policy: Mapping[str, object], kept: Mapping[str, object]) -> Policy:
+    """The whole policy to send so that an account is again what it was when `kept` was read; keys that came since stay as they are.
+    Raises `Refused` when one of the two is not whole, or `kept` ruled the server."""
+    if is_administrator(kept):
+        raise Refused("The account was an administrator's then; such accounts are never touched.")
+    return {**_whole(policy), **_whole(kept)}
+
+
 def closed(policy: Mapping[str, object]) -> Policy:
     """The whole policy to send so that an account opens nothing, everything else as it was. Raises `Refused` when `policy` is not
     whole."""

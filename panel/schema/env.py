@@ -38,9 +38,10 @@ def references_at_rest(connection: Connection) -> Iterator[None]:
 
 
 def run() -> None:
-    """Upgrade or downgrade on a connection of the app's engine."""
+    """Upgrade or downgrade on a connection of the app's engine, or of the one that the caller has put among the attributes."""
     extension = current_app.extensions["migrate"]
-    with extension.db.engine.connect() as connection, references_at_rest(connection):
+    engine = context.config.attributes.get("engine", None)
+    with (extension.db.engine if engine is None else engine).connect() as connection, references_at_rest(connection):
         context.configure(
             connection=connection,
             target_metadata=extension.db.metadata,

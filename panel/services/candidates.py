@@ -5,61 +5,52 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from panel.domain.eligibility import Candidate, Pair, TargetAccess, judge, libraries_for
 from panel.domain.libraries import PRIVATE, GroupedLibrary, Offer
 from panel.domain.names import fold, wanted_name
 from panel.domain.platform import Platform
-from panel.domain.subscriptions import Period, PlanTerms
 from panel.extensions import db
-from panel.models import Library, LibraryGroup, Payment, Plan, Server, User
+from panel.models import Library, LibraryGroup, Server
 from panel.platforms.base import Member, RemoteLibrary
 from panel.services.roster import Roster
-
-
-def all_users() -> list[User]:
-    """Every user with payments and plans, by name, in a fixed number of queries."""
-    query = (
-        select(User)
-        .order_by(func.lower(User.name), User.id)
-        .options(selectinload(User.payments).joinedload(Payment.plan).selectinload(Plan.groups))
-    )
-    return list(db.session.scalars(query))
+from panel.services.user_facts import UserFacts
 
 
 def offer_of(server: Server, found: Iterable[RemoteLibrary] | None = None) -> Offer:
     """The server's libraries in groups that may be given, the Private group left out; with `found` only those still there now."""
-    there = None if found is None else {library.id for library in found}
+    offer = offers_of([server])[server.id]
+    if found is None:
+        return offer
+    there = {library.id for library in found}
+    return Offer(tuple(library for library in offer.libraries if library.remote_id in there))
+
+
+def offers_of(servers: Iterable[Server]) -> dict[int, Offer]:
+    """What each of these servers offers by its last sync, by id; 1 query for all."""
+    found: dict[int, list[GroupedLibrary]] = {server.id: [] for server in servers}
     rows = db.session.scalars(
         select(Library)
         .join(LibraryGroup)
-        .where(Library.server_id == server.id, LibraryGroup.name != PRIVATE)
+        .where(Library.server_id.in_(found), LibraryGroup.name != PRIVATE)
         .options(joinedload(Library.group))
         .order_by(Library.name)
     )
-    return Offer(
-        tuple(
-            GroupedLibrary(row.id, row.remote_id, row.name, row.group_id)
-            for row in rows
-            if row.is_there and (there is None or row.remote_id in there)
-        )
-    )
+    for row in rows:
+        if row.is_there:
+            found[row.server_id].append(GroupedLibrary(row.id, row.remote_id, row.name, row.group_id))
+    return {server_id: Offer(tuple(libraries)) for server_id, libraries in found.items()}
 
 
-def terms_of(plan: Plan) -> PlanTerms:
-    """A plan as the rules see it."""
-    return PlanTerms(plan.id, plan.name, frozenset(group.id for group in plan.groups), plan.allow_downloads)
-
-
-def account_name_of(user: User, platform: Platform) -> str:
+def account_name_of(user: UserFacts, platform: Platform) -> str:
     """The account name this user is to have on an Emby or Jellyfin server; empty when no known name makes one."""
     first = user.jellyfin_name if platform is Platform.JELLYFIN else ""
     return wanted_name(first, user.name, user.plex_username, user.email, user.plex_email, user.emby_email)
 
 
-def candidate_of(user: User, source: Server, target: Server, source_roster: Roster, source_offer: Offer) -> Candidate:
+def candidate_of(user: UserFacts, source: Server, target: Server, source_roster: Roster, source_offer: Offer) -> Candidate:
     """One user, as far as the source side knows them."""
     member = source_roster.of(user.id)
     return Candidate(
@@ -69,14 +60,14 @@ def candidate_of(user: User, source: Server, target: Server, source_roster: Rost
         must_change_plex_account=user.must_change_plex_account,
         plex_email=user.plex_email,
         emby_email=user.emby_email,
-        periods=tuple(Period(terms_of(payment.plan), payment.start_at, payment.end_at) for payment in user.payments),
+        periods=user.periods,
         shares_source=member is not None and member.has_access,
         is_owner=bool(member and member.is_owner) or owns(user, source) or owns(user, target),
         source_group_ids=_groups_seen(member, source_offer) if member else frozenset(),
     )
 
 
-def beside_target(candidate: Candidate, user: User, target_roster: Roster, pair: Pair) -> Candidate:
+def beside_target(candidate: Candidate, user: UserFacts, target_roster: Roster, pair: Pair) -> Candidate:
     """The same user with what the target knows of them."""
     member = target_roster.proven(user.id)
     if member is not None:
@@ -85,19 +76,20 @@ def beside_target(candidate: Candidate, user: User, target_roster: Roster, pair:
     if pair.target is Platform.PLEX:
         return candidate
     holder = target_roster.holder_of(account_name_of(user, pair.target))
-    return replace(candidate, name_is_taken=holder is not None)
+    return replace(candidate, name_is_taken=True) if holder else candidate
 
 
-def apart(candidates: list[Candidate], users: list[User], pair: Pair) -> list[Candidate]:
+def apart(candidates: list[Candidate], users: list[UserFacts], pair: Pair) -> list[Candidate]:
     """Of two newcomers who would get the same account name on the target, the second has it taken."""
     if pair.target is Platform.PLEX:
         return candidates
     claimed: set[str] = set()
     result = []
     for candidate, user in zip(candidates, users, strict=True):
-        name = fold(account_name_of(user, pair.target))
         if candidate.target_access is TargetAccess.NONE and judge(candidate, pair).moves:
-            candidate = replace(candidate, name_is_taken=name in claimed)
+            name = fold(account_name_of(user, pair.target))
+            if name in claimed:
+                candidate = replace(candidate, name_is_taken=True)
             claimed.add(name)
         result.append(candidate)
     return result
@@ -108,7 +100,7 @@ def right_access(member: Member, wanted: Iterable[str]) -> bool:
     return not member.all_libraries and not member.disabled and member.library_ids == frozenset(wanted)
 
 
-def owns(user: User, server: Server) -> bool:
+def owns(user: UserFacts, server: Server) -> bool:
     """Whether this user is the Plex account that owns the server."""
     account = server.plex_account
     if server.platform is not Platform.PLEX or account is None:

@@ -14,7 +14,7 @@ from panel.domain.reasons import Refusal
 from panel.extensions import db
 from panel.models import Library, LibraryGroup, Plan, Server
 from panel.services import preflight
-from panel.services.candidates import terms_of
+from panel.services.user_facts import terms_of
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from sqlalchemy import exists, func, or_, select
 
 from panel.domain.statuses import MigrationStatus
-from panel.extensions import db
-from panel.models import Library, Migration, Payment, Plan, PlexAccount, Server, Setting, User
+from panel.extensions import config, db
+from panel.models import Library, Migration, Payment, Plan, PlexAccount, Server, Setting, Share, User
+from panel.models.types import utc_now
+
+WHY_USERS = (
+    "Only people with a payment that covers today, or permanent ones, move. “Change all” below the list gives payments to many at once."
+)
+WHY_ADDRESS = "E-mails link to it: that is where people choose the password of a new Emby or Jellyfin account."
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,9 @@ def is_over() -> bool:
 
 def first_steps() -> list[FirstStep]:
     """All steps in order; one query."""
+    now = utc_now()
+    paying = exists().where(Payment.user_id == User.id, Payment.start_at <= now, Payment.end_at >= now)
+    moves = select(Share.id).join(User, User.id == Share.user_id).where(Share.is_owner.is_(False), or_(User.permanent.is_(True), paying))
     servers = select(func.count()).select_from(Server).scalar_subquery()
     known = select(func.count()).where(Server.synced_at.is_not(None)).scalar_subquery()
     row = db.session.execute(
@@ -37,12 +46,13 @@ def first_steps() -> list[FirstStep]:
             exists(select(PlexAccount.id)),
             exists(select(Library.id).where(Library.group_id.is_not(None), Library.remote_id != "")),
             exists(select(Plan.id)),
-            exists(select(User.id).where(or_(User.permanent.is_(True), exists(select(Payment.id).where(Payment.user_id == User.id))))),
+            exists(moves),
             exists(select(Setting.id).where(Setting.smtp_host != "")),
+            exists(select(Setting.id).where(Setting.public_url != "")),
             exists(select(Migration.id).where(Migration.status == MigrationStatus.FINISHED)),
         )
     ).one()
-    count, synced, accounts, grouped, plans, users, mail, moved = row
+    count, synced, accounts, grouped, plans, users, mail, address, moved = row
     return [
         FirstStep("Add two servers", _why_servers(count, accounts), "server_forms.new", count > 1),
         FirstStep("Sync them", "Streamferry reads libraries, people and what they share.", "servers.index", 1 < count == synced),
@@ -50,8 +60,9 @@ def first_steps() -> list[FirstStep]:
             "Put libraries into groups", "A group says which libraries of both servers answer to each other.", "libraries.index", grouped
         ),
         FirstStep("Make the plans", "A plan includes groups: it decides what a person gets on the new server.", "plans.index", plans),
-        FirstStep("Look through the users", "Only people with a payment that covers today, or permanent ones, move.", "users.index", users),
+        FirstStep("Look through the users", WHY_USERS, "users.index", users),
         FirstStep("Set up mail", "People hear that they have moved, and you what became of the run.", "smtp.index", mail),
+        FirstStep("Say where the panel is reached", WHY_ADDRESS, "settings.index", address or bool(config().public_url)),
         FirstStep("Migrate", "You see who moves and who does not before anything happens.", "migrations.new", moved),
     ]
 

@@ -12,12 +12,11 @@ from sqlalchemy.orm import joinedload
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Email, EmailStatus, Migration, Move, Server, Share, User
-from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
-from panel.services import notices
-from panel.services.run.accept import check_invites
+from panel.services import by_hand, notices
+from panel.services.run.accept import begun_anew, check_invites
 from panel.services.run.listed import Listed
-from panel.services.servers import HURRIED, refusal_of, remote_for
+from panel.services.servers import HURRIED, remote_for
 from panel.services.shares import ServerBusy, require_free, why_not_now
 from panel.services.user_list import holds
 
@@ -73,12 +72,6 @@ def share_orders() -> dict[str, Sequence[Any]]:
     return {"user": (name, Share.id), "since": (Share.invited_at, Share.id)}
 
 
-def mails_of(moves: Sequence[Move]) -> dict[int, Email]:
-    """The last mail to each of these users; 1 query."""
-    rows = db.session.scalars(select(Email).where(Email.move_id.in_([move.id for move in moves])).order_by(Email.id))
-    return {mail.move_id: mail for mail in rows if mail.move_id is not None}
-
-
 def why_no_reminder(move: Move) -> str:
     """Why this person cannot be reminded now; empty when they can. No query beyond what is loaded and the settings."""
     if not _is_waiting(move):
@@ -107,7 +100,7 @@ def withdraw(move: Move) -> None:
         raise NotNow(f"{move.name} has no invite that waits any more.")
     member = _take_back(move.migration.target, lambda members: Listed(members, names=False).of(move), move.name)
     mine = (Move.id == move.id, Move.status == MoveStatus.INVITED, Move.step == Step.ACCEPT, Move.claim.is_(None))
-    if execute(update(Move).where(*mine).values(_begun_anew(move))) != 1:
+    if execute(update(Move).where(*mine).values(begun_anew(move, WITHDRAWN))) != 1:
         raise NotNow(f"{move.name} has accepted meanwhile. Use “Check now”.")
     gone = [key for key in (move.target_member_id, member.id if member else "") if key]
     waiting = (Share.server_id == move.migration.target_id, Share.accepted_at.is_(None))
@@ -131,7 +124,7 @@ def check(server: Server) -> Found:
         run_ids = check_invites(server)
     except PlatformError as error:
         db.session.rollback()
-        raise NotNow(refusal_of(server, error).message) from None
+        raise NotNow(by_hand.sentence_of(server, error)) from None
     after = _count(server)
     return Found(before - after, after, tuple(run_ids))
 
@@ -142,10 +135,13 @@ def _take_back(server: Server, find: Find, name: str) -> Member | None:
         raise NotNow(reason)
     remote = remote_for(server, timeouts=HURRIED)
     try:
-        member = _removed(remote, find, name)
+        with by_hand.turn(server):
+            member = _removed(remote, find, name)
         require_free(server)
+    except by_hand.NotYet as refusal:
+        raise NotNow(str(refusal)) from None
     except PlatformError as error:
-        raise NotNow(refusal_of(server, error).message) from None
+        raise NotNow(by_hand.sentence_of(server, error)) from None
     except ServerBusy:
         done = f"The invite of {name} is withdrawn on the platform, but a migration or sync has just begun on {server.name}."
         raise NotNow(f"{done} Withdraw it once more when that has ended, so that the panel knows.") from None
@@ -162,26 +158,6 @@ def _removed(remote: Remote, find: Find, name: str) -> Member | None:
     if member is not None:
         remote.take(member)
     return member
-
-
-def _begun_anew(move: Move) -> dict[str, Any]:
-    """A move as it was before access was given, so that a retry gives it again and tells the person again."""
-    lost = f" The source access was removed on {move.taken_at:%Y-%m-%d} and is not restored by this." if move.taken_at else ""
-    return {
-        "status": MoveStatus.FAILED,
-        "step": Step.GIVE,
-        "retryable": True,
-        "detail": f"{WITHDRAWN}{lost} Retry invites again.",
-        "accepted": False,
-        "needs_look": True,
-        "known": {},
-        "target_member_id": "",
-        "created_account": False,
-        "given_at": None,
-        "account_mail": "",
-        "attempts": 0,
-        "changed_at": utc_now(),
-    }
 
 
 def _is_waiting(move: Move) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import smtplib
+import socket
 import ssl
 from collections.abc import Mapping
 from datetime import timedelta
@@ -110,7 +111,18 @@ def deliver(message: EmailMessage, setting: Setting, timeout_s: float = TIMEOUT_
     except ssl.SSLError:
         raise MailRefused(f"{where} could not be reached over TLS: check the port and the security setting.", retryable=False) from None
     except (OSError, smtplib.SMTPException) as error:
-        raise MailRefused(f"{where} could not be reached ({type(error).__name__}).", retryable=True) from None
+        raise MailRefused(f"{where} could not be reached: {_why(error)}", retryable=True) from None
+
+
+def _why(error: Exception) -> str:
+    """What a person can look after when a mail server does not answer."""
+    if isinstance(error, socket.gaierror):
+        return "there is no host of this name."
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing answers there. Check host and port."
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time. Check host, port and firewall."
+    return f"the connection broke ({type(error).__name__})."
 
 
 def _left_out(refused: Mapping[str, tuple[int, bytes]]) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from panel.extensions import db
 from panel.models import EmailTemplate
 from panel.services import notices
+from panel.services.apart import TextProblem, Tried
 from panel.services.notice_samples import SAMPLES
-from panel.services.notices import TextProblem
 
 #: The columns of a template and the parts of a mail they stand for.
 COLUMNS = dict(zip(("subject", "text", "html"), notices.PARTS, strict=True))
@@ -44,17 +45,19 @@ def shipped(event: str, column: str) -> str:
 
 def problem_of(event: str, column: str, text: str) -> TextProblem | None:
     """What is wrong with a text in any of the situations it has to work in."""
-    found = (notices.check(event, COLUMNS[column], text, values) for values in SAMPLES[event])
-    return next(filter(None, found), None)
+    return _tried(event, column, text).problem
 
 
 def sample_of(event: str, column: str, text: str) -> str:
     """A text as it comes out with sample values; empty when something is wrong with it."""
-    values = SAMPLES[event][0]
-    if notices.check(event, COLUMNS[column], text, values):
-        return ""
-    made = notices.render_text(event, COLUMNS[column], text, values)
+    made = next(iter(_tried(event, column, text).texts), "")
     return " ".join(made.split()) if column == "subject" else made
+
+
+@functools.lru_cache(maxsize=32)
+def _tried(event: str, column: str, text: str) -> Tried:
+    """Kept, as a page asks for what is wrong with a text and for how it looks."""
+    return notices.tried(event, COLUMNS[column], text, SAMPLES[event])
 
 
 def keep(event: str, enabled: bool, texts: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from panel import tally
 from panel.domain.pacing import cool_down_s, faster, next_turn, place_kept_s, slower
 from panel.domain.platform import Platform
 from panel.domain.statuses import ACTIVE, WORKABLE
@@ -58,6 +59,7 @@ def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
     now = utc_now()
     due = next_turn(now, row.last_turn_at, interval_s * row.slowness, row.cool_until)
     if due > now:
+        tally.note_pace_wait((due - now).total_seconds())
         _queue_up(name, run_id, now, due)
         return (due - now).total_seconds()
     if run_id is not None and _is_kept_for_another(name, run_id, now - timedelta(seconds=place_kept_s(interval_s))):

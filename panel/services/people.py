@@ -1,4 +1,4 @@
-"""Which user is which account: by the platform's id, then by e-mail; by name only where a file names the user, and never to adopt."""
+"""The accounts and shares by which users are known; by name only where a file names the user, and never to adopt."""
 
 from __future__ import annotations
 
@@ -11,47 +11,32 @@ from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import Account, Evidence, Server, Share, User
 from panel.platforms.base import Member
+from panel.services.recognition import Recognition
 
 #: Databases take a limited number of values in one query.
 AT_ONCE = 500
 
 
-class People:
-    """All users, indexed once for many look-ups against the members of one server."""
+class People(Recognition[User]):
+    """All users, indexed once for many look-ups against the members of one server, and the accounts they are known by."""
 
-    def __init__(self, server: Server, users: Iterable[User] | None = None) -> None:
-        self.server = server
-        self.by_account = _accounts_on(server)
-        self._with_account = {account.user_id for account in self.by_account.values()}
-        self.by_plex_id: dict[str, User] = {}
-        self.by_email: dict[str, User] = {}
+    def __init__(self, server: Server, users: Iterable[User]) -> None:
+        self._rows = _accounts_on(server)
+        self._with_account = {account.user_id for account in self._rows.values()}
         self.by_name: dict[str, list[User]] = {}
-        for user in users if users is not None else db.session.scalars(select(User).order_by(User.id)):
-            self.add(user)
+        super().__init__(server, users)
 
     def add(self, user: User) -> None:
         """Take a user into the indexes; the first with an e-mail keeps it."""
-        if user.plex_id:
-            self.by_plex_id.setdefault(user.plex_id, user)
-        for email in user.emails:
-            self.by_email.setdefault(email, user)
+        super().add(user)
         if user.imported:
             for name in {user.name.casefold(), (user.jellyfin_name or user.name).casefold()}:
                 self.by_name.setdefault(name, []).append(user)
 
-    def recognise(self, member: Member) -> tuple[User, Evidence] | None:
-        """The user this member is known to be, and how we know; a name is no knowledge here."""
-        if self.server.platform is Platform.PLEX:
-            if member.account_id and member.account_id in self.by_plex_id:
-                return self.by_plex_id[member.account_id], Evidence.FOUND
-        elif member.account_id in self.by_account:
-            account = self.by_account[member.account_id]
-            return account.user, account.known_by
-        user = self.by_email.get(member.email.casefold()) if member.email else None
-        # The same address with another plex.tv id is another person who took it over.
-        if user and self.server.platform is Platform.PLEX and user.plex_id and member.account_id and user.plex_id != member.account_id:
-            return None
-        return (user, Evidence.EMAIL) if user else None
+    def by_account(self, account_id: str) -> tuple[User, Evidence] | None:
+        """Who is known by this account, as it is now: `record` may have replaced a mere name by better evidence."""
+        account = self._rows.get(account_id)
+        return (account.user, account.known_by) if account else None
 
     def named(self, member: Member) -> User | None:
         """The one user whom a file gives this name, if no account on this server is known to be theirs yet."""
@@ -63,11 +48,11 @@ class People:
     def record(self, user: User, member: Member, evidence: Evidence) -> None:
         """Remember by which account this stored user is known on this Emby or Jellyfin server; flushed by the caller. Evidence is only
         ever replaced by better one."""
-        account = self.by_account.get(member.account_id)
+        account = self._rows.get(member.account_id)
         if account is None:
             account = Account(server_id=self.server.id, user_id=user.id, remote_id=member.account_id, name=member.name, known_by=evidence)
             db.session.add(account)
-            self.by_account[member.account_id] = account
+            self._rows[member.account_id] = account
         elif account.known_by is Evidence.NAME and evidence is not Evidence.NAME:
             account.user, account.known_by = user, evidence
         account.name = member.name

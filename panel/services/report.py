@@ -20,7 +20,7 @@ from panel.services import notices, pace
 from panel.services.preflight import Preflight
 
 #: What a formula begins with in programs for tables, also as typed on wide keyboards.
-FORMULA_SIGNS = tuple("=+-@＝＋－＠")
+FORMULA_SIGNS = "=+@＝＋－＠-"
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,7 @@ def run_line(run: Migration) -> dict[str, Any]:
         "status": run.status.value,
         "counts": {name: getattr(counts, name) for name in ("total", "moved", "invited", "skipped", "failed", "cancelled", "pending")},
         **{key: text for key, text in said.items() if text},
+        **{key: number for key, number in (("undoes", run.undoes_id), ("follows", run.follows_id)) if number},
     }
 
 
@@ -189,8 +190,7 @@ def preflight_json(flight: Preflight) -> dict[str, Any]:
 def run_csv(run: Migration) -> str:
     """The run's users as CSV; cells that a spreadsheet would take for a formula are disarmed."""
     out = io.StringIO()
-    # Every cell in quotes: none falls apart where a program parts cells by something else than commas.
-    writer = csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
+    writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(["user", "status", "reasons", "detail"])
     for move in db.session.scalars(moves_now(run.id)):
         cells = [move.name, move.status.value, " ".join(move.reasons), detail_of(move)]
@@ -207,7 +207,10 @@ def moves_now(run_id: int) -> Select[Move]:
 def disarmed(cell: str) -> str:
     """A cell on one line that no spreadsheet will execute, whatever blanks stand before the sign it goes by, and in whichever width."""
     line = re.sub(r"[\t\r\n]", " ", cell)
-    return f"'{line}" if line.lstrip("\ufeff\u00a0\u3000 ")[:1] in FORMULA_SIGNS else line
+    # Where cells are parted by semicolons, a new one begins inside of ours.
+    line = re.sub(rf"([;,][\s\"]*)(?=[{FORMULA_SIGNS}])", r"\1'", line)
+    bare = line.lstrip("\ufeff\u00a0\u3000 ")
+    return f"'{line}" if bare and bare[0] in FORMULA_SIGNS else line
 
 
 def _left_s(run: Migration, to_give: int, to_settle: int) -> float:

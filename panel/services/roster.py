@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import null, select
 
 from panel.domain.names import fold
 from panel.domain.platform import Platform
 from panel.extensions import db
-from panel.models import Account, Evidence, Server, Share, User
+from panel.models import Account, Evidence, Library, Server, Share
+from panel.models.share import share_libraries
 from panel.platforms.base import Member
-from panel.services.people import People
+from panel.services.recognition import Recognition
 from panel.services.servers import Look
+from panel.services.user_facts import UserFacts
+
+NO_LIBRARIES: frozenset[str] = frozenset()
+_SHARE_COLUMNS = (
+    Share.id,
+    Share.user_id,
+    Share.remote_id,
+    Share.account_name,
+    Share.accepted_at,
+    Share.is_owner,
+    Share.all_libraries,
+    Share.invited_at,
+)
 
 
 @dataclass(frozen=True)
@@ -27,25 +43,27 @@ class Known:
 class Roster:
     """The members of one server, by the user they are known to be. `strangers`: members nobody knows yet, the owner left out."""
 
-    def __init__(self, server: Server, members: tuple[Member, ...]) -> None:
+    def __init__(self, server: Server, members: tuple[Member, ...], users: Iterable[UserFacts]) -> None:
         self.server = server
         self.known: dict[int, Known] = {}
         self.strangers: list[Member] = []
-        self._names = {fold(member.name): member for member in members if member.name}
         self.people_count = sum(not member.is_owner and not member.disabled for member in members)
-        people = People(server)
+        self._members = members
+        # Of two users with one address the older one has it.
+        oldest_first = sorted(users, key=lambda user: user.id)
+        recognition = Recognition(server, oldest_first, _accounts(server, oldest_first))
         for member in members:
-            recognised = people.recognise(member)
+            recognised = recognition.recognise(member)
             if recognised:
-                self._note(recognised[0], Known(member, recognised[1]))
+                self._note(recognised[0].id, Known(member, recognised[1]))
             elif member.has_access and not member.is_owner:
                 self.strangers.append(member)
 
-    def _note(self, user: User, known: Known) -> None:
-        before = self.known.get(user.id)
+    def _note(self, user_id: int, known: Known) -> None:
+        before = self.known.get(user_id)
         # Somebody with both an invite and a share: the access that works counts.
         if before is None or (known.member.has_access and not before.member.has_access):
-            self.known[user.id] = known
+            self.known[user_id] = known
 
     def of(self, user_id: int) -> Member | None:
         """This user's entry, by whatever evidence (a source is left on a name alone, a target never entered)."""
@@ -61,40 +79,70 @@ class Roster:
         """Whoever has this account name, case-folded."""
         return self._names.get(fold(name))
 
+    @cached_property
+    def _names(self) -> dict[str, Member]:
+        return {fold(member.name): member for member in self._members if member.name}
 
-def roster_now(server: Server, found: Look) -> Roster:
+
+def roster_now(server: Server, found: Look, users: Iterable[UserFacts]) -> Roster:
     """From what the server has just answered."""
-    return Roster(server, found.members)
+    return Roster(server, found.members, users)
 
 
-def roster_remembered(server: Server) -> Roster:
-    """From the last sync and the moves since: shares as they were, and accounts that have lost their access."""
-    shares = db.session.scalars(
-        select(Share).where(Share.server_id == server.id).options(selectinload(Share.libraries), selectinload(Share.user))
-    ).all()
-    members = [_member_of(server, share) for share in shares]
-    present = {share.remote_id for share in shares}
-    accounts = db.session.scalars(select(Account).where(Account.server_id == server.id))
-    members += [
-        Member(account.remote_id, account.remote_id, account.name, disabled=True)
-        for account in accounts
-        if account.remote_id not in present
+def roster_remembered(server: Server, users: Iterable[UserFacts], *, settings: bool = False) -> Roster:
+    """From the last sync and the moves since: shares as they were, and accounts that have lost their access. A fixed number of queries.
+
+    `settings`: with each member's own record of the platform, which is large and which only giving access needs.
+    """
+    by_id = {user.id: user for user in users}
+    libraries = _libraries_by_share(server)
+    columns = (*_SHARE_COLUMNS, Share.settings if settings else null().label("settings"))
+    shares = db.session.execute(select(*columns).where(Share.server_id == server.id)).all()
+    members = [
+        _member_of(server, share, by_id[share.user_id], libraries.get(share.id, NO_LIBRARIES))
+        for share in shares
+        if share.user_id in by_id  # Whoever a sync has added since the users were read is not judged yet.
     ]
-    return Roster(server, tuple(members))
+    present = {share.remote_id for share in shares}
+    accounts = db.session.execute(select(Account.remote_id, Account.name).where(Account.server_id == server.id))
+    members += [Member(remote_id, remote_id, name, disabled=True) for remote_id, name in accounts if remote_id not in present]
+    return Roster(server, tuple(members), by_id.values())
 
 
-def _member_of(server: Server, share: Share) -> Member:
+def _accounts(server: Server, users: Iterable[UserFacts]) -> dict[str, tuple[UserFacts, Evidence]]:
+    by_id = {user.id: user for user in users}
+    rows = db.session.execute(select(Account.remote_id, Account.user_id, Account.known_by).where(Account.server_id == server.id))
+    return {remote_id: (by_id[user_id], known_by) for remote_id, user_id, known_by in rows if user_id in by_id}
+
+
+def _libraries_by_share(server: Server) -> dict[int, frozenset[str]]:
+    """The platform's ids of the libraries each share opens; equal sets are one object."""
+    query = (
+        select(share_libraries.c.share_id, Library.remote_id)
+        .join(Library, Library.id == share_libraries.c.library_id)
+        .join(Share, Share.id == share_libraries.c.share_id)
+        .where(Share.server_id == server.id)
+    )
+    found: dict[int, frozenset[str]] = {}
+    larger: dict[tuple[frozenset[str], str], frozenset[str]] = {}
+    for share_id, remote_id in db.session.execute(query):
+        before = found.get(share_id, NO_LIBRARIES)
+        found[share_id] = larger.setdefault((before, remote_id), before | {remote_id})
+    return found
+
+
+def _member_of(server: Server, share: Any, user: UserFacts, libraries: frozenset[str]) -> Member:
     plex = server.platform is Platform.PLEX
     return Member(
         id=share.remote_id,
-        account_id=share.user.plex_id if plex else share.remote_id,
-        name=share.account_name or share.user.name,
-        email=(share.user.plex_email or share.user.email) if plex else "",
+        account_id=user.plex_id if plex else share.remote_id,
+        name=share.account_name or user.name,
+        email=(user.plex_email or user.email) if plex else "",
         accepted=share.accepted_at is not None,
         is_owner=share.is_owner,
-        is_managed=share.user.is_managed,
+        is_managed=user.is_managed,
         all_libraries=share.all_libraries,
-        library_ids=frozenset(library.remote_id for library in share.libraries),
+        library_ids=libraries,
         invited_at=share.invited_at,
-        settings=share.settings,
+        settings=share.settings or {},
     )

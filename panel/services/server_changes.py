@@ -11,6 +11,7 @@ from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import PlexAccount, Server
 from panel.platforms.base import CredentialsRefused, NotAllowed, PlatformError, WrongServer
+from panel.services.basics import ensure_basics
 from panel.services.servers import HURRIED, check_limits, look_or_raise, remote_for
 
 LONGEST_URL = 500
@@ -138,6 +139,8 @@ def store(draft: Draft, trial: Trial, known: Server | None = None) -> Server:
         server.version, server.problem = trial.version or server.version, ""
     db.session.add(server)
     db.session.flush()
+    # The groups that ship wait for its libraries, however this installation was begun.
+    ensure_basics()
     return server
 
 

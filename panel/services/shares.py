@@ -13,7 +13,8 @@ from panel.extensions import db, execute
 from panel.models import Server, Share, User
 from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError
-from panel.services.servers import HURRIED, look_or_raise, refusal_of, remote_for
+from panel.services import by_hand
+from panel.services.servers import HURRIED, look_or_raise, remote_for
 from panel.services.sync_shares import gives_access, update_shares, why_doubtful
 from panel.services.user_list import holds
 
@@ -97,11 +98,16 @@ def read_again(share: Share) -> str:
 
 
 def _ask(server: Server) -> tuple[Member, ...]:
+    try:
+        by_hand.require_warm(server)
+    except by_hand.NotYet as refusal:
+        raise ServerBusy(str(refusal)) from None
     remote = remote_for(server, timeouts=HURRIED)
     try:
         return look_or_raise(server, remote).members
     except PlatformError as error:
-        raise ServerBusy(refusal_of(server, error).message) from None
+        by_hand.slow_down(server, error)
+        raise ServerBusy(by_hand.sentence_of(server, error)) from None
     finally:
         remote.close()
 

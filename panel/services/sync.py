@@ -196,7 +196,9 @@ def _update(server: Server, found: Look, believe_short_list: bool) -> SyncResult
         new_users=met.new_users,
         shares_ended=ended,
         problem=doubt,
-        note=f"New users without a payment, as there is no default plan: {met.unpaid}." if met.unpaid else "",
+        note=f"New users without a payment, as there is no default plan: {met.unpaid}. Make a plan, then give them one."
+        if met.unpaid
+        else "",
     )
 
 

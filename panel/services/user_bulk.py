@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, bindparam, func, select, update
+from sqlalchemy import Select, Table, bindparam, exists, select, update
 
 from panel.extensions import db, execute
 from panel.models import Payment, Plan, User
 from panel.models.types import utc_now
+from panel.services.fingerprint import fingerprint
 
 #: What can be done to many, and how that reads.
 CHANGES = {
+    "pay": "Give a payment from today to those who have none now",
     "permanent": "Make permanent",
     "standard": "Make standard (no longer permanent)",
     "must-change": "Set “must change Plex account”",
@@ -28,6 +30,8 @@ FLAGS: dict[str, tuple[str, bool]] = {
     "must-change": ("must_change_plex_account", True),
     "need-not-change": ("must_change_plex_account", False),
 }
+#: The changes that need a plan.
+WITH_PLAN = ("pay", "plan")
 #: So long may payments be extended at once.
 MOST_DAYS = 3650
 #: Databases take a limited number of values in one query.
@@ -45,6 +49,8 @@ class Change:
     @property
     def sentence(self) -> str:
         """What it does, as the beginning of a sentence."""
+        if self.kind == "pay" and self.plan:
+            return f"Give those who have none now a payment on {self.plan.name}, {self.plan.duration_days} days from today"
         if self.kind == "plan" and self.plan:
             return f"Change the plan of the payment in force to {self.plan.name}"
         return f"Extend the last payment that has not ended by {self.days} days" if self.kind == "extend" else CHANGES[self.kind]
@@ -52,28 +58,32 @@ class Change:
 
 @dataclass(frozen=True)
 class Effect:
-    """How many were chosen, and for how many anything changes."""
+    """How many were chosen, and for how many anything changes. `fingerprint` tells these people and rows from others."""
 
     chosen: int
     changed: int
+    fingerprint: str
 
 
 def effect(change: Change, users: Select[Any]) -> Effect:
     """What `apply` would do to these users; changes nothing."""
-    return Effect(_count(users), len(_met(change, users)))
+    return _effect(users, _met(change, users))
 
 
 def apply(change: Change, users: Select[Any]) -> Effect:
     """Do it; flushed. Answers what was done."""
-    chosen, met = _count(users), _met(change, users)
+    met = _met(change, users)
+    done = _effect(users, met)
     if change.kind == "extend":
         extend_payments(met, change.days)
+    elif change.kind == "pay":
+        _give_payments(met, change.plan)
     else:
         model, values = _values(change)
         for start in range(0, len(met), AT_ONCE):
             execute(update(model).where(model.id.in_(met[start : start + AT_ONCE])).values(**values))
     db.session.expire_all()
-    return Effect(chosen, len(met))
+    return done
 
 
 def extend_payments(payment_ids: Sequence[int], days: int) -> None:
@@ -89,6 +99,14 @@ def extend_payments(payment_ids: Sequence[int], days: int) -> None:
     db.session.expire_all()
 
 
+def _give_payments(user_ids: Sequence[int], plan: Plan | None) -> None:
+    assert plan is not None
+    now = utc_now()
+    times = {"plan_id": plan.id, "start_at": now, "end_at": now + timedelta(days=plan.duration_days)}
+    db.session.add_all(Payment(user_id=user_id, **times) for user_id in user_ids)
+    db.session.flush()
+
+
 def _values(change: Change) -> tuple[type[User] | type[Payment], dict[str, object]]:
     if change.kind == "plan":
         assert change.plan is not None
@@ -98,12 +116,15 @@ def _values(change: Change) -> tuple[type[User] | type[Payment], dict[str, objec
 
 
 def _met(change: Change, users: Select[Any]) -> list[int]:
-    """The ids of the rows that change: users, or for plans and days one payment of each."""
+    """The ids of the rows that change: users, or for another plan and more days one payment of each."""
     ids = users.order_by(None).with_only_columns(User.id)
     if change.kind in FLAGS:
         column, value = FLAGS[change.kind]
         return list(db.session.scalars(select(User.id).where(User.id.in_(ids), getattr(User, column).is_(not value))))
     now = utc_now()
+    if change.kind == "pay":
+        paying = exists().where(Payment.user_id == User.id, Payment.start_at <= now, Payment.end_at >= now)
+        return list(db.session.scalars(select(User.id).where(User.id.in_(ids), User.permanent.is_(False), ~paying)))
     query = select(Payment.user_id, Payment.id, Payment.plan_id).where(Payment.user_id.in_(ids), Payment.end_at >= now)
     if change.kind == "plan":
         query = query.where(Payment.start_at <= now).order_by(Payment.start_at, Payment.id)
@@ -114,5 +135,6 @@ def _met(change: Change, users: Select[Any]) -> list[int]:
     return sorted(payment for payment, plan in last.values() if plan != plan_id)
 
 
-def _count(query: Select[Any]) -> int:
-    return db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+def _effect(users: Select[Any], met: Sequence[int]) -> Effect:
+    chosen = list(db.session.scalars(users.order_by(None).with_only_columns(User.id)))
+    return Effect(len(chosen), len(met), fingerprint(chosen, met))

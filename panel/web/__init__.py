@@ -18,10 +18,12 @@ from panel.web import (
     groups,
     headers,
     health,
+    ids,
     invites,
     libraries,
     limits,
     live,
+    metrics,
     migrations,
     moves,
     navigation,
@@ -36,6 +38,7 @@ from panel.web import (
     smtp,
     templates,
     twins,
+    undo,
     user_bulk,
     user_forms,
     users,
@@ -52,6 +55,7 @@ SCREENS = (
     first_steps,
     migrations,
     moves,
+    undo,
     claims,
     admins,
     account,
@@ -64,6 +68,7 @@ SCREENS = (
     smtp,
     templates,
     health,
+    metrics,
     users,
     user_forms,
     user_bulk,
@@ -83,6 +88,7 @@ def register(app: Flask) -> None:
     app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
     limits.register(app)
     access.register(app)
+    ids.register(app)
     for screen in SCREENS:
         app.register_blueprint(screen.screen)
     headers.register(app)

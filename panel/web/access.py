@@ -25,6 +25,7 @@ PUBLIC = {
     "claims.choose",
     "health.show",
     "health.ready",
+    "metrics.show",
 }
 #: What even a viewer may send: it concerns nothing but their own sign-in.
 HARMLESS = {
@@ -66,7 +67,10 @@ def admit() -> BaseResponse | None:
 
 def safe_next(address: str | None) -> str:
     """A path within the panel to go on to after signing in; the servers when it leads anywhere else."""
-    parts = urlsplit(address or "")
+    try:
+        parts = urlsplit(address or "")
+    except ValueError:
+        return url_for("servers.index")
     inside = not parts.scheme and not parts.netloc and parts.path.startswith("/") and not (address or "").startswith(("//", "/\\"))
     clean = inside and "\\" not in parts.path and not any(ord(character) < 32 for character in address or "")
     return address if address and clean else url_for("servers.index")
@@ -77,7 +81,13 @@ def _to_sign_in() -> BaseResponse:
         return htmx.go(url_for("auth.welcome"))
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     if htmx.asks():
-        came_from = urlsplit(request.headers.get("HX-Current-URL", ""))
-        wanted = came_from.path
+        wanted = _path_of(request.headers.get("HX-Current-URL", ""))
         return htmx.go(url_for("auth.sign_in", next=wanted or None))
     return redirect(url_for("auth.sign_in", next=wanted), 303)
+
+
+def _path_of(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""

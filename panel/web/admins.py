@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, abort, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
@@ -10,8 +12,9 @@ from panel.extensions import db
 from panel.models import Admin, Role
 from panel.services import admins as service
 from panel.services import audit
-from panel.web import htmx
+from panel.web import htmx, sheets
 from panel.web.forms.admins import ROLES, AdminForm
+from panel.web.words import brief
 
 screen = Blueprint("admins", __name__, url_prefix="/settings/admins")
 
@@ -49,16 +52,15 @@ def create() -> BaseResponse:
 def actions(admin_id: int) -> Response:
     """What can be done about one of them."""
     admin = db.get_or_404(Admin, admin_id)
-    values = {
+    values: dict[str, Any] = {
         "admin": admin,
-        "title": admin.email,
         "roles": ROLES,
         "other_role": Role.VIEWER if admin.role is Role.ADMINISTRATOR else Role.ADMINISTRATOR,
         "why_not_role": service.why_not_viewer(admin),
         "why_not_reset": service.why_not_reset(admin, current_user),
         "why_not_removed": service.why_not_removed(admin, current_user),
     }
-    return htmx.page_or_partial("admins/actions.html", {htmx.DIALOG: "admins/_actions.html"}, 200, **values)
+    return sheets.sheet("admins/_actions.html", admin.email, _back(), **values)
 
 
 @screen.post("/<int:admin_id>/role")
@@ -82,13 +84,8 @@ def change_role(admin_id: int) -> BaseResponse:
 def ask_remove(admin_id: int) -> Response:
     """Asks before it is done."""
     admin = db.get_or_404(Admin, admin_id)
-    return _ask(
-        f"Remove {admin.email}?",
-        "They are signed out at once and cannot sign in again. What they have changed stays, with their e-mail, under “Changes”.",
-        "Remove",
-        url_for("admins.remove", admin_id=admin.id),
-        service.why_not_removed(admin, current_user),
-    )
+    sentence = "They are signed out at once and cannot sign in again. What they have changed stays, with their e-mail, under “Changes”."
+    return sheets.ask(f"Remove {brief(admin.email)}?", _back(), [sentence], "Remove", service.why_not_removed(admin, current_user))
 
 
 @screen.post("/<int:admin_id>/remove")
@@ -108,13 +105,11 @@ def remove(admin_id: int) -> BaseResponse:
 def ask_reset(admin_id: int) -> Response:
     """Asks before it is done."""
     admin = db.get_or_404(Admin, admin_id)
-    return _ask(
-        f"Reset the second factor of {admin.email}?",
-        "For somebody who has lost their telephone and their recovery codes: their password alone is enough until they set it up again.",
-        "Reset",
-        url_for("admins.reset", admin_id=admin.id),
-        service.why_not_reset(admin, current_user),
+    sentence = (
+        "For somebody who has lost their telephone and their recovery codes: their password alone is enough until they set it up again."
     )
+    title, why_not = f"Reset the second factor of {brief(admin.email)}?", service.why_not_reset(admin, current_user)
+    return sheets.ask(title, _back(), [sentence], "Reset", why_not)
 
 
 @screen.post("/<int:admin_id>/second-factor")
@@ -131,13 +126,11 @@ def reset(admin_id: int) -> BaseResponse:
 
 
 def _form(form: AdminForm, status: int = 200) -> Response:
-    parts = {htmx.DIALOG: "admins/_form.html"}
-    return htmx.page_or_partial("admins/new.html", parts, status, form=form, roles=ROLES, title="Add somebody")
+    return sheets.sheet("admins/_form.html", "Add somebody", _back(), status, form=form, roles=ROLES)
 
 
-def _ask(title: str, sentence: str, verb: str, address: str, why_not: str) -> Response:
-    values = {"title": title, "sentence": sentence, "verb": verb, "address": address, "why_not": why_not}
-    return htmx.page_or_partial("admins/ask.html", {htmx.DIALOG: "admins/_ask.html"}, 200, **values)
+def _back() -> sheets.Back:
+    return "Admins", url_for("admins.index")
 
 
 def _refused(refusal: ValueError) -> BaseResponse:

@@ -19,7 +19,7 @@ def index() -> Response:
     values = {
         "asked": wish,
         "found": service.entries(wanted, wish.sort, wish.page),
-        "authors": service.authors(),
-        "actions": service.actions(),
+        "authors": [(author, author) for author in service.authors()],
+        "actions": [(action, action.replace(".", " ").capitalize()) for action in service.actions()],
     }
     return htmx.page_or_partial("audit/index.html", {"changes": "audit/_list.html"}, 200, **values)

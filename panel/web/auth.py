@@ -7,16 +7,16 @@ import time
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 from flask_limiter.util import get_remote_address
 from flask_login import current_user, login_user, logout_user
-from werkzeug.security import check_password_hash, generate_password_hash
+from werkzeug.security import check_password_hash
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import db
-from panel.models import Admin
+from panel.models import Admin, Setting
 from panel.services import admins, audit, claims, second_factor
 from panel.web import htmx
 from panel.web.access import load_admin, safe_next
 from panel.web.forms.auth import CodeForm, SetUpForm, SignInForm
-from panel.web.limits import LINKS, SECOND_FACTOR, SIGN_IN, SIGN_IN_ANY, address_and_email, limiter
+from panel.web.limits import LINKS, SECOND_FACTOR, SIGN_IN, SIGN_IN_ACCOUNT, SIGN_IN_ANY, address_and_email, limiter, typed_email
 
 screen = Blueprint("auth", __name__)
 
@@ -27,8 +27,9 @@ HALF_LASTS_S = 300
 WRONG_CODE = "This code is wrong or was used before. Type the newest one your app shows, or a recovery code."
 TOO_SLOW = "That took too long. Sign in again."
 WRONG = "This e-mail and password do not belong together."
-#: Compared with when nobody has the e-mail, so that the answer takes as long.
-NOBODYS_HASH = generate_password_hash("nobody has this password")
+#: Compared with when nobody has the e-mail, so that the answer takes as long: of the kind that `Admin.set_password` stores, and of no
+#: password. Written down because making one would cost every start of every process a tenth of a second.
+NOBODYS_HASH = f"scrypt:32768:8:1${'0' * 16}${'0' * 128}"
 
 Answer = str | BaseResponse | tuple[str, int]
 
@@ -59,6 +60,9 @@ def setup(token: str) -> Answer:
         db.session.rollback()
         form.email.errors = [str(refusal)]
         return render_template("auth/setup.html", form=form), 422
+    setting = Setting.current()
+    # Results go to whoever set the panel up, until another address is chosen.
+    setting.admin_email = setting.admin_email or admin.email
     audit.note(admin.email, "admin.added", admin.email, "The first administrator, by the set-up link.")
     db.session.commit()
     enter(admin)
@@ -68,6 +72,7 @@ def setup(token: str) -> Answer:
 
 @screen.route("/sign-in", methods=["GET", "POST"])
 @limiter.limit(SIGN_IN, key_func=address_and_email, methods=["POST"])
+@limiter.limit(SIGN_IN_ACCOUNT, key_func=typed_email, methods=["POST"])
 @limiter.limit(SIGN_IN_ANY, methods=["POST"])
 def sign_in() -> Answer:
     """E-mail and password; an unknown e-mail and a wrong password look the same and take the same time."""

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, make_response, render_template
+from flask import Flask, Response, current_app, make_response, render_template
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
 from panel.extensions import db
 from panel.models.types import SecretUnreadable
 from panel.web import htmx
 
-TITLES = {400: "That did not work", 403: "Not allowed", 404: "Nothing here", 405: "Not this way", 413: "Too much", 429: "Too many tries"}
+TITLES = {
+    400: "That did not work",
+    403: "Not allowed",
+    404: "Nothing here",
+    405: "Not this way",
+    409: "Not now",
+    413: "Too much",
+    429: "Too many tries",
+}
 SENTENCES = {
     404: "There is no such page. It may have been removed, or the address is not quite right.",
     405: "This address is not meant to be opened like this. Go back and use the button.",
@@ -25,6 +34,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(CSRFError, stale_form)
     app.register_error_handler(HTTPException, refused)
     app.register_error_handler(SecretUnreadable, unreadable)
+    for kind in (DataError, OverflowError):
+        app.register_error_handler(kind, not_storable)
     app.register_error_handler(500, failed)
 
 
@@ -48,6 +59,13 @@ def unreadable(error: SecretUnreadable) -> Response:
     """A stored secret cannot be decrypted; the text says what to set."""
     db.session.rollback()
     return answer(500, str(error))
+
+
+def not_storable(error: Exception) -> Response:
+    """A value that no row can hold, such as an id of thirty digits: PostgreSQL raises the one error, SQLite's driver the other."""
+    db.session.rollback()
+    current_app.logger.warning("Refused a value that cannot be stored: %s", type(error).__name__)
+    return answer(400, "It holds a number or a character that cannot be stored.")
 
 
 def failed(_error: Exception) -> Response:

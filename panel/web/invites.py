@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, url_for
@@ -12,11 +13,12 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel import jobs
 from panel.extensions import db
 from panel.models import Move, Server, Share
-from panel.services import audit
+from panel.services import audit, people_mails
 from panel.services import invites as service
 from panel.services.listing import Page, order_from, page_of
 from panel.web import htmx, sheets
 from panel.web.listing import Asked, asked
+from panel.web.words import brief
 
 screen = Blueprint("invites", __name__, url_prefix="/invites")
 
@@ -34,7 +36,7 @@ def index() -> Response:
         "page": page,
         "by_sync": by_sync,
         "counts": {"runs": _count(service.of_runs(), Move), "sync": _count(service.known_by_sync(), Share)},
-        "mails": {} if by_sync else service.mails_of(page.rows),
+        "mails": {} if by_sync else people_mails.newest_of(page.rows),
         "servers": db.session.scalars(select(Server).order_by(func.lower(Server.name))).all(),
         "why_no_reminder": service.why_no_reminder,
     }
@@ -60,44 +62,30 @@ def ask_withdraw(move_id: int) -> Response:
     """Asks before it is done."""
     move = db.get_or_404(Move, move_id)
     then = f"In migration {move.migration_id} the user counts as failed then, and can be retried: that sends a new invite."
-    lost = "Their access to the source server was removed already: until then they have neither." if move.taken_at else ""
-    return sheets.ask(f"Withdraw the invite of {move.name}?", _back(), [NO_ACCESS, then, *([lost] if lost else [])], "Withdraw")
+    lost = ["Their access to the source server was removed already: until then they have neither."] if move.taken_at else []
+    return _ask(move.name, then, *lost)
 
 
 @screen.post("/moves/<int:move_id>/withdraw")
 def withdraw(move_id: int) -> BaseResponse:
     """Taken back; the move has failed and can be retried."""
     move = db.get_or_404(Move, move_id)
-    name, where = move.name, f"Migration {move.migration_id}, {move.migration.target.name}"
-    try:
-        service.withdraw(move)
-    except service.NotNow as refusal:
-        return _refused(refusal)
-    audit.note(current_user.email, "invite.withdrawn", name, where)
-    db.session.commit()
-    return htmx.go(url_for("invites.index"), f"The invite of {name} is withdrawn.")
+    where = f"Migration {move.migration_id}, {move.migration.target.name}"
+    return _withdrawn(move.name, where, lambda: service.withdraw(move))
 
 
 @screen.get("/shares/<int:share_id>/withdraw")
 def ask_withdraw_share(share_id: int) -> Response:
     """Asks before it is done."""
     share = db.get_or_404(Share, share_id)
-    sentences = [NO_ACCESS, f"No migration waits for it; {share.user.name} stays in the panel."]
-    return sheets.ask(f"Withdraw the invite of {share.user.name}?", _back(), sentences, "Withdraw")
+    return _ask(share.user.name, f"No migration waits for it; {brief(share.user.name)} stays in the panel.")
 
 
 @screen.post("/shares/<int:share_id>/withdraw")
 def withdraw_share(share_id: int) -> BaseResponse:
     """Taken back; its entry goes."""
     share = db.get_or_404(Share, share_id)
-    name, where = share.user.name, share.server.name
-    try:
-        service.withdraw_share(share)
-    except service.NotNow as refusal:
-        return _refused(refusal)
-    audit.note(current_user.email, "invite.withdrawn", name, where)
-    db.session.commit()
-    return htmx.go(url_for("invites.index"), f"The invite of {name} to {where} is withdrawn.")
+    return _withdrawn(share.user.name, share.server.name, lambda: service.withdraw_share(share))
 
 
 @screen.post("/servers/<int:server_id>/check")
@@ -130,7 +118,21 @@ def _count(query: Select[Any], model: type[Move] | type[Share]) -> int:
     return db.session.scalar(select(func.count()).select_from(query.with_only_columns(model.id).subquery())) or 0
 
 
-def _back() -> tuple[str, str]:
+def _ask(name: str, *sentences: str) -> Response:
+    return sheets.ask(f"Withdraw the invite of {brief(name)}?", _back(), [NO_ACCESS, *sentences], "Withdraw")
+
+
+def _withdrawn(name: str, where: str, verb: Callable[[], None]) -> BaseResponse:
+    try:
+        verb()
+    except service.NotNow as refusal:
+        return _refused(refusal)
+    audit.note(current_user.email, "invite.withdrawn", name, where)
+    db.session.commit()
+    return htmx.go(url_for("invites.index"), f"The invite of {brief(name)} is withdrawn.")
+
+
+def _back() -> sheets.Back:
     return "Waiting invites", url_for("invites.index")
 
 

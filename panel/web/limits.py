@@ -13,6 +13,8 @@ limiter = Limiter(key_func=get_remote_address, in_memory_fallback_enabled=True)
 #: Tries to sign in with one e-mail from one address, and with any e-mail from it.
 SIGN_IN = "10 per 5 minutes"
 SIGN_IN_ANY = "60 per hour"
+#: Tries to sign in with one e-mail, from wherever they come: more than one address may try, so that no single one can lock somebody out.
+SIGN_IN_ACCOUNT = "200 per hour"
 #: Tries with the second factor of one admin, from anywhere.
 SECOND_FACTOR = "10 per 5 minutes; 60 per day"
 #: Tries of somebody signed in with their own password or code.
@@ -32,4 +34,9 @@ def register(app: Flask) -> None:
 
 def address_and_email() -> str:
     """Who tries, and as whom."""
-    return f"{get_remote_address()} {request.form.get('email', '').strip().casefold()[:255]}"
+    return f"{get_remote_address()} {typed_email()}"
+
+
+def typed_email() -> str:
+    """As whom somebody tries, from wherever: in the form in which admins are looked up."""
+    return f"account {request.form.get('email', '').strip().casefold()[:255]}"

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from panel.domain.platform import Platform
-from panel.domain.statuses import OPEN, MoveStatus
+from panel.domain.statuses import OPEN, MoveStatus, RunKind
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
 from panel.services import notices, people_mails, report
@@ -42,7 +42,7 @@ class Page:
 
 def register(app: Flask) -> None:
     """Bind the questions that templates ask to an app."""
-    for question in (mail_is_under_way, mails_unsent, can_claim, why_no_mail):
+    for question in (mail_is_under_way, mails_unsent, can_claim, can_undo, why_no_mail):
         app.add_template_global(question)
 
 
@@ -133,6 +133,11 @@ class Live:
         failed = (Move.migration_id == self.run.id, Move.status == MoveStatus.FAILED, Move.retryable.is_(True))
         return db.session.scalar(select(func.count()).select_from(Move).where(*failed)) or 0 if self.progress.counts.failed else 0
 
+    @property
+    def changed_something(self) -> bool:
+        """Whether the run has moved or invited anybody, which could be taken back."""
+        return self.run.kind is RunKind.MOVE and bool(self.progress.counts.moved or self.progress.counts.invited)
+
     @cached_property
     def next_round(self) -> Migration | None:
         """The run that goes on with those who are left."""
@@ -168,6 +173,11 @@ def can_claim(run: Migration, move: Move) -> bool:
     """Whether a link to choose a password makes sense: the run made the account, and the platform lets us set its password."""
     made = move.created_account and bool(move.target_account_id)
     return run.target.platform is not Platform.PLEX and made and move.status not in OPEN
+
+
+def can_undo(run: Migration, move: Move) -> bool:
+    """Whether something was done for this user that could be taken back, as far as the row tells."""
+    return run.kind is RunKind.MOVE and run.ended_at is not None and (move.given_at or move.taken_at) is not None
 
 
 def why_no_mail(run: Migration) -> str:

@@ -15,6 +15,7 @@ from panel.models import Payment, Plan, User
 from panel.models.types import utc_now
 from panel.services import audit
 from panel.services import payments as service
+from panel.services.fingerprint import fingerprint
 from panel.services.listing import order_from, page_of
 from panel.services.user_bulk import extend_payments
 from panel.web import htmx, sheets
@@ -23,6 +24,7 @@ from panel.web.listing import asked
 from panel.web.picked import Picked, picked
 from panel.web.users import OFFERED, find
 from panel.web.users import back as back_to_user
+from panel.web.words import brief, counted
 
 screen = Blueprint("payments", __name__, url_prefix="/payments")
 
@@ -81,7 +83,8 @@ def ask_delete(payment_id: int) -> Response:
     """Asks before it is done."""
     payment = db.get_or_404(Payment, payment_id)
     sentences = [
-        f"This deletes the payment of {payment.user.name} for {payment.plan.name}, {_days(payment)}. It cannot be taken back.",
+        f"This deletes the payment of {brief(payment.user.name)} for {brief(payment.plan.name)}, {_days(payment)}.",
+        "It cannot be taken back.",
         "No media server is asked: access stays as it is. Without a payment in force a user who is not permanent does not move.",
     ]
     return sheets.ask("Delete this payment?", back_to_user(payment.user), sentences, "Delete")
@@ -112,12 +115,13 @@ def extend() -> BaseResponse:
         return _extend_sheet(chosen, form, 422)
     ids = _chosen_ids(chosen)
     days, confirmed = form.days.data or 0, request.form.get("confirmed", "")
-    if confirmed != f"{len(ids)}-{days}" or not ids:
-        return _ask_extend(chosen, len(ids), days, stale=bool(confirmed))
+    if confirmed != fingerprint(ids, [days]) or not ids:
+        return _ask_extend(chosen, ids, days, stale=bool(confirmed))
     extend_payments(ids, days)
-    audit.note(current_user.email, "payments.extended", f"{len(ids)} payments", f"{days} days")
+    audit.note(current_user.email, "payments.extended", counted(len(ids), "payment"), counted(days, "day"))
     db.session.commit()
-    return htmx.go(chosen.address("payments.index"), f"{len(ids)} payments end {days} days later now.")
+    end = "ends" if len(ids) == 1 else "end"
+    return htmx.go(chosen.address("payments.index"), f"{counted(len(ids), 'payment')} {end} {counted(days, 'day')} later now.")
 
 
 def _save(payment: Payment, user: User, action: str) -> BaseResponse:
@@ -144,7 +148,7 @@ def _plans() -> list[Plan]:
 
 
 def _sheet(form: PaymentForm, user: User, payment: Payment | None = None, status: int = 200) -> Response:
-    title = f"Payment of {user.name}"
+    title = f"Payment of {brief(user.name)}"
     address = request.full_path.rstrip("?")
     return sheets.sheet("payments/_form.html", title, back_to_user(user), status, form=form, user=user, payment=payment, address=address)
 
@@ -153,18 +157,19 @@ def _extend_sheet(chosen: Picked, form: ExtendForm, status: int = 200) -> BaseRe
     total = len(_chosen_ids(chosen))
     if not total:
         return htmx.go(url_for("payments.index"), "Check at least one payment first.", "warning")
-    title = f"Extend {total} payment{'s' if total > 1 else ''}"
+    title = f"Extend {counted(total, 'payment')}"
     return sheets.sheet("payments/_extend.html", title, _back(), status, form=form, fields=chosen.fields)
 
 
-def _ask_extend(chosen: Picked, count: int, days: int, *, stale: bool) -> Response:
-    sentences = [f"Each of these {count} payments ends {days} days later then, whether it has ended already or not."]
+def _ask_extend(chosen: Picked, ids: list[int], days: int, *, stale: bool) -> Response:
+    many = f"Each of these {len(ids)} payments" if len(ids) != 1 else "This payment"
+    sentences = [f"{many} ends {counted(days, 'day')} later then, whether it has ended already or not."]
     if stale:
         sentences.insert(0, "The payments have changed since you were asked: nothing was done yet. Look again.")
-    fields = [*chosen.fields, ("days", str(days)), ("confirmed", f"{count}-{days}")]
-    why_not = "" if count else "None of these payments is there any more."
-    title = f"Extend {count} payments?"
-    return sheets.ask(title, _back(), sentences, "Extend them", why_not, 422 if stale else 200, fields=fields, tone="primary")
+    fields = [*chosen.fields, ("days", str(days)), ("confirmed", fingerprint(ids, [days]))]
+    why_not = "" if ids else "None of these payments is there any more."
+    title = f"Extend {counted(len(ids), 'payment')}?"
+    return sheets.ask(title, _back(), sentences, "Extend", why_not, 422 if stale else 200, fields=fields, tone="primary")
 
 
 def _chosen_ids(chosen: Picked) -> list[int]:

@@ -10,8 +10,9 @@ from panel.extensions import db
 from panel.models import Plan
 from panel.services import audit
 from panel.services import plans as service
-from panel.web import htmx
+from panel.web import htmx, sheets
 from panel.web.forms.plans import PlanForm
+from panel.web.words import brief
 
 screen = Blueprint("plans", __name__, url_prefix="/plans")
 
@@ -54,8 +55,9 @@ def save(plan_id: int) -> BaseResponse:
 def ask(plan_id: int) -> Response:
     """What deleting would do, asked once."""
     line = service.line_of(db.get_or_404(Plan, plan_id))
-    parts = {htmx.DIALOG: "plans/_delete.html"}
-    return htmx.page_or_partial("plans/delete.html", parts, line=line, title=f"Delete {line.plan.name}?")
+    sentence = f"No payment uses {brief(line.plan.name)}, so nobody loses anything. It cannot be brought back."
+    sentences = [] if line.why_no_delete else [sentence]
+    return sheets.ask(f"Delete {brief(line.plan.name)}?", _back(), sentences, "Delete plan", line.why_no_delete)
 
 
 @screen.post("/<int:plan_id>/delete")
@@ -95,5 +97,9 @@ def _told(plan: Plan) -> str:
 
 def _form(plan: Plan, form: PlanForm, status: int = 200) -> Response:
     form.offer(service.groups_to_choose())
-    title = f"Edit {plan.name}" if plan.id else "New plan"
-    return htmx.page_or_partial("plans/edit.html", {htmx.DIALOG: "plans/_form.html"}, status, plan=plan, form=form, title=title)
+    title = f"Edit {brief(plan.name)}" if plan.id else "New plan"
+    return sheets.sheet("plans/_form.html", title, _back(), status, plan=plan, form=form)
+
+
+def _back() -> sheets.Back:
+    return "Plans", url_for("plans.index")

@@ -142,9 +142,9 @@ def _screen(
     title = (
         f"Edit {server.name}"
         if server
-        else f"Add a {platform.label} server"
-        if platform is Platform.PLEX
         else f"Add an {platform.label} server"
+        if platform is Platform.EMBY
+        else f"Add a {platform.label} server"
     )
     values = {"form": form, "platform": platform, "server": server, "trial": trial, "tried": tried, "problem": problem, "title": title}
     return htmx.page_or_partial("servers/edit.html", {"connection": "servers/_connection.html"}, status, **values)

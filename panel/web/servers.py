@@ -24,10 +24,10 @@ QUEUE_AWAY = "The queue cannot be reached, so nothing was synced. Is Redis runni
 
 @screen.get("")
 def index() -> Response:
-    """All servers; above them, until a first migration has finished, what leads to it."""
+    """All servers; above them, until a first migration has finished, what leads to it. A sync that ends may have done a step."""
     cards = server_cards()
-    steps = [] if htmx.targets("servers") or first_steps.is_over() else first_steps.first_steps()
-    return htmx.page_or_partial("servers/index.html", {"servers": "servers/_list.html"}, cards=cards, steps=steps)
+    steps = [] if first_steps.is_over() else first_steps.first_steps()
+    return htmx.page_or_partial("servers/index.html", {"servers": "servers/_update.html"}, cards=cards, steps=steps)
 
 
 @screen.get("/<int:server_id>/actions")

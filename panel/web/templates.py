@@ -10,7 +10,7 @@ from panel.extensions import db
 from panel.services import audit, notices
 from panel.services import notice_texts as service
 from panel.services.notice_samples import VARIABLES
-from panel.web import htmx
+from panel.web import htmx, sheets
 from panel.web.forms.templates import TemplateForm
 
 screen = Blueprint("templates", __name__, url_prefix="/settings/notifications")
@@ -67,8 +67,9 @@ def show_html(event: str) -> Response:
 def ask(event: str) -> Response:
     """What going back would do, asked once."""
     texts = service.texts_of(_known(event))
-    parts = {htmx.DIALOG: "templates/_reset.html"}
-    return htmx.page_or_partial("templates/reset.html", parts, texts=texts, title=f"Reset {texts.label}?")
+    sentence = f"Your own subject, text and HTML of {texts.label} are removed, and it says again what ships with Streamferry."
+    back = texts.label, url_for("templates.edit", event=event)
+    return sheets.ask(f"Reset {texts.label}?", back, [sentence, "The switch stays as it is."], "Reset")
 
 
 @screen.post("/<event>/reset")

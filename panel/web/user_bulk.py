@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import db
@@ -15,10 +17,12 @@ from panel.web import htmx, sheets
 from panel.web.forms.users import BulkForm
 from panel.web.picked import Picked, picked
 from panel.web.users import FILTERS, back
+from panel.web.words import brief, counted
 
 screen = Blueprint("user_bulk", __name__, url_prefix="/users/bulk")
 
 NOBODY = "Check at least one user first."
+NAMES_SHOWN = 20
 
 
 @screen.get("")
@@ -39,12 +43,12 @@ def change() -> BaseResponse:
     found = user_bulk.effect(wanted, users)
     if not found.chosen:
         return htmx.go(url_for("users.index"), NOBODY, "warning")
-    if request.form.get("confirmed", "") != _said(found) or not found.changed:
+    if request.form.get("confirmed", "") != found.fingerprint or not found.changed:
         return _ask(chosen, form, wanted, found)
     done = user_bulk.apply(wanted, users)
-    audit.note(current_user.email, "users.edited", f"{done.changed} users", wanted.sentence)
+    audit.note(current_user.email, "users.edited", counted(done.changed, "user"), wanted.sentence)
     db.session.commit()
-    return htmx.go(chosen.address("users.index"), f"{wanted.sentence}: done for {done.changed} of {done.chosen} users.")
+    return htmx.go(chosen.address("users.index"), f"{wanted.sentence}: done for {done.changed} of {counted(done.chosen, 'user')}.")
 
 
 def _bulk_form(**how: object) -> BulkForm:
@@ -56,15 +60,15 @@ def _bulk_form(**how: object) -> BulkForm:
 
 def _is_complete(form: BulkForm) -> bool:
     """Whether what the chosen change needs is there; else the field says so."""
-    if form.change.data == "plan" and form.plan.data not in {number for number, _ in form.plan.choices}:
-        form.plan.errors = ["Choose the new plan."]
+    if form.change.data in user_bulk.WITH_PLAN and form.plan.data not in {number for number, _ in form.plan.choices}:
+        form.plan.errors = ["Choose the plan." if form.plan.choices else "There is no plan yet: make one first."]
     if form.change.data == "extend" and not form.days.data:
         form.days.errors = ["Say how many days."]
     return not (form.plan.errors or form.days.errors)
 
 
 def _change(form: BulkForm) -> Change:
-    plan = db.session.get(Plan, form.plan.data) if form.change.data == "plan" else None
+    plan = db.session.get(Plan, form.plan.data) if form.change.data in user_bulk.WITH_PLAN else None
     return Change(form.change.data, plan, form.days.data or 0)
 
 
@@ -73,23 +77,29 @@ def _form(chosen: Picked, form: BulkForm, status: int = 200) -> BaseResponse:
     total = db.session.scalar(select(func.count()).select_from(users.subquery())) or 0
     if not total:
         return htmx.go(url_for("users.index"), NOBODY, "warning")
-    names = db.session.scalars(users.with_only_columns(User.name).order_by(func.lower(User.name)).limit(20)).all()
-    title = f"Change {total} user{'s' if total > 1 else ''}"
+    title, names = f"Change {counted(total, 'user')}", _names(users)
     return sheets.sheet("users/_bulk.html", title, back(), status, form=form, fields=chosen.fields, names=names, total=total)
 
 
 def _ask(chosen: Picked, form: BulkForm, wanted: Change, found: Effect) -> Response:
-    sentences = [f"{wanted.sentence}: this changes {found.changed} of the {found.chosen} users chosen."]
-    if found.chosen > found.changed:
-        sentences.append(f"The other {found.chosen - found.changed} stay as they are: it is so already, or there is no such payment.")
-    if request.form.get("confirmed"):
+    left = found.chosen - found.changed
+    names = [brief(name) for name in _names(chosen.rows_of(user_list.matching, User))]
+    more = f" and {found.chosen - len(names)} more" if found.chosen > len(names) else ""
+    sentences = [
+        f"{wanted.sentence}: this changes {found.changed} of the {counted(found.chosen, 'user')} chosen.",
+        f"Chosen: {', '.join(names)}{more}.",
+    ]
+    if left:
+        sentences.append(f"{left} {'stays as it is' if left == 1 else 'stay as they are'}: it is so already, or there is no such payment.")
+    if is_stale := bool(request.form.get("confirmed")):
         sentences.insert(0, "The users have changed since you were asked: nothing was done yet. Look again.")
     why_not = "" if found.changed else "Nothing would change: it is so already, or there is no such payment."
     fields = [*chosen.fields, ("change", form.change.data), ("plan", form.plan.data or ""), ("days", form.days.data or "")]
-    fields.append(("confirmed", _said(found)))
-    status = 422 if request.form.get("confirmed") else 200
-    return sheets.ask(f"Change {found.changed} users?", back(), sentences, "Change them", why_not, status, fields=fields, tone="primary")
+    fields.append(("confirmed", found.fingerprint))
+    title = f"Change {counted(found.changed, 'user')}?"
+    return sheets.ask(title, back(), sentences, "Change them", why_not, 422 if is_stale else 200, fields=fields, tone="primary")
 
 
-def _said(found: Effect) -> str:
-    return f"{found.chosen}-{found.changed}"
+def _names(users: Select[Any]) -> list[str]:
+    query = users.order_by(None).with_only_columns(User.name).order_by(func.lower(User.name), User.id)
+    return list(db.session.scalars(query.limit(NAMES_SHOWN)))

@@ -16,6 +16,7 @@ from panel.web import sheets
 from panel.web.forms.users import EmailsForm, UserForm
 from panel.web.htmx import go
 from panel.web.users import back
+from panel.web.words import brief, counted
 
 screen = Blueprint("user_forms", __name__, url_prefix="/users")
 
@@ -79,9 +80,9 @@ def fill_emails() -> BaseResponse:
         values: dict[str, Any] = {"shown": shown, "text": text, "is_stale": bool(confirmed), "most": CHANGES_SHOWN, "labels": LABELS}
         return sheets.sheet("users/_emails_preview.html", "What the CSV changes", back(), 422 if confirmed else 200, **values)
     users, values_written = user_emails.apply(shown), len(shown.changes)
-    audit.note(current_user.email, "user.emails_filled", f"{users} users", f"{values_written} values from a CSV")
+    audit.note(current_user.email, "user.emails_filled", counted(users, "user"), f"{counted(values_written, 'value')} from a CSV")
     db.session.commit()
-    return go(url_for("users.index"), f"{values_written} values of {users} users were filled in.")
+    return go(url_for("users.index"), f"Filled in: {counted(values_written, 'value')} of {counted(users, 'user')}.")
 
 
 LABELS = {**service.EMAILS, "jellyfin_name": "Jellyfin name"}
@@ -104,11 +105,11 @@ def _save(user: User, action: str, done: str) -> BaseResponse:
     if changed:
         audit.note(current_user.email, action, user.name, f"Changed: {', '.join(changed)}")
     db.session.commit()
-    return go(url_for("users.show", user_id=user.id), f"{user.name} {done}.")
+    return go(url_for("users.show", user_id=user.id), f"{brief(user.name)} {done}.")
 
 
 def _form(form: UserForm, user: User | None, status: int = 200) -> Response:
-    return sheets.sheet("users/_form.html", f"Edit {user.name}" if user else "New user", back(user), status, form=form, user=user)
+    return sheets.sheet("users/_form.html", f"Edit {brief(user.name)}" if user else "New user", back(user), status, form=form, user=user)
 
 
 def _emails_form(form: EmailsForm, status: int = 200) -> Response:

@@ -12,11 +12,12 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import db
 from panel.models import Account, Migration, Move, Payment, Server, Share, User
-from panel.services import audit, merging, user_list
+from panel.services import audit, merging, people_mails, user_list
 from panel.services import users as service
 from panel.services.listing import order_from, page_of
 from panel.web import htmx, sheets
 from panel.web.listing import asked
+from panel.web.words import brief, counted
 
 screen = Blueprint("users", __name__, url_prefix="/users")
 
@@ -56,7 +57,8 @@ def show(user_id: int) -> Response:
         "payment": user_list.payment_now(user),
         "shares": db.session.scalars(share_rows.order_by(Share.id)).all(),
         "accounts": [(row[0], row[1]) for row in db.session.execute(account_rows.order_by(Server.name, Account.id))],
-        "moves": db.session.scalars(moves.options(runs)).all(),
+        "moves": (past := db.session.scalars(moves.options(runs)).all()),
+        "mails": people_mails.newest_of(past),
     }
     return htmx.page_or_partial("users/show.html", {}, **values)
 
@@ -74,11 +76,10 @@ def ask_delete(user_id: int) -> Response:
     user = db.get_or_404(User, user_id)
     loss = service.loss_of(user)
     sentences = [
-        f"This deletes {user.name} from the panel, with {loss.payments} payments, {loss.shares} shared servers, {loss.accounts} known "
-        f"accounts and {loss.moves} entries in past migrations. It cannot be taken back.",
+        f"This deletes {brief(user.name)} from the panel, with {_counts(loss)}. It cannot be taken back.",
         "No media server is asked: access there stays as it is, and a sync that finds this person again adds them as somebody new.",
     ]
-    return sheets.ask(f"Delete {user.name}?", back(user), sentences, "Delete", service.why_not_deletable(user))
+    return sheets.ask(f"Delete {brief(user.name)}?", back(user), sentences, "Delete", service.why_not_deletable(user))
 
 
 @screen.post("/<int:user_id>/delete")
@@ -91,10 +92,10 @@ def delete(user_id: int) -> BaseResponse:
     except service.InUse as refusal:
         db.session.rollback()
         return htmx.go(url_for("users.show", user_id=user_id), str(refusal), "danger")
-    detail = f"With {loss.payments} payments, {loss.shares} shares, {loss.accounts} accounts, {loss.moves} moves"
+    detail = f"With {_counts(loss)}"
     audit.note(current_user.email, "user.deleted", name, detail)
     db.session.commit()
-    return htmx.go(url_for("users.index"), f"{name} is deleted.")
+    return htmx.go(url_for("users.index"), f"{brief(name)} is deleted.")
 
 
 @screen.get("/<int:user_id>/merge")
@@ -105,8 +106,9 @@ def ask_merge(user_id: int) -> Response:
     if other_id is None:
         return _choose(user)
     other = db.get_or_404(User, other_id)
-    values: dict[str, Any] = {"user": user, "other": other, "plan": merging.plan(user, other)}
-    return sheets.sheet("users/_merge.html", f"Merge {other.name} into {user.name}?", back(user), **values)
+    plan = merging.plan(user, other)
+    values: dict[str, Any] = {"user": user, "other": other, "plan": plan, "counts": _counts(plan)}
+    return sheets.sheet("users/_merge.html", f"Merge {brief(other.name)} into {brief(user.name)}?", back(user), **values)
 
 
 @screen.post("/<int:user_id>/merge")
@@ -120,10 +122,10 @@ def merge(user_id: int) -> BaseResponse:
     except merging.NotMergeable as refusal:
         db.session.rollback()
         return htmx.go(url_for("users.show", user_id=user_id), str(refusal), "danger")
-    moved = f"{done.payments} payments, {done.shares} shares, {done.accounts} accounts, {done.moves} moves"
+    moved = _counts(done)
     audit.note(current_user.email, "user.merged", user.name, f"Took over from {name}: {moved}")
     db.session.commit()
-    return htmx.go(url_for("users.show", user_id=user_id), f"{name} is {user.name} now: {moved} were taken over.")
+    return htmx.go(url_for("users.show", user_id=user_id), f"{brief(name)} is {brief(user.name)} now and was taken over with {moved}.")
 
 
 def back(user: User | None = None) -> tuple[str, str]:
@@ -137,7 +139,13 @@ def find(search: str, but: int = 0) -> list[User]:
     return list(db.session.scalars(query)) if search else []
 
 
+def _counts(rows: service.Loss | merging.Merge) -> str:
+    moves = counted(rows.moves, "entry", "entries")
+    parts = [(rows.payments, "payment"), (rows.shares, "shared server"), (rows.accounts, "known account")]
+    return f"{', '.join(counted(count, what) for count, what in parts)} and {moves} in past migrations"
+
+
 def _choose(user: User) -> Response:
     search = request.args.get("q", "").strip()[:100]
     values: dict[str, Any] = {"user": user, "search": search, "found": find(search, user.id), "offered": OFFERED}
-    return sheets.sheet("users/_choose_other.html", f"Who is the same person as {user.name}?", back(user), **values)
+    return sheets.sheet("users/_choose_other.html", f"Who is the same person as {brief(user.name)}?", back(user), **values)

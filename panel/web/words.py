@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from flask import Flask, g
@@ -39,15 +39,33 @@ REMOVALS = {
 }
 
 
+#: What a library holds, by what the platforms call it.
+KINDS = {
+    "movie": "films",
+    "movies": "films",
+    "show": "series",
+    "tvshows": "series",
+    "artist": "music",
+    "music": "music",
+    "photo": "photos",
+    "homevideos": "home videos",
+    "musicvideos": "music videos",
+    "boxsets": "collections",
+}
+
+
 def register(app: Flask) -> None:
     """Bind filters and names to an app's templates."""
     app.add_template_filter(moment)
+    app.add_template_filter(when)
     app.add_template_filter(day)
     app.add_template_filter(duration)
     app.add_template_filter(number)
+    app.add_template_filter(counted)
+    app.add_template_filter(brief)
     app.add_template_global(what_happened)
     app.add_template_global(headline)
-    app.jinja_env.globals.update(tones=TONES, removals=REMOVALS)
+    app.jinja_env.globals.update(tones=TONES, removals=REMOVALS, kinds=KINDS)
 
 
 def moment(at: datetime | None, *, clock: bool = False) -> Markup:
@@ -59,6 +77,18 @@ def moment(at: datetime | None, *, clock: bool = False) -> Markup:
     shown = here.strftime("%H:%M %Z" if clock else "%-d %b %Y, %H:%M %Z")
     exact = utc.strftime("%-d %b %Y, %H:%M:%S UTC")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(utc.strftime("%Y-%m-%dT%H:%M:%SZ"), exact, shown)
+
+
+def when(at: datetime | None) -> Markup:
+    """A time as people say it: “today, 14:05”, “yesterday, 9:30”, then the date; its title is the exact time in UTC. It says nothing that
+    grows wrong on a page left open, as “two minutes ago” would."""
+    if at is None:
+        return Markup("–")
+    utc, here, now = at.astimezone(UTC), at.astimezone(zone()), datetime.now(zone())
+    days = {now.date(): "today", (now - timedelta(days=1)).date(): "yesterday"}
+    on = days.get(here.date()) or here.strftime("%-d %b" if here.year == now.year else "%-d %b %Y")
+    stamp, exact = utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%-d %b %Y, %H:%M:%S UTC")
+    return Markup('<time datetime="{}" title="{}">{}, {}</time>').format(stamp, exact, on, here.strftime("%H:%M"))
 
 
 def zone() -> tzinfo:
@@ -101,10 +131,22 @@ def number(count: int) -> str:
     return f"{count:,}".replace(",", "\u202f")
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with what it counts: “1 payment”, “3 payments”, “2 entries” (`many` where it is not `one` with an s)."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def brief(text: str, most: int = 60) -> str:
+    """A name within a sentence: names may be hundreds of characters long, and the sentence has to stay in sight."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
 def headline(run: Migration, counts: Counts) -> str:
     """One sentence on where a run is."""
     if run.status is MigrationStatus.CANCELLED and run.ended_at is None:
         return "Cancelled. The people already in hand are being finished."
+    if run.status is MigrationStatus.QUEUED and run.start_at is not None:
+        return "It begins by itself at the time that was set."
     if run.status is MigrationStatus.QUEUED:
         return "Waiting for a worker to take it in hand."
     if run.status is MigrationStatus.RUNNING and run.prepared_at is None:

@@ -6,6 +6,7 @@ import threading
 import time
 
 from flask import Flask, current_app
+from flask_login import current_user
 from sqlalchemy import exists, select
 
 from panel import jobs
@@ -14,10 +15,13 @@ from panel.extensions import db
 from panel.models import Migration
 
 FRESH_S = 5.0
-#: A page waits this long for the answer; a Redis nearby needs far less.
+#: A page waits this long for the first answer; a Redis nearby needs far less.
 PATIENCE_S = 0.25
+#: Web and worker start together, and the worker needs a moment longer: so long its absence is told only where something waits for it.
+GRACE_S = 15.0
 
-SENTENCE = "No worker is running, so migrations wait. Start everything with “flask up”, or a worker with “python worker.py”."
+NO_WORKER = "No worker is running: migrations, syncs and mails wait. Start everything with “flask up”, or a worker with “python worker.py”."
+NO_REDIS = "Redis does not answer, so nothing new is begun. Migrations go on by themselves once it is back; “flask up” brings its own."
 
 
 class Watch:
@@ -25,13 +29,16 @@ class Watch:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._born = time.monotonic()
         self._asked_at = -FRESH_S
         self._alive: int | None = None
         self._known = False
         self._asking: threading.Thread | None = None
 
-    def nobody_works(self, app: Flask) -> bool:
-        """Whether it is known that no worker is alive."""
+    def problem(self, app: Flask) -> str:
+        """What is known to be wrong, as a sentence; else empty. Asks Redis every 5 s at most, and waits for the first answer alone."""
+        if time.monotonic() - self._born < GRACE_S and not _anything_waits():
+            return ""
         with self._lock:
             if time.monotonic() - self._asked_at >= FRESH_S and (self._asking is None or not self._asking.is_alive()):
                 self._asked_at = time.monotonic()
@@ -40,12 +47,18 @@ class Watch:
             asking = self._asking
         if asking and not self._known:
             asking.join(PATIENCE_S)
-        return self._known and not self._alive
+        if not self._known or self._alive:
+            return ""
+        return NO_REDIS if self._alive is None else NO_WORKER
 
     def _ask(self, app: Flask) -> None:
         with app.app_context():
             self._alive = jobs.workers_alive()
         self._known = True
+
+
+def _anything_waits() -> bool:
+    return bool(db.session.scalar(select(exists().where(Migration.status.in_(WORKABLE)))))
 
 
 def register(app: Flask) -> None:
@@ -55,9 +68,8 @@ def register(app: Flask) -> None:
 
 
 def workers_problem() -> str:
-    """The sentence for a banner while a run waits and no worker is alive; else empty."""
-    waits = db.session.scalar(select(exists().where(Migration.status.in_(WORKABLE))))
-    if not waits:
+    """The sentence for a banner while nobody can work; empty for visitors who are not signed in."""
+    if not current_user.is_authenticated:
         return ""
     watch: Watch = current_app.extensions["panel_workers"]
-    return SENTENCE if watch.nobody_works(current_app._get_current_object()) else ""  # type: ignore[attr-defined]
+    return watch.problem(current_app._get_current_object())  # type: ignore[attr-defined]

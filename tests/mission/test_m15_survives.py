@@ -137,7 +137,7 @@ def test_a_redis_that_loses_everything_in_the_middle_loses_no_run(scene: Scene, 
         work_off_queue()
         return run_of().ended_at is not None
 
-    wait_until(ended, 30)
+    wait_until(ended)
     assert_all_moved_once(scene, run_of())
 
 

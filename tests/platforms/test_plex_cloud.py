@@ -7,6 +7,7 @@ import io
 import pytest
 import requests
 from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
 
 from panel.platforms.base import Access, Person, PlatformError
 from panel.platforms.plex import PlexRemote, cloud, read_account
@@ -23,7 +24,7 @@ class Recorder(BaseAdapter):
         self.urls.append(str(request.url))
         response = requests.Response()
         response.status_code = 500
-        response.raw = io.BytesIO()
+        response.raw = HTTPResponse(io.BytesIO(), preload_content=False)
         return response
 
     def close(self) -> None:

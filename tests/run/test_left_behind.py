@@ -27,7 +27,7 @@ def killed_after_the_first_account(scene: Scene, config: Config) -> Migration:
     killer = Killer(1, "after")
     scene.target.sim.on_call = killer.on_call
     killer.worker = start_worker(config, run)
-    killer.worker.wait(timeout=30)
+    killer.worker.wait(timeout=90)
     assert killer.struck.is_set()
     scene.target.sim.on_call = None
     made = [account for account in scene.target.sim.users.values() if account.name in ("ada", "ben")]

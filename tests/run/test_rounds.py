@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from panel.domain.statuses import MigrationStatus
+from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
 from panel.models import Email, Migration, Server, Setting
 from panel.models.types import utc_now
@@ -151,7 +151,7 @@ def test_a_retry_of_a_run_does_not_make_a_second_next_round(stage: Scene) -> Non
     stage.finish(run)
     first = next_round_of(run)
     ada = next(move for move in run.moves if move.name == "ada")
-    ada.status = ada.status.FAILED
+    ada.status, ada.step = MoveStatus.FAILED, Step.CHECK
     db.session.commit()
     steer.retry(run, ada.id)
     db.session.commit()

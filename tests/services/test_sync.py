@@ -153,7 +153,7 @@ def test_says_so_when_there_is_no_default_plan_to_pay_for(db: Any, bare: World) 
     db.session.execute(update(Plan).values(is_default=False))
     db.session.commit()
     result = sync(db, "Den")
-    assert result.note == "New users without a payment, as there is no default plan: 4."
+    assert result.note == "New users without a payment, as there is no default plan: 4. Make a plan, then give them one."
     assert result.problem == ""
     assert db.session.scalars(select(Payment)).all() == []
 
@@ -492,4 +492,4 @@ def test_survives_hostile_names(db: Any, bare: World) -> None:
         bare.birch.add_user(name, "x", libraries=["Films"])
     assert sync(db, "Birch").problem == ""
     names = set(db.session.scalars(select(User.name)))
-    assert {"<script>alert(1)</script>", "x" * 255, "ab", "'; DROP TABLE users; --"} <= names
+    assert {"<script>alert(1)</script>", "x" * 255, "a\ufffdb", "'; DROP TABLE users; --"} <= names

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.security import generate_password_hash
 
 from panel import create_app
 from panel.config import Config
 from panel.extensions import db
 from panel.models import Admin, Role
+from tests.compiled import quick_password_hash, remember_statements
 from tests.fixtures import config, database_kind, scene, tv
 from tests.scene import Scene
 from tests.web.asking import PASSWORD, Browser
@@ -20,7 +20,7 @@ from tests.web.asking import PASSWORD, Browser
 __all__ = ["app", "config", "database_kind", "scene", "tv"]
 
 
-HASH = generate_password_hash(PASSWORD)
+HASH = quick_password_hash(PASSWORD)
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def app(config: Config) -> Iterator[Flask]:
     made.config["WTF_CSRF_ENABLED"] = False
     made.test_client_class = Browser
     with made.app_context():
+        remember_statements(db.engine)
         yield made
         db.session.remove()
         db.engine.dispose()

@@ -6,7 +6,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from panel.extensions import db
-from panel.models import Setting
+from panel.models import Setting, Share
+from panel.services import sync_progress
 from panel.services.first_steps import first_steps, is_over
 from tests.scene import Scene
 
@@ -18,7 +19,7 @@ def done() -> list[str]:
 
 def test_leads_a_new_installation_to_its_first_server(ada: FlaskClient) -> None:
     text = ada.get("/first-steps").text
-    assert "0 of 7 done" in text and 'href="/servers/new">Add two servers' in text
+    assert "0 of 8 done" in text and 'href="/servers/new">Add two servers' in text
     assert 'id="first-steps"' in ada.get("/servers").text
 
 
@@ -27,13 +28,32 @@ def test_ticks_off_what_is_done(ada: FlaskClient, scene: Scene) -> None:
     assert "Add two servers" not in done()
     scene.add_server("jellyfin", "Birch")
     assert done() == ["Add two servers", "Sync them", "Put libraries into groups"]
+    owner = scene.person("Ruth", plan=None, permanent=True)
+    db.session.scalars(db.select(Share).where(Share.user_id == owner.id)).one().is_owner = True
+    scene.person("Unpaid", plan=None)
+    scene.person("Lapsed", days=(-40, -10))
+    db.session.commit()
+    assert "Look through the users" not in done()
     scene.person("Alice")
-    Setting.current().smtp_host = "localhost"
+    Setting.current().smtp_host, Setting.current().public_url = "localhost", "https://panel.example.test"
     db.session.commit()
     assert done() == [step.label for step in first_steps()][:-1]
     scene.target.row.synced_at = None
     db.session.commit()
     assert "Sync them" not in done()
+
+
+def test_follows_a_sync_that_ends_while_somebody_looks_on(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("emby", "Cedar")
+    birch = scene.add_server("jellyfin", "Birch").row
+    assert sync_progress.queue(birch)
+    db.session.commit()
+    asks = {"HX-Request": "true", "HX-Target": "servers"}
+    assert 'id="first-steps"' not in ada.get("/servers", headers=asks).text
+    sync_progress.clear_queue(birch)
+    db.session.commit()
+    ended = ada.get("/servers", headers=asks).text
+    assert 'hx-swap-oob="true"' in ended and "3 of 8 done" in ended
 
 
 def test_links_only_screens_that_exist(ada: FlaskClient, app: Flask) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from flask.testing import FlaskClient
 
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
-from panel.models import AuditEntry, Email, EmailStatus, Migration, Move, Setting, Share
+from panel.models import AuditEntry, Email, EmailStatus, Migration, Move, Pacemaker, Setting, Share, User
+from panel.services import pace
 from panel.services.run import steer
+from panel.simulators.http import Fault
 from tests.scene import Scene
 from tests.web.asking import by_htmx
 from tests.web.test_users import names
@@ -20,7 +25,7 @@ def invited(scene: Scene) -> Scene:
     scene.add_server("jellyfin", "Old")
     scene.plan("Basic")
     scene.add_server("plex", "New")
-    Setting.current().smtp_host = "127.0.0.1"
+    Setting.current().smtp_host, Setting.current().pace_s = "127.0.0.1", 0.0
     for name in ("Alice", "Bob"):
         scene.person(name)
     run = scene.move()
@@ -116,6 +121,52 @@ def test_asks_a_server_who_has_accepted(ada: FlaskClient, invited: Scene) -> Non
     assert "New: 1 accepted since the last look, 1 still wait." in ada.post(address, follow_redirects=True).text
     invited.tv.stop()
     assert "Check its address" in ada.post(address, follow_redirects=True).text
+
+
+def account_of(scene: Scene) -> str:
+    return f"plex:{scene.target.row.plex_account_id}"
+
+
+def test_withdraws_at_the_pace_of_the_account(ada: FlaskClient, invited: Scene) -> None:
+    Setting.current().pace_s = 60.0
+    db.session.commit()
+    invited.tv.journal.clear()
+    text = post(ada, "Alice", "withdraw")
+    assert re.search("Plex asks for 60 seconds between two changes: nothing was done yet. Try again in (60|5[0-9]) seconds.", text)
+    assert invited.tv.journal == [] and move_of("Alice").status is MoveStatus.INVITED
+    Setting.current().pace_s = 1.0
+    db.session.commit()
+    before = time.monotonic()
+    assert "The invite of Alice is withdrawn" in post(ada, "Alice", "withdraw")
+    taken = db.session.get_one(Pacemaker, account_of(invited)).last_turn_at
+    assert "The invite of Bob is withdrawn" in post(ada, "Bob", "withdraw")
+    again = db.session.get_one(Pacemaker, account_of(invited)).last_turn_at
+    assert taken and again and (again - taken).total_seconds() >= 1.0 and time.monotonic() - before < 20
+
+
+def test_asks_nothing_while_plex_wants_to_be_left_alone(ada: FlaskClient, invited: Scene) -> None:
+    invited.person("Guest", on=invited.target, accepted=False)
+    share = db.session.scalars(db.select(Share).join(User).where(User.name == "Guest")).one().id
+    pace.cool_down(account_of(invited), 120.0)
+    db.session.commit()
+    invited.tv.journal.clear()
+    verbs = (f"invites/moves/{move_of('Alice').id}/withdraw", f"invites/servers/{invited.target.row.id}/check", f"shares/{share}/read")
+    for verb in verbs:
+        text = ada.post(f"/{verb}", follow_redirects=True).text
+        assert "Plex has asked to slow down" in text and "Check its address" not in text, verb
+    assert invited.tv.journal == []
+
+
+@pytest.mark.parametrize("verb", ["withdraw", "read"])
+def test_leaves_plex_alone_once_it_says_so(ada: FlaskClient, invited: Scene, verb: str) -> None:
+    invited.person("Guest", on=invited.target, accepted=False)
+    share = db.session.scalars(db.select(Share).join(User).where(User.name == "Guest")).one().id
+    invited.tv.faults.append(Fault(status=429, times=None))
+    address = f"/shares/{share}/read" if verb == "read" else f"/invites/shares/{share}/withdraw"
+    text = ada.post(address, follow_redirects=True).text
+    assert "Check its address" not in text and "slow" in text
+    assert pace.cooling_until([invited.target.row]) is not None
+    assert db.session.get(Share, share) is not None
 
 
 def test_lets_a_viewer_only_look(vic: FlaskClient, invited: Scene) -> None:

@@ -63,6 +63,22 @@ def test_shows_one_row_per_user_with_the_reason(ada: FlaskClient, run: Migration
     assert "of 2 done" in text and '<noscript><meta http-equiv="refresh"' in text
 
 
+def test_does_not_count_whom_a_cancelled_run_left_as_done(ada: FlaskClient, run: Migration) -> None:
+    run.status, run.ended_at = MigrationStatus.CANCELLED, utc_now()
+    run.moves[0].status, run.moves[1].status = MoveStatus.MOVED, MoveStatus.CANCELLED
+    db.session.commit()
+    text = ada.get(f"/migrations/{run.id}").text
+    assert '<span class="fs-4 fw-semibold">1</span> of 2 done' in text and 'value="50"' in text
+
+
+def test_says_that_the_list_of_a_new_run_is_still_to_come(ada: FlaskClient, run: Migration) -> None:
+    for move in list(run.moves):
+        db.session.delete(move)
+    db.session.commit()
+    text = ada.get(f"/migrations/{run.id}").text
+    assert "Getting ready…" in text and "once both servers have said who is there" in text
+
+
 def test_answers_nothing_while_nothing_changes(ada: FlaskClient, run: Migration) -> None:
     address = poll_address(ada.get(f"/migrations/{run.id}").text)
     answer = ada.get(address, headers=LIVE)

@@ -33,20 +33,21 @@ def test_is_not_ready_without_its_database(app: Flask, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("proxies", "forwarded", "seen"),
+    ("proxies", "forwarded", "seen", "scheme"),
     [
-        (0, "203.0.113.9", "127.0.0.1"),
-        (1, "203.0.113.9", "203.0.113.9"),
-        (1, "198.51.100.66, 203.0.113.9", "203.0.113.9"),
-        (2, "198.51.100.66, 203.0.113.9, 192.0.2.1", "203.0.113.9"),
-        (2, "203.0.113.9", "127.0.0.1"),
+        (0, "203.0.113.9", "127.0.0.1", "http"),
+        (1, "203.0.113.9", "203.0.113.9", "https"),
+        (1, "198.51.100.66, 203.0.113.9", "203.0.113.9", "https"),
+        # Fewer proxies have written down whom they saw than there should be: none of it is believed.
+        (2, "198.51.100.66, 203.0.113.9, 192.0.2.1", "203.0.113.9", "http"),
+        (2, "203.0.113.9", "127.0.0.1", "http"),
     ],
 )
-def test_believes_as_many_proxies_as_it_is_told(config: Config, proxies: int, forwarded: str, seen: str) -> None:
+def test_believes_as_many_proxies_as_it_is_told(config: Config, proxies: int, forwarded: str, seen: str, scheme: str) -> None:
     app = create_app(replace(config, trusted_proxies=proxies))
     app.before_request_funcs[None].insert(0, lambda: f"{request.remote_addr} {request.host} {request.scheme}")
     headers = {"X-Forwarded-For": forwarded, "X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "https"}
-    assert app.test_client().get("/servers", headers=headers).text == f"{seen} localhost http"
+    assert app.test_client().get("/servers", headers=headers).text == f"{seen} localhost {scheme}"
 
 
 def test_reads_its_settings_strictly() -> None:

@@ -23,6 +23,12 @@ LISTS = (
     "/invites",
     "/invites?from=sync",
     "/same-person",
+    "/servers",
+    "/libraries",
+    "/plans",
+    "/comparison?source=1&target=2",
+    "/migrations/new?source=1",
+    "/settings/changes",
 )
 USERS, MOST_QUERIES, MOST_BYTES = 2000, 14, 100_000
 

@@ -98,6 +98,19 @@ def test_extends_all_that_match_unless_they_have_changed(ada: FlaskClient, pair:
     assert "3 payments end 5 days later" in ada.post("/payments/extend", data=fields(answer.text), follow_redirects=True).text
 
 
+def test_asks_again_when_as_many_others_match_by_now(ada: FlaskClient, pair: Scene) -> None:
+    before = payment_of("Bob").end_at
+    asked = fields(ada.post("/payments/extend", data={"all": "1", "q": "alice", "days": "5"}).text)
+    for payment in (payment_of("Alice"), payment_of("Bob")):
+        payment.user_id = db.session.scalars(
+            db.select(User.id).where(User.name == ("Bob" if payment.user.name == "Alice" else "Alice"))
+        ).one()
+    db.session.commit()
+    answer = ada.post("/payments/extend", data=asked)
+    assert answer.status_code == 422 and "nothing was done yet" in answer.text
+    assert {payment_of("Alice").end_at, payment_of("Bob").end_at} >= {before}
+
+
 def test_refuses_days_that_make_no_sense(ada: FlaskClient, pair: Scene) -> None:
     answer = ada.post("/payments/extend", data={"all": "1", "days": "-1"})
     assert answer.status_code == 422 and "From 1 to 3650 days" in answer.text

@@ -32,7 +32,7 @@ def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
 def test_shows_each_plan_with_who_is_on_it_now(ada: FlaskClient, groups: Scene) -> None:
     text = " ".join(ada.get("/plans").text.split())
     assert "Basic" in text and "Default" in text and "30 days" in text
-    assert 'data-label="Users now" class="numbers">2<' in text
+    assert 'data-label="Users now" class="numbers num">2<' in text
     assert ada.get("/plans", headers=by_htmx("plans")).text.lstrip().startswith('<div id="plans">')
 
 
@@ -112,5 +112,5 @@ def test_deletes_a_plan_nothing_uses(ada: FlaskClient, groups: Scene) -> None:
 
 def test_lets_a_viewer_look_only(vic: FlaskClient, groups: Scene) -> None:
     text = vic.get("/plans").text
-    assert "Viewers cannot change this." in text and "/plans/1/edit" not in text
+    assert "Only administrators can change plans." in text and "/plans/1/edit" not in text
     assert vic.post("/plans/new", data=typed(groups)).status_code == 403

@@ -19,7 +19,7 @@ from tests.web.asking import by_htmx
 FACES: dict[str, dict[str, str]] = {"page": {}, "dialog": by_htmx("dialog")}
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 #: Blueprints for people who are not signed in; whatever else wants to be public has to be added here on purpose.
-OPEN_TO_ALL = ("static", "bootstrap.", "auth.", "claims.", "health.")
+OPEN_TO_ALL = ("static", "bootstrap.", "auth.", "claims.", "health.", "metrics.")  # The numbers ask for a token or a session themselves.
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def test_says_that_another_product_answers(ada: FlaskClient, cedar: Emby) -> Non
 def test_tests_the_connection_without_saving(ada: FlaskClient, cedar: Emby) -> None:
     fields = {"name": "Cedar", "url": cedar.url, "token": cedar.api_key, "action": "test", **ON}
     answer = ada.post("/servers/new?platform=emby", data=fields, headers=by_htmx("connection"))
-    assert answer.text.lstrip().startswith('<div id="connection"') and "1 libraries" in answer.text
+    assert answer.text.lstrip().startswith('<div id="connection"') and "1 library, 0 people" in answer.text
     assert not db.session.scalars(select(Server)).all()
 
 

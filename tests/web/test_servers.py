@@ -81,7 +81,7 @@ def test_says_so_when_the_server_does_not_answer(ada: FlaskClient, pair: Scene) 
     assert "Problem" in text
 
 
-def test_says_that_no_worker_is_running_while_a_migration_waits(ada: FlaskClient, pair: Scene) -> None:
-    assert "No worker is running" not in ada.get("/servers").text
+def test_says_that_redis_is_away_while_a_migration_waits(ada: FlaskClient, pair: Scene) -> None:
+    assert "Redis does not answer" not in ada.get("/servers").text
     pair.start()
-    assert "No worker is running" in ada.get("/servers").text
+    assert "Redis does not answer" in ada.get("/servers").text

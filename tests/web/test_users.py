@@ -106,7 +106,7 @@ def test_a_user_keeps_their_own_addresses(ada: FlaskClient, pair: Scene) -> None
 
 def test_says_what_is_lost_before_deleting(ada: FlaskClient, pair: Scene) -> None:
     address = f"/users/{user('Alice').id}/delete"
-    assert "with 1 payments, 1 shared servers, 1 known accounts and 0 entries" in ada.get(address).text
+    assert "with 1 payment, 1 shared server, 1 known account and 0 entries" in ada.get(address).text
     assert ada.post(address, follow_redirects=True).status_code == 200
     assert db.session.scalar(db.select(User).where(User.name == "Alice")) is None
     assert noted("user.deleted").subject == "Alice"
@@ -124,7 +124,7 @@ def test_merges_two_users_after_a_search(ada: FlaskClient, pair: Scene) -> None:
     alice, bob = user("Alice").id, user("Bob").id
     assert "Nobody is called that" in ada.get(f"/users/{alice}/merge?q=Alice").text
     assert f"/users/{alice}/merge?other={bob}" in ada.get(f"/users/{alice}/merge?q=bo").text.replace("&amp;", "&")
-    assert "1 payments, 1 shared servers, 1 known accounts, 0 entries" in ada.get(f"/users/{alice}/merge?other={bob}").text
+    assert "1 payment, 1 shared server, 1 known account and 0 entries" in ada.get(f"/users/{alice}/merge?other={bob}").text
     assert "is Alice now" in ada.post(f"/users/{alice}/merge", data={"other": bob}, follow_redirects=True).text
     assert db.session.get(User, bob) is None and len(user("Alice").payments) == 2
     assert "Took over from Bob" in noted("user.merged").detail
@@ -166,6 +166,20 @@ def test_extends_payments_that_have_not_ended(ada: FlaskClient, pair: Scene) -> 
     assert later == {"Alice": 7, "Bob": 7, "Lapsed": 0}
 
 
+def test_gives_a_payment_to_those_who_have_none(ada: FlaskClient, pair: Scene) -> None:
+    pair.person("Always", plan=None, permanent=True)
+    pair.person("New", plan=None)
+    plan = pair.plan("Basic")
+    asked = ada.post("/users/bulk", data={"all": "1", "change": "pay", "plan": plan.id}).text
+    assert "a payment on Basic, 30 days from today: this changes 2 of the 5 users" in asked
+    ada.post("/users/bulk", data=fields(asked))
+    db.session.expire_all()
+    paid = {name: len(user(name).payments) for name in ("Alice", "Bob", "Lapsed", "Always", "New")}
+    assert paid == {"Alice": 1, "Bob": 1, "Lapsed": 2, "Always": 0, "New": 1}
+    (payment,) = user("New").payments
+    assert (payment.plan, (payment.end_at - payment.start_at).days) == (plan, 30)
+
+
 def test_asks_again_when_the_users_have_changed_meanwhile(ada: FlaskClient, pair: Scene) -> None:
     asked = ada.post("/users/bulk", data={"all": "1", "change": "must-change"}).text
     pair.person("Late")
@@ -175,11 +189,29 @@ def test_asks_again_when_the_users_have_changed_meanwhile(ada: FlaskClient, pair
 
 
 @pytest.mark.parametrize(
-    ("typed", "sentence"), [({"change": "extend"}, "Say how many days."), ({"change": "plan"}, "Choose the new plan.")]
+    ("typed", "sentence"),
+    [
+        ({"change": "extend"}, "Say how many days."),
+        ({"change": "plan"}, "Choose the plan."),
+        ({"change": "pay"}, "Choose the plan."),
+    ],
 )
 def test_wants_what_a_change_needs(ada: FlaskClient, pair: Scene, typed: dict[str, str], sentence: str) -> None:
     answer = ada.post("/users/bulk", data={"all": "1", **typed})
     assert answer.status_code == 422 and sentence in answer.text
+
+
+def test_asks_again_when_as_many_others_match_by_now(ada: FlaskClient, pair: Scene) -> None:
+    asked = ada.post("/users/bulk", data={"all": "1", "q": "Alice", "change": "permanent"}).text
+    assert "Chosen: Alice." in asked
+    alice, bob = user("Alice"), user("Bob")
+    alice.name, alice.email, alice.plex_email, alice.emby_email, bob.name = "Anna", "", "", "", "Alice B"
+    db.session.commit()
+    answer = ada.post("/users/bulk", data=fields(asked))
+    assert answer.status_code == 422 and "nothing was done yet" in answer.text and "Chosen: Alice B." in answer.text
+    assert not user("Alice B").permanent
+    assert "done for 1 of 1 user" in ada.post("/users/bulk", data=fields(answer.text), follow_redirects=True).text
+    assert user("Alice B").permanent and not user("Anna").permanent
 
 
 def test_changes_nobody_when_nobody_was_checked(ada: FlaskClient, pair: Scene) -> None:
@@ -193,11 +225,12 @@ def test_previews_a_csv_and_fills_it_in(ada: FlaskClient, pair: Scene) -> None:
     preview = ada.post("/users/emails", data={"file": (io.BytesIO(CSV.encode()), "users.csv")}).text
     assert "Line 3: Nobody is called “Nobody”." in preview
     assert "Line 4: “BAD” is not an e-mail address." in preview
-    assert "new@example.test" in preview and "1 values of 1 users change, 1 lines" in preview
+    said = " ".join(preview.split())
+    assert "new@example.test" in preview and "1 value of 1 user will change. 1 line says what the panel knows already. 2 lines" in said
     assert user("Alice").plex_email == "alice@example.test"
     ada.post("/users/emails", data={"csv": CSV, "confirmed": fields(preview)["confirmed"]})
     assert (user("Alice").plex_email, user("Alice").emby_email) == ("new@example.test", "alice@example.test")
-    assert noted("user.emails_filled").subject == "1 users"
+    assert noted("user.emails_filled").subject == "1 user"
 
 
 def test_applies_nothing_on_a_stale_preview(ada: FlaskClient, pair: Scene) -> None:

@@ -11,6 +11,7 @@ from panel.platforms.base import (
     CredentialsRefused,
     Given,
     Identity,
+    Kept,
     LibraryGone,
     Member,
     NotAllowed,
@@ -27,6 +28,7 @@ from panel.platforms.base import (
 from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, host_of, unguarded
 from panel.platforms.plex import parse
 from panel.platforms.plex.cloud import WHO, PlexCloud, plex_headers, usable_token
+from panel.platforms.plex.parse import sharing_settings
 from panel.platforms.plex.settings import replaces_filters, settings_to_send
 from panel.platforms.plex.shares import Shares
 
@@ -121,6 +123,12 @@ class PlexRemote:
         if member.is_owner:
             raise NotAllowed("The owner's access to a server cannot be removed.")
         self._shares.delete(member.id)
+
+    def restore(self, member: Member, kept: Kept) -> None:
+        """See `Remote.restore`: the libraries and settings of then."""
+        person = Person(member.name, member.email, member.account_id)
+        downloads = sharing_settings(kept.settings).get("allowSync")
+        self.give(person, Access(kept.library_ids, bool(downloads), kept.settings), member)
 
     def set_password(self, account_id: str, password: str) -> NoReturn:
         """Raises `NotAllowed`: Plex accounts are people's own."""

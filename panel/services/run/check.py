@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from panel.domain.platform import Platform
-from panel.domain.statuses import OPEN, MoveStatus, Removal, Step
+from panel.domain.statuses import OPEN, MoveStatus, Removal, RunKind, Step
 from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.platforms.base import Member, PlatformError, Remote
@@ -70,6 +70,8 @@ def next_after_check(run: Migration, move: Move) -> tuple[Step, MoveStatus]:
 
 def is_right(member: Member, move: Move) -> bool:
     """Whether the access is exactly what was meant. A waiting invite may be listed without its libraries."""
+    if member.all_libraries and move.migration.kind is RunKind.UNDO:
+        return move.restrictions.get("EnableAllFolders") is True
     wanted = {library.remote_id for library in move.libraries}
     if not member.accepted and not member.library_ids and not member.all_libraries:
         return True

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from panel import logs
 from panel.domain.pacing import paced_at_give
 from panel.domain.platform import Platform
-from panel.domain.statuses import MoveStatus, Step
+from panel.domain.statuses import MoveStatus, RunKind, Step
 from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.models.types import utc_now
-from panel.platforms.base import Access, Given, Member, NameTaken, Person, PlatformError, Remote, TooManyRequests
+from panel.platforms.base import Access, Given, Kept, Member, NameTaken, Person, PlatformError, Remote, TooManyRequests
 from panel.services import pace
 from panel.services.candidates import right_access
 from panel.services.run.lease import Lease
@@ -19,6 +20,7 @@ from panel.services.run.listed import Listed
 from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
 from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, wait_out
+from panel.services.run.turn import wait_for_turn
 
 GIVING = (MoveStatus.PENDING,)
 
@@ -32,6 +34,8 @@ class Gift:
     access: Access
     known: Member | None
     ours: bool
+    kept: Kept | None
+    "What an account was that is to be given back."
     intended: bool
     "Whether it was written down before this attempt already that an account would be made."
 
@@ -90,16 +94,27 @@ class Giving:
         for gift in gifts:
             if gift.known is None and not gift.move.created_account:
                 write_down(gift.move, self.lease.epoch, created_account=True)
+            elif self.run.kind is RunKind.MOVE and gift.known is not None and not gift.ours and not gift.move.before:
+                write_down(gift.move, self.lease.epoch, before=as_kept(gift.known))
         db.session.commit()
         return gifts
 
     def perform(self, gift: Gift) -> Given:
         """The requests for one user, none where the access is right already; runs in a thread."""
-        self.lease.require()
-        known, unfinished = gift.known, gift.ours and not self.on_plex
-        if known and not unfinished and right_access(known, gift.access.library_ids):
-            return Given(known.id, known.account_id, known.accepted)
-        return self.remote.give(gift.person, gift.access, known, ours=gift.ours)
+        with logs.about_user(gift.move.user_id):
+            self.lease.require()
+            known, unfinished = gift.known, gift.ours and not self.on_plex
+            if known and not unfinished and gift.kept is not None:
+                return self._restored(known, gift.kept)
+            if known and not unfinished and right_access(known, gift.access.library_ids):
+                return Given(known.id, known.account_id, known.accepted)
+            return self.remote.give(gift.person, gift.access, known, ours=gift.ours)
+
+    def _restored(self, known: Member, kept: Kept) -> Given:
+        """An account that is there is made again what it was, whole; none is made anew for that."""
+        if known.settings != kept.settings:
+            self.remote.restore(known, kept)
+        return Given(known.id, known.account_id, known.accepted)
 
     def note(self, gift: Gift, outcome: Given | PlatformError) -> None:
         """Write down what came of it; flushed."""
@@ -159,7 +174,7 @@ class Giving:
             self.stop = stop
 
     def _turn_taken(self, moves: list[Move]) -> bool:
-        seconds = pace.take_turn(self.turn, pace.interval_s(self.run, self.turn))
+        seconds = wait_for_turn(self.run, self.lease, self.turn, Step.GIVE)
         if seconds > 0:
             for move in moves:
                 put_back(move, self.lease.epoch, needs_look=False)
@@ -188,8 +203,14 @@ class Giving:
             access=Access(frozenset(library.remote_id for library in move.libraries), move.downloads, move.restrictions),
             known=known,
             ours=move.created_account and known is not None,
+            kept=self._kept(move),
             intended=move.created_account,
         )
+
+    def _kept(self, move: Move) -> Kept | None:
+        if self.run.kind is not RunKind.UNDO or self.on_plex or not move.restrictions:
+            return None
+        return Kept(frozenset(library.remote_id for library in move.libraries), settings=move.restrictions)
 
     def _note_given(self, move: Move, given: Given) -> None:
         if self.run.outages:
@@ -205,6 +226,11 @@ class Giving:
             remark=" ".join(filter(None, (move.remark, given.note))),
             needs_look=False,
         )
+
+
+def as_kept(member: Member) -> dict[str, object]:
+    """What an access is now, to be stored and given back one day."""
+    return {"libraries": sorted(member.library_ids), "all_libraries": member.all_libraries, "settings": dict(member.settings)}
 
 
 def remembered_member(move: Move) -> Member | None:

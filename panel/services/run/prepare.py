@@ -8,7 +8,7 @@ from sqlalchemy.orm import selectinload
 from panel.domain.eligibility import TargetAccess, Verdict, libraries_for, plan_of
 from panel.domain.platform import Platform
 from panel.domain.reasons import Reason
-from panel.domain.statuses import MoveStatus, Step
+from panel.domain.statuses import MoveStatus, RunKind, Step
 from panel.extensions import db
 from panel.models import Library, Migration, Move
 from panel.models.types import utc_now
@@ -45,6 +45,23 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     source_look = _source_look(run, source)
     if isinstance(source_look, Wait):
         return source_look
+    lease.require()
+    if run.kind is RunKind.UNDO:
+        # What is given back was settled when the run was written; nobody is judged.
+        source_reached = source_look.refusal is None
+    else:
+        source_reached = _judge(run, source_look, target_look, target)
+    run.prepared_at, run.outages, run.source_reached = utc_now(), 0, source_reached
+    run.note = (
+        "" if source_reached else (f"{run.source.name} could not be reached: the run goes by the last sync, and nothing is removed there.")
+    )
+    require_epoch(run.id, lease.epoch)
+    db.session.commit()
+    return True
+
+
+def _judge(run: Migration, source_look: Look, target_look: Look, target: Remote) -> bool:
+    """Everyone by what both servers have answered, written out; answers whether the source did. Raises `RunStopped`."""
     flight = assess(
         run.source,
         run.target,
@@ -55,17 +72,8 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     )
     if flight.blockers:
         raise RunStopped(" ".join(refusal.message for refusal in flight.blockers))
-    lease.require()
     _write_out(run, flight, target)
-    run.prepared_at, run.outages, run.source_reached = utc_now(), 0, flight.source_reached
-    run.note = (
-        ""
-        if flight.source_reached
-        else (f"{run.source.name} could not be reached: the run goes by the last sync, and nothing is removed there.")
-    )
-    require_epoch(run.id, lease.epoch)
-    db.session.commit()
-    return True
+    return flight.source_reached
 
 
 def _source_look(run: Migration, source: Remote) -> Look | Wait:

@@ -65,14 +65,26 @@ def secure(run: Migration, lease: Lease, remote: Remote) -> None:
 
 
 def _close(move: Move, member: Member | None, run: Migration, remote: Remote) -> None:
-    if member is None or member.is_owner:
-        # Nothing was made, or it is somebody else's: an administrator's account is never touched.
+    if member is not None and member.is_owner:
+        # It is somebody else's: an administrator's account is never touched.
         move.created_account = False
+        return
+    if member is None:
+        _look_once_more(move)
         return
     remote.set_password(member.account_id, secrets.token_urlsafe(24))
     remote.take(member)
     move.target_member_id, move.target_account_id = member.id, member.account_id
     record_account(run.target, move.user, member.account_id, member.name, Evidence.MOVE)
+
+
+def _look_once_more(move: Move) -> None:
+    """Nothing stands there now, but a request that was given up may still arrive: only a second look, a minute later, settles it. Whoever
+    is to be tried again anyway keeps the intent, by which an account of this name is known as ours."""
+    if move.status is MoveStatus.PENDING or move.secure_after is None:
+        move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
+    else:
+        move.created_account = False
 
 
 def _put_off(moves: Sequence[Move], error: PlatformError) -> None:

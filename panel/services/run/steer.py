@@ -25,6 +25,7 @@ def resume(run: Migration) -> None:
     """Go on where it stopped. Flushed. Raises `NotPossible`."""
     if run.status is not MigrationStatus.PAUSED:
         raise NotPossible(f"Run {run.id} is {run.status}; only a paused one can be resumed.")
+    execute(update(Move).where(Move.migration_id == run.id).values(secure_after=None))
     _change(run, MigrationStatus.RUNNING, f"Run {run.id} is no longer paused.", prepared_at=None, wake_at=None, wake_reason="", outages=0)
 
 
@@ -44,7 +45,16 @@ def retry(run: Migration, move_id: int | None = None) -> int:
     again = execute(
         update(Move)
         .where(*failed)
-        .values(status=MoveStatus.PENDING, attempts=0, not_before=None, retryable=False, needs_look=True, detail="", changed_at=utc_now())
+        .values(
+            status=MoveStatus.PENDING,
+            attempts=0,
+            not_before=None,
+            retryable=False,
+            needs_look=True,
+            secure_after=None,
+            detail="",
+            changed_at=utc_now(),
+        )
     )
     if not again:
         raise NotPossible(f"Nobody in run {run.id} has failed in a way that could be tried again.")

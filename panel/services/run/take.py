@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, select
 
+from panel import logs
 from panel.domain.pacing import paced_at_take
 from panel.domain.platform import Platform
-from panel.domain.statuses import MoveStatus, Step
+from panel.domain.statuses import MoveStatus, RunKind, Step
 from panel.extensions import config, db, execute
 from panel.models import Migration, Move, Share
 from panel.models.types import utc_now
-from panel.platforms.base import Member, NotThere, PlatformError, Remote, TooManyRequests
+from panel.platforms.base import Kept, Member, NotThere, PlatformError, Remote, TooManyRequests
 from panel.services import pace
 from panel.services.people import shares_of
 from panel.services.run.lease import Lease
 from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
 from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, wait_out
+from panel.services.run.turn import wait_for_turn
 
 #: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
 FRESH_S = 60.0
@@ -106,7 +109,14 @@ class Taking:
 
     def perform(self, removal: Removal) -> bool:
         """The request for one user, none where the access is gone already; runs in a thread."""
+        with logs.about_user(removal.move.user_id):
+            return self._perform(removal)
+
+    def _perform(self, removal: Removal) -> bool:
         self.lease.require()
+        if removal.member is not None and removal.move.before and self.run.kind is RunKind.UNDO:
+            self.remote.restore(removal.member, kept_from(removal.move.before))
+            return True
         if removal.member is None or (removal.member.disabled and not removal.member.library_ids):
             return True
         with suppress(NotThere):  # Somebody else removed it in the meantime.
@@ -132,7 +142,7 @@ class Taking:
             self.stop = stop
 
     def _turn_taken(self, moves: list[Move]) -> bool:
-        seconds = pace.take_turn(self.turn, pace.interval_s(self.run, self.turn))
+        seconds = wait_for_turn(self.run, self.lease, self.turn, Step.TAKE)
         if seconds > 0:
             for move in moves:
                 put_back(move, self.lease.epoch, needs_look=False)
@@ -178,8 +188,23 @@ class Taking:
         record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now())
 
 
+def kept_from(stored: Mapping[str, object]) -> Kept:
+    """What an access was, out of a move's `before`."""
+    libraries, settings = stored.get("libraries"), stored.get("settings")
+    return Kept(
+        frozenset(str(key) for key in libraries) if isinstance(libraries, list) else frozenset(),
+        all_libraries=stored.get("all_libraries") is True,
+        settings=settings if isinstance(settings, dict) else {},
+    )
+
+
 def forget_removed_shares(run: Migration) -> None:
     """The shares of everyone whose source access was removed are gone from the panel too: told from the moves, so that it may be done at
     any time and again. Flushed."""
-    removed = select(Move.source_member_id).where(Move.migration_id == run.id, Move.taken_at.is_not(None))
-    execute(delete(Share).where(Share.server_id == run.source_id, Share.remote_id.in_(removed)))
+    taken = select(Move.source_member_id, Move.before).where(Move.migration_id == run.id, Move.taken_at.is_not(None))
+    if run.kind is RunKind.UNDO:
+        # What was made again as it was before is still there.
+        removed = [member_id for member_id, before in db.session.execute(taken) if not before]
+        execute(delete(Share).where(Share.server_id == run.source_id, Share.remote_id.in_(removed)))
+        return
+    execute(delete(Share).where(Share.server_id == run.source_id, Share.remote_id.in_(taken.with_only_columns(Move.source_member_id))))

@@ -30,7 +30,7 @@ class BulkForm(FlaskForm):
     """One change for many users."""
 
     change = SelectField("What to change", choices=list(CHANGES.items()))
-    plan = SelectField("New plan", [Optional()], coerce=int, validate_choice=False)
+    plan = SelectField("Plan", [Optional()], coerce=int, validate_choice=False)
     days = IntegerField("Days to add", [Optional(), NumberRange(1, MOST_DAYS, f"From 1 to {MOST_DAYS} days can be added.")])
 
 

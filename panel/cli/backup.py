@@ -1,0 +1,89 @@
+"""`flask backup FILE` and `flask restore FILE`: the whole installation in one file, and back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+from flask.cli import with_appcontext
+from sqlalchemy.exc import OperationalError
+
+from panel import jobs, launcher
+from panel.cli.answers import Refused
+from panel.extensions import config, db
+from panel.models.types import utc_now
+from panel.services import backup as backups
+from panel.services.backup_file import BackupRefused
+from panel.services.backup_restore import Restored
+from panel.services.backup_restore import restore as restore_backup
+from panel.tree import TreeError
+
+P = ParamSpec("P")
+
+
+def _command(name: str) -> Callable[[Callable[P, None]], click.Command]:
+    """A command whose refusals are a sentence and exit code 1. Unlike others it takes a database as it is, of whatever version."""
+
+    def make(function: Callable[P, None]) -> click.Command:
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                function(*args, **kwargs)
+            except BackupRefused as error:
+                raise Refused("refused", str(error)) from None
+            except OperationalError as error:
+                raise Refused("database", f"The database cannot be used ({type(error.orig).__name__}): check DATABASE_URL.") from None
+
+        return click.command(name)(with_appcontext(run))
+
+    return make
+
+
+@_command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Also where the file exists.")
+def backup(file: Path, overwrite: bool) -> None:
+    """Write the database and the keys into one file, also while everything runs. Works for SQLite and PostgreSQL."""
+    manifest = backups.make(file, db.engine, config(), utc_now(), overwrite=overwrite)
+    click.echo(f"{file}: {manifest.rows} rows of {len(manifest.tables)} tables, schema {manifest.revision}, read back and complete.")
+    click.echo("It holds all passwords and tokens of this installation and the keys to them: keep it where nobody else can read it.")
+
+
+@_command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+def restore(file: Path) -> None:
+    """Put a backup in the place of the database and the keys. Streamferry must not be running; what is replaced is kept."""
+    try:
+        with launcher.single_tree(config()):
+            _require_no_workers()
+            _report(file, restore_backup(file, config(), utc_now()))
+    except TreeError as error:
+        raise Refused("running", f"Nothing was changed: {error}") from None
+
+
+def _require_no_workers() -> None:
+    """Workers on other machines are known to Redis; our own connections are given up, so that others can be told from them."""
+    if jobs.workers_alive():
+        raise Refused(
+            "running", "Nothing was changed: a worker is running. Stop web and workers first (one that was killed counts for 40 s)."
+        )
+    db.session.remove()
+    db.engine.dispose()
+
+
+def _report(file: Path, done: Restored) -> None:
+    click.echo(f"Restored {done.manifest.rows} rows from {file}, made at {done.manifest.made_at} by version {done.manifest.program}.")
+    if done.kept:
+        click.echo(f"The replaced database is kept: {done.kept}")
+    if done.paused:
+        were = "1 migration was at work then and is" if done.paused == 1 else f"{done.paused} migrations were at work then and are"
+        click.echo(f"{were} paused now. Look what has happened since, then resume or cancel.")
+    if done.unreadable:
+        click.echo(f"{done.unreadable} stored tokens or passwords cannot be read with the backup's keys: enter them anew.", err=True)
+    click.echo("Start with “flask up”.")
+
+
+COMMANDS = [backup, restore]

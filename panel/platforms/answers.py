@@ -1,0 +1,83 @@
+"""What servers answer, taken in with care: bounded in size and time, as text that can be stored, and quoted without our own keys."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import requests
+from urllib3.exceptions import HTTPError
+
+#: How long one answer may take from its first byte to its last, in seconds, however steadily it drips.
+LONGEST_S = 120.0
+CHUNK_BYTES = 65536
+
+#: Headers that carry a key; in the last one it stands in quotes.
+SECRET_HEADERS = ("x-plex-token", "x-emby-token", "authorization")
+#: What JSON can say and no database stores: NUL, halves of a surrogate pair, numbers beyond all numbers.
+SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\d[eE]\+?\d{3}")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class TooMuch(Exception):
+    """An answer passed a bound; `str(error)` says which, to go on after the name of the server."""
+
+
+def body_of(response: requests.Response, most_bytes: int) -> bytes:
+    """The whole body, unpacked; at most `most_bytes`. Raises `TooMuch`, and `requests.ConnectionError` when it does not arrive in full."""
+    chunks, size, until = [], 0, time.monotonic() + LONGEST_S
+    try:
+        # Whatever has arrived, not a full chunk: a server that drips must not keep us waiting for one.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            size += len(chunk)
+            if size > most_bytes:
+                raise TooMuch(f"sent more than {most_bytes // 2**20} MB in one answer; it was not read.")
+            if time.monotonic() > until:
+                raise TooMuch(f"took longer than {LONGEST_S:.0f} seconds for one answer; it was not read.")
+            chunks.append(chunk)
+    except HTTPError as error:
+        raise requests.ConnectionError(error) from error
+    return b"".join(chunks)
+
+
+def data_of(body: bytes) -> Any:
+    """JSON as values that every database takes. Raises `ValueError` (or `RecursionError`) when it is none."""
+    text = body.decode("utf-8-sig", "replace")
+    value = json.loads(text, parse_constant=_no_number)
+    return storable(value) if SUSPECT.search(text) else value
+
+
+def storable(value: Any) -> Any:
+    """The value with a replacement character for what cannot be stored, and nothing for numbers that are none."""
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list):
+        return [storable(inner) for inner in value]
+    if isinstance(value, dict):
+        return {storable(key): storable(inner) for key, inner in value.items()}
+    return value
+
+
+def secrets_in(headers: Mapping[str, str]) -> frozenset[str]:
+    """The keys among these headers, in every form a server may repeat them in."""
+    values = [value for name, value in headers.items() if name.lower() in SECRET_HEADERS]
+    found = {form for value in values for form in (value, *re.findall(r'"([^"]+)"', value))}
+    return frozenset(form for value in found for form in (value, unquote(value)) if len(form) >= 6)
+
+
+def without(secrets: Iterable[str], text: str) -> str:
+    """The text with dots for each of the secrets."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")

@@ -1,0 +1,78 @@
+"""What a restored database must not do by itself: the world has moved on since the backup, so runs wait, and nothing is sent twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import cast
+
+from sqlalchemy import Table, func, or_, select, update
+from sqlalchemy.engine import Connection, Engine
+
+from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Step
+from panel.models import AuditEntry, Email, EmailStatus, Migration, Move
+from panel.services.backup_file import Manifest
+
+_RUNS, _MOVES, _MAILS, _AUDIT = (cast(Table, model.__table__) for model in (Migration, Move, Email, AuditEntry))
+#: Nothing is looked at by itself before: an admin decides.
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+MAIL_UNCLEAR = "This mail was waiting when the backup was made; whether it has been sent since is not known. Send it again if it was not."
+
+
+def settle(engine: Engine, manifest: Manifest, now: datetime) -> int:
+    """Pause the runs that were at work, let go of what was in hand, hold back mails; in one transaction. Answers how many runs were paused.
+
+    The database has the newest schema, and nobody else has it.
+    """
+    with engine.begin() as connection:
+        paused = _pause_runs(connection, manifest)
+        _let_go(connection, now)
+        _hold_mails_back(connection)
+        connection.execute(
+            _AUDIT.insert().values(
+                at=now, by="flask restore", action="backup.restored", subject=manifest.made_at, detail=f"{paused} migrations were paused."
+            )
+        )
+    return paused
+
+
+def _pause_runs(connection: Connection, manifest: Manifest) -> int:
+    note = (
+        f"Restored from a backup made at {manifest.made_at}: what happened since is not known here. Look at both servers; "
+        "“Resume” goes on after asking them who is there already, “Cancel” leaves everybody as they are."
+    )
+    active = _RUNS.c.status.in_(ACTIVE)
+    paused = connection.execute(
+        update(_RUNS)
+        .where(active)
+        .values(
+            status=MigrationStatus.PAUSED,
+            note=func.trim(_RUNS.c.note + " " + note),
+            prepared_at=None,
+            wake_at=None,
+            wake_reason="",
+            outages=0,
+        )
+    ).rowcount
+    # A round after this one would begin by itself.
+    connection.execute(update(_RUNS).where(~active, _RUNS.c.rounds_left > 0).values(rounds_left=0))
+    # A new epoch: whoever worked under the old one counts for nothing.
+    connection.execute(update(_RUNS).values(epoch=_RUNS.c.epoch + 1, lease_until=None, lease_holder=""))
+    return paused
+
+
+def _let_go(connection: Connection, now: datetime) -> None:
+    """Users in hand are put back, and everybody whose access is still to be given is looked for on the target first."""
+    giving = (_MOVES.c.step == Step.GIVE) & _MOVES.c.status.in_(OPEN)
+    connection.execute(update(_MOVES).where(giving).values(status=MoveStatus.PENDING, needs_look=True, changed_at=now))
+    connection.execute(update(_MOVES).where(_MOVES.c.claim.is_not(None)).values(claim=None, needs_look=True, changed_at=now))
+    # An account that was being made then is somebody's account by now: it is not to be closed without being asked for.
+    half_made = (_MOVES.c.step == Step.GIVE) & _MOVES.c.created_account & (_MOVES.c.target_member_id == "")
+    connection.execute(
+        update(_MOVES).where(half_made, or_(_MOVES.c.status == MoveStatus.FAILED, giving)).values(secure_after=NEVER, changed_at=now)
+    )
+
+
+def _hold_mails_back(connection: Connection) -> None:
+    waiting = select(_MAILS.c.id).where(_MAILS.c.status == EmailStatus.QUEUED)
+    connection.execute(update(_MAILS).where(_MAILS.c.id.in_(waiting)).values(status=EmailStatus.SENDING, error=MAIL_UNCLEAR))

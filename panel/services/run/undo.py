@@ -1,0 +1,150 @@
+"""Taking a run back: what it removed on the source is given back first, then what it made on the target is withdrawn. Itself a run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import joinedload
+
+from panel.domain.platform import Platform
+from panel.domain.reasons import Blocker, Refusal
+from panel.domain.statuses import OPEN, MoveStatus, Removal, RunKind, Step
+from panel.extensions import db
+from panel.models import Library, Migration, Move
+from panel.services.run.start import Blocked, hold_servers
+
+
+class NothingToUndo(ValueError):
+    """Nothing of this run can be taken back (any more); `str(error)` says why."""
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """What taking back means for one user. `problem`: why it cannot be done; then nothing is done for them."""
+
+    move: Move
+    gives_back: bool
+    withdraws: bool
+    restores: bool
+    may_have_to_accept: bool
+    problem: str = ""
+
+
+def undoable(run: Migration, move_ids: Collection[int] | None = None) -> list[Undoing]:
+    """Everyone of an ended run for whom it has changed something that has not been taken back since, or those of them in `move_ids`.
+
+    Nothing is asked of a server. Raises `NothingToUndo`.
+    """
+    if run.kind is RunKind.UNDO:
+        raise NothingToUndo("This run takes another one back. To move the users again, start a migration.")
+    if run.ended_at is None:
+        raise NothingToUndo(f"Migration {run.id} has not ended yet. Cancel it first, or wait for its end.")
+    here = {library.remote_id: library for library in run.source.libraries if library.remote_id}
+    found = [_undoing(run, move, here) for move in _changed(run) if move_ids is None or move.id in move_ids]
+    if not found:
+        raise NothingToUndo("Nothing is left to take back: nothing was changed for these users, or it was taken back already.")
+    return found
+
+
+def start_undo(run: Migration, move_ids: Collection[int] | None = None) -> Migration:
+    """Write the run that takes this one back, and take both servers; flushed. Raises `NothingToUndo`, `Blocked` when one is in use."""
+    doable = [undoing for undoing in undoable(run, move_ids) if not undoing.problem]
+    if not doable:
+        raise NothingToUndo("None of these users can be taken back: " + " ".join({one.problem for one in undoable(run, move_ids)}))
+    back = Migration(
+        kind=RunKind.UNDO,
+        undoes_id=run.id,
+        source_id=run.target_id,
+        target_id=run.source_id,
+        removal=Removal.WHEN_ACTIVE,
+        pace_s=run.pace_s,
+    )
+    db.session.add(back)
+    db.session.flush()
+    if not hold_servers(back):
+        db.session.rollback()
+        raise Blocked([Refusal(Blocker.MIGRATION_RUNNING, "Another migration or a sync is using one of the two servers.")])
+    here = {library.remote_id: library for library in run.source.libraries if library.remote_id}
+    for position, undoing in enumerate(doable):
+        db.session.add(_way_back(run, back, undoing, position, here))
+        _let_go(undoing.move, back)
+    db.session.flush()
+    return back
+
+
+def _changed(run: Migration) -> list[Move]:
+    again = (
+        select(Move.user_id)
+        .join(Migration)
+        .where(Migration.undoes_id == run.id, Move.status.in_((*OPEN, MoveStatus.MOVED, MoveStatus.INVITED)))
+    )
+    query = select(Move).where(
+        Move.migration_id == run.id,
+        or_(Move.taken_at.is_not(None), Move.given_at.is_not(None)),
+        Move.user_id.not_in(again),
+    )
+    return list(db.session.scalars(query.order_by(Move.position).options(joinedload(Move.user))))
+
+
+def _undoing(run: Migration, move: Move, here: dict[str, Library]) -> Undoing:
+    gives_back = move.taken_at is not None
+    on_plex = run.source.platform is Platform.PLEX
+    problem = ""
+    if gives_back and not _libraries_of(move, here) and not _had_all(move):
+        problem = f"None of the libraries {move.name} had on {run.source.name} is there any more."
+    return Undoing(
+        move=move,
+        gives_back=gives_back,
+        withdraws=_did_something_there(move) and not move.before,
+        restores=bool(move.before),
+        may_have_to_accept=gives_back and on_plex,
+        problem=problem,
+    )
+
+
+def _way_back(run: Migration, back: Migration, undoing: Undoing, position: int, here: dict[str, Library]) -> Move:
+    """The user in the run that takes back. What was never removed is there: then only the target is left to do."""
+    move, on_plex = undoing.move, run.source.platform is Platform.PLEX
+    settings = move.taken.get("settings")
+    return Move(
+        migration=back,
+        user_id=move.user_id,
+        position=position,
+        name=move.name,
+        status=MoveStatus.PENDING,
+        step=Step.GIVE if undoing.gives_back else Step.TAKE,
+        accepted=not undoing.gives_back,
+        account_name=move.name if on_plex else move.account_name,
+        address=(move.user.plex_email or move.user.email) if on_plex else "",
+        libraries=_libraries_of(move, here) if undoing.gives_back else [],
+        restrictions=settings if isinstance(settings, dict) else {},
+        needs_look=True,
+        source_member_id=move.target_member_id if _did_something_there(move) else "",
+        target_member_id="" if on_plex else move.source_member_id,
+        target_account_id=move.user.plex_id if on_plex else move.source_member_id,
+        before=move.before,
+    )
+
+
+def _let_go(move: Move, back: Migration) -> None:
+    """The run that is taken back waits for nothing any more, and removes nothing any more."""
+    sentence = f"Migration {back.id} takes this back."
+    move.remark = " ".join(filter(None, (move.remark, sentence)))
+    if move.status is MoveStatus.INVITED:
+        move.status, move.retryable, move.detail = MoveStatus.FAILED, False, "The invite was taken back."
+    move.step = Step.DONE
+
+
+def _did_something_there(move: Move) -> bool:
+    return move.given_at is not None and bool(move.target_member_id)
+
+
+def _had_all(move: Move) -> bool:
+    return move.taken.get("all_libraries") is True
+
+
+def _libraries_of(move: Move, here: dict[str, Library]) -> list[Library]:
+    ids = move.taken.get("libraries")
+    return [here[key] for key in ids if key in here] if isinstance(ids, list) else []

