@@ -28,6 +28,7 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import NoSuchTableError
 
 AT_ONCE = 500
 #: Says which schema a database has; a backup keeps it in its manifest.
@@ -65,7 +66,10 @@ def rows_of(connection: Connection, table: Table) -> Iterator[list[Any]]:
 def load(engine: Engine, name: str, columns: list[str], rows: Iterator[list[Any]]) -> None:
     """Put rows into an empty table. Raises SQLAlchemy's errors for what does not fit, `KeyError` for a column that is not there."""
     with engine.connect() as connection:
-        table = tables_of(connection)[name]
+        try:
+            table = Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
+        except NoSuchTableError:
+            raise KeyError(name) from None
     readers = [_reader(table.columns[column]) for column in columns]
     with _unchecked(engine) as connection:
         while batch := list(islice(rows, AT_ONCE)):

@@ -16,7 +16,9 @@ VARIABLES = {
         "run.note": "what is worth knowing about it; may be empty",
         "run.problem": "what stopped it; empty unless it failed",
         "counts.total": "users in all; also counts.moved, invited, skipped, failed, cancelled",
+        "run.undoes": "number of the migration this one takes back; 0 else",
         "stayed": "list of those who did not move: name, status, why",
+        "not_shared": "list of names of those who had no access to the source",
         "invited": "list of names of those who have still to accept",
         "remarks": "list of remarks: name, what",
         "link": "address of the migration’s page; empty without a public address",
@@ -33,7 +35,7 @@ VARIABLES = {
 }
 
 _RUN: dict[str, Any] = {
-    "run": {"id": 12, "status": "finished", "note": "Oak was not reached; its last sync counted.", "problem": ""},
+    "run": {"id": 12, "status": "finished", "note": "Oak was not reached; its last sync counted.", "problem": "", "undoes": 0},
     "source": "Oak",
     "target": "Birch",
     "counts": {"total": 40, "moved": 35, "invited": 2, "skipped": 2, "failed": 1, "cancelled": 0, "pending": 0},
@@ -41,6 +43,7 @@ _RUN: dict[str, Any] = {
         {"name": "Sam Sample", "status": "skipped", "why": "Has no active subscription. Add or extend a payment."},
         {"name": "<Kim>", "status": "failed", "why": "Birch did not answer."},
     ],
+    "not_shared": ["Charlie", "Jo"],
     "invited": ["Alex Example", "Robin"],
     "remarks": [{"name": "Robin", "what": "Stream limit set to 2."}],
     "link": "https://panel.example/migrations/12",
@@ -59,7 +62,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     SYSTEM_MESSAGE: (
         _RUN,
         {**_RUN, "run": {**_RUN["run"], "status": "failed", "problem": "Birch refused the key."}, "link": ""},
-        {**_RUN, "run": {**_RUN["run"], "status": "cancelled", "note": ""}, "stayed": [], "invited": [], "remarks": []},
+        {**_RUN, "run": {**_RUN["run"], "status": "cancelled", "note": ""}, "stayed": [], "not_shared": [], "invited": [], "remarks": []},
     ),
     ACCOUNT_MOVED: (
         _MOVED,

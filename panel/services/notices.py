@@ -12,6 +12,7 @@ from sqlalchemy import exists, select
 
 from panel.config import ROOT
 from panel.domain.platform import Platform
+from panel.domain.reasons import Reason
 from panel.domain.statuses import MoveStatus
 from panel.extensions import config, db
 from panel.models import Email, EmailTemplate, Migration, Move, Server, Setting
@@ -126,15 +127,21 @@ def result_values(run: Migration) -> dict[str, Any]:
     moves = db.session.scalars(moves_now(run.id)).all()
     stayed = [move for move in moves if move.status not in (MoveStatus.MOVED, MoveStatus.INVITED)]
     return {
-        "run": {"id": run.id, "status": run.status.value, "note": run.note, "problem": run.problem},
+        "run": {"id": run.id, "status": run.status.value, "note": run.note, "problem": run.problem, "undoes": run.undoes_id or 0},
         "source": run.source.name,
         "target": run.target.name,
         "counts": vars(counts_of(run.id)),
-        "stayed": [{"name": move.name, "status": move.status.value, "why": detail_of(move)} for move in stayed],
+        "stayed": [{"name": move.name, "status": move.status.value, "why": detail_of(move)} for move in stayed if _was_there(move)],
+        "not_shared": [move.name for move in stayed if not _was_there(move)],
         "invited": [move.name for move in moves if move.status is MoveStatus.INVITED],
         "remarks": [{"name": move.name, "what": move.remark} for move in moves if move.remark and move not in stayed],
         "link": _link(f"/migrations/{run.id}"),
     }
+
+
+def _was_there(move: Move) -> bool:
+    """Whether there was anything to move: whoever is not on the source has no other reason that matters."""
+    return move.status is not MoveStatus.SKIPPED or Reason.NOT_SHARED not in move.reasons
 
 
 def people_are_told() -> bool:

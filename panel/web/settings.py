@@ -14,7 +14,7 @@ from panel.web.forms.settings import SettingsForm, zone_names
 
 screen = Blueprint("settings", __name__, url_prefix="/settings")
 
-FIELDS = ("admin_email", "pace_s", "sync_every_h", "time_zone", "public_url")
+FIELDS = ("admin_email", "pace_s", "sync_every_h", "remind_after_d", "time_zone", "public_url")
 
 
 @screen.get("")

@@ -88,6 +88,7 @@ def test_survives_the_death_of_each_of_its_parts(config: Config, scene: Scene, r
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in everything))
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(400)
 def test_goes_on_after_a_power_cut(config: Config, scene: Scene, run: Migration) -> None:
     with tree(config.ensure()) as up:

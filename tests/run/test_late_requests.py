@@ -71,7 +71,7 @@ def killed_with_requests_on_their_way(scene: Scene, config: Config, source: str,
     return run, post
 
 
-@pytest.mark.parametrize(("source", "target"), [("jellyfin", "emby"), ("emby", "jellyfin")])
+@pytest.mark.parametrize(("source", "target"), [("jellyfin", "emby"), pytest.param("emby", "jellyfin", marks=pytest.mark.thorough)])
 def test_an_account_made_late_by_a_dead_worker_is_closed_at_once_and_moved(
     app: Flask, config: Config, scene: Scene, source: str, target: str
 ) -> None:

@@ -69,6 +69,7 @@ def signs_in(url: str, email: str) -> bool:
         return not answer.geturl().endswith("/sign-in") and answer.status == 200
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_a_backup_of_a_run_at_work_goes_on_elsewhere(config: Config, app: Flask, scene: Scene, tmp_path: Path) -> None:
     scene.add_server("jellyfin", "Old")

@@ -20,6 +20,7 @@ GOOD = {
     "admin_email": "ada@example.test, bob@example.test",
     "pace_s": "45",
     "sync_every_h": "6",
+    "remind_after_d": "3",
     "import_as": "permanent",
     "time_zone": "Europe/Berlin",
     "public_url": "https://panel.example.test/",

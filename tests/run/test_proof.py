@@ -1,0 +1,232 @@
+"""The proof of a run: each changing request that reached a server is one row, with what came of it, and nothing secret in any of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from panel.config import Config
+from panel.domain.deeds import OTHER, deed_of
+from panel.domain.statuses import MoveStatus, Step
+from panel.extensions import db
+from panel.models import Migration, Move, SentRequest, Setting
+from panel.platforms.base import Refused
+from panel.services import claims, invites, proof_report
+from panel.services import run as running
+from panel.services.proof import DIED
+from panel.services.run import undo
+from panel.simulators.http import Fault
+from tests.run.test_contract import flask
+from tests.run.test_faults import PEOPLE, set_up, work_off
+from tests.run.test_kills import Killer, run_with_kill
+from tests.scene import Scene
+
+PAIRS = [("jellyfin", "emby"), ("plex", "plex"), ("emby", "plex")]
+TROUBLES = {
+    "nothing": [],
+    "500": [Fault(method="POST", skip=1, status=500)],
+    "500 after the effect": [Fault(method="POST", skip=1, status=500, effect=True)],
+    "429": [Fault(method="POST", skip=1, status=429, headers={"Retry-After": "0"})],
+    "lost before and after the effect": [Fault(method="POST", drop=True), Fault(method="POST", skip=2, drop=True, effect=True)],
+    "half an answer, then a page": [Fault(method="POST", half=True), Fault(method="POST", skip=1, html=True)],
+}
+
+Sent = Counter[tuple[str, str, int | None]]
+
+
+def bare(path: str) -> str:
+    """Without what stands in the server's base URL, which is no part of the proof."""
+    return re.sub("^/emby", "", path)
+
+
+def arrived(scene: Scene) -> Sent:
+    """What the journals of all hosts hold: the changing requests and the status that left."""
+    hosts = {id(host): host for host in (scene.tv, *(side.sim for side in scene.sides))}
+    entries = [entry for host in hosts.values() for entry in host.calls(changes=True)]
+    return Counter((entry.call.method, bare(entry.call.path), entry.status or None) for entry in entries)
+
+
+def rows_of(run: Migration) -> list[SentRequest]:
+    """The proof of a run, oldest first."""
+    db.session.expire_all()
+    return list(db.session.scalars(db.select(SentRequest).where(SentRequest.migration_id == run.id).order_by(SentRequest.id)))
+
+
+def told(rows: Iterable[SentRequest]) -> Sent:
+    """The requests that these rows tell of."""
+    return Counter((row.method, row.path, row.status) for row in rows if row.method)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_has_a_row_for_each_changing_request(scene: Scene, monkeypatch: pytest.MonkeyPatch, source: str, target: str, trouble: str) -> None:
+    monkeypatch.setattr("panel.domain.pacing.FIRST_COOL_DOWN_S", 0.05)
+    set_up(scene, source, target)
+    run = scene.start()
+    host = scene.tv if target == "plex" else scene.target.sim
+    host.faults += [Fault(**vars(fault)) for fault in TROUBLES[trouble]]
+    if target == "plex" and source != "plex":
+        # People still have to accept: nothing is left to do then.
+        scene.finish(run)
+    else:
+        work_off(scene, run)
+    rows = rows_of(run)
+    assert rows and told(rows) == arrived(scene)
+    assert {row.server_id for row in rows} <= {scene.source.row.id, scene.target.row.id}
+    assert all(row.at.tzinfo and run.created_at <= row.at <= (run.ended_at or row.at) for row in rows)
+    for move in run.moves:
+        assert any(row.move_id == move.id for row in rows), move.name
+    for row in rows:
+        assert deed_of(row.method, row.path) is not OTHER, row.path
+        if row.status is None or row.status >= 400:
+            assert row.result, "a sentence says what went wrong"
+    # Where an effect was lost, the next attempt may be told that it is there already.
+    assert len([row for row in rows if row.result]) >= len(TROUBLES[trouble])
+    assert trouble != "nothing" or not [row.result for row in rows if row.result and not row.path.endswith("/Connect/Link")]
+
+
+def test_says_of_whom_and_to_which_server(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.move()
+    found = [(line.user, line.server, line.what, line.result) for line in proof_report.sent(run.id) if line.user == "ada"]
+    given = ["Account made", "Password set", "Libraries and rights written", "Linked with Emby Connect"]
+    assert [(server, what) for _, server, what, _ in found] == [*(("New", what) for what in given), ("Old", "Libraries and rights written")]
+    assert [result for *_, result in found][:3] == ["done"] * 3
+
+
+def test_holds_what_closes_an_account_that_stands_half_made(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+    scene.target.sim.faults.append(Fault(method="POST", path="/Password", times=None, status=500))
+    work_off(scene, run)
+    assert set(scene.outcome(run).values()) == {MoveStatus.FAILED.value}
+    scene.target.sim.faults.clear()
+    before = len(rows_of(run))
+    db.session.execute(db.update(Move).values(secure_after=None))
+    db.session.commit()
+    running.work(run.id)
+    rows = rows_of(run)
+    assert told(rows) == arrived(scene)
+    closing = [(row.method, row.path.rpartition("/")[2], row.result) for row in rows[before:]]
+    assert sorted(closing) == sorted([("POST", "Password", ""), ("POST", "Policy", "")] * len(PEOPLE))
+
+
+def test_is_kept_by_the_run_that_takes_another_back_too(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.move()
+    scene.source.sim.journal.clear()
+    scene.target.sim.journal.clear()
+    back = undo.start_undo(run)
+    db.session.commit()
+    scene.finish(back)
+    assert set(scene.outcome(back).values()) == {MoveStatus.MOVED.value}
+    assert rows_of(back) and told(rows_of(back)) == arrived(scene)
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_says_where_a_worker_died(app: Flask, config: Config, scene: Scene, nth: int) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = run_with_kill(scene, config, Killer(nth, "after"))
+    assert scene.outcome(run) == dict.fromkeys(PEOPLE, "moved")
+    rows = rows_of(run)
+    dead = [row for row in rows if not row.method]
+    assert dead and all((row.path, row.status, row.result, row.server_id) == ("", None, DIED, run.target_id) for row in dead)
+    assert len({row.move_id for row in dead}) == len(dead)
+    assert not told(rows) - arrived(scene), "nothing is told that did not arrive"
+    names = {move.id: move.name for move in run.moves}
+    theirs = {names[row.move_id] for row in dead if row.move_id}
+    by_account = {account.id: account.name for account in scene.target.sim.users.values()}
+    for (method, path, _), _ in (arrived(scene) - told(rows)).items():
+        if method == "POST" and not path.endswith("/Users/New"):
+            assert by_account[path.split("/")[2]] in theirs, "whoever is missing a request is marked"
+    assert [line.what for line in proof_report.sent(run.id) if line.problem == DIED] == ["Nothing is known"] * len(dead)
+
+
+def test_has_a_row_for_a_password_that_a_person_chose(scene: Scene) -> None:
+    set_up(scene, "emby", "jellyfin")
+    run = scene.move()
+    move = run.moves[0]
+    before = len(rows_of(run))
+    scene.target.sim.faults.append(Fault(method="POST", path="/Password", status=400, body="my own password is too long"))
+    token = claims.make(claims.CLAIM, move.id)
+    db.session.commit()
+    for refused in (True, False):
+        link = claims.find(claims.CLAIM, token)
+        assert link is not None
+        with pytest.raises(Refused) if refused else nullcontext():
+            claims.choose_password(link, "my own password")
+    db.session.rollback()
+    rows = rows_of(run)[before:]
+    assert [(row.move_id, row.server_id, bool(row.result), row.status) for row in rows] == [
+        (move.id, run.target_id, True, 400),
+        (move.id, run.target_id, False, 204),
+    ]
+    assert "my own" not in rows[0].result
+
+
+def test_has_a_row_for_an_invite_that_was_withdrawn(scene: Scene) -> None:
+    scene.add_server("emby", "Old")
+    scene.plan("Basic")
+    scene.add_server("plex", "New")
+    scene.person("ada")
+    Setting.current().pace_s = 0.0
+    run = scene.move()
+    move = run.moves[0]
+    assert move.step is Step.ACCEPT
+    scene.tv.faults.append(Fault(method="DELETE", status=500))
+    with pytest.raises(invites.NotNow):
+        invites.withdraw(move)
+    db.session.rollback()
+    invites.withdraw(move)
+    db.session.commit()
+    rows = [row for row in rows_of(run) if row.method == "DELETE"]
+    assert [(row.move_id, row.status, bool(row.result)) for row in rows] == [(move.id, 500, True), (move.id, rows[1].status, False)]
+
+
+def secrets_of(scene: Scene) -> set[str]:
+    """The keys of the stage, and every password that was sent."""
+    found = {side.owner.token if side.owner else side.sim.api_key for side in scene.sides}
+    for side in scene.sides:
+        for entry in side.sim.calls(changes=True):
+            body: Any = entry.call.json() if entry.call.body else {}
+            found |= {body[name] for name in ("NewPw", "Password", "Pw") if isinstance(body, dict) and body.get(name)}
+    return found
+
+
+@pytest.mark.parametrize(("source", "target"), [("jellyfin", "emby"), ("emby", "jellyfin"), ("plex", "plex")])
+def test_tells_no_secret_even_where_a_server_repeats_it(app: Flask, scene: Scene, source: str, target: str) -> None:
+    set_up(scene, source, target)
+    run = scene.start()
+    host = scene.tv if target == "plex" else scene.target.sim
+    key = scene.target.owner.token if target == "plex" else scene.target.sim.api_key
+    host.faults.append(Fault(method="POST", path="/(Policy|shared_servers)", status=418, body=f"What about {key}?"))
+    work_off(scene, run)
+    exported = (
+        proof_report.sent_csv(run) + json.dumps(proof_report.document(run)) + flask(app, "migrations", str(run.id), "--requests").stdout
+    )
+    stored = " ".join(f"{row.method} {row.path} {row.result}" for row in rows_of(run))
+    assert "What about …?" in stored, "the server's words are there, without the key"
+    secrets = secrets_of(scene)
+    assert secrets and not [secret for secret in secrets if secret in stored + exported]
+    assert "?" not in "".join(row.path for row in rows_of(run))
+
+
+def test_is_printed_by_the_command_beside_what_scripts_rely_on(app: Flask, scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.move()
+    plain = json.loads(flask(app, "migrations", str(run.id), "--json").stdout)
+    full = json.loads(flask(app, "migrations", str(run.id), "--requests", "--json").stdout)
+    requests = full.pop("requests")
+    assert full == plain
+    assert len(requests) == len(rows_of(run)) and all(list(one) == list(proof_report.COLUMNS) for one in requests)
+    assert {type(one["status"]) for one in requests} == {int}
+    lines = flask(app, "migrations", str(run.id), "--requests").stdout
+    assert lines.count("Account made – done") == len(PEOPLE)
+    assert flask(app, "migrations", "--requests").exit_code == 2
