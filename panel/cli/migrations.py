@@ -14,7 +14,7 @@ from panel.cli.follow import follow
 from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
 from panel.models import Migration
-from panel.services import report, times
+from panel.services import proof_report, report, times
 from panel.services.preflight import Preflight, ask_both, assess
 from panel.services.run import steer
 from panel.services.run.start import Schedule, start
@@ -79,11 +79,14 @@ def migrate_users(
 
 @command("migrations")
 @click.argument("number", type=int, required=False)
+@click.option("--requests", is_flag=True, help="Also every request that changed something (with NUMBER).")
 @as_json
-def migrations(number: int | None, as_json: bool) -> None:
+def migrations(number: int | None, requests: bool, as_json: bool) -> None:
     """Show all runs, or one with its users."""
+    if requests and number is None:
+        raise click.UsageError("--requests goes with the number of a migration.")
     if number is not None:
-        _print_run(run_numbered(number), as_json)
+        _print_one(run_numbered(number), requests, as_json)
         return
     runs = report.runs_newest_first(limit=1000)
     if as_json:
@@ -157,6 +160,16 @@ def _print_preflight(flight: Preflight) -> None:
         reasons = " ".join(reason.sentence for reason in verdict.reasons)
         click.echo(f"{word:<6} {verdict.candidate.name}{'  ' + reasons if reasons else ''}")
     click.echo(f"{len(flight.moving)} would move, {len(flight.staying)} would stay; about {flight.duration_s / 60:.0f} minutes.")
+
+
+def _print_one(run: Migration, requests: bool, as_json: bool) -> None:
+    if requests and as_json:
+        print_json(proof_report.document(run))
+        return
+    _print_run(run, as_json)
+    for line in proof_report.sent(run.id) if requests else ():
+        where = f"{line.user} on {line.server}: " if line.user or line.server else ""
+        click.echo(f"  {line.at:%Y-%m-%d %H:%M:%S}  {where}{line.what} – {line.result}")
 
 
 def _print_run(run: Migration, as_json: bool) -> None:

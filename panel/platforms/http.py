@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import check_header_validity
 
-from panel.platforms import answers
+from panel.platforms import answers, sent
 from panel.platforms.addresses import CheckedAdapter
 from panel.platforms.base import (
     CredentialsRefused,
@@ -93,24 +93,21 @@ class HttpDoor:
         """
         if method != "GET":
             self.guard()
-        try:
-            request = self._prepared(method, path, params, json, headers or {})
-            # Straight to the adapter: it follows no redirects, and cookies are neither kept nor sent.
-            adapter = self._session.get_adapter(self.base_url)
-            with adapter.send(request, stream=True, timeout=(self.timeouts[0], read_s or self.timeouts[1])) as response:
-                body = self._read(response, creates=creates)
-                log.debug("%s %s %s -> %s", self.who, method, path, response.status_code)
-        except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            raise _without_effect(Unreachable(f"{self.who} cannot be reached at its address."), creates) from _bare(error)
-        except requests.RequestException as error:
-            # Refused connections are certain not to have had an effect; everything later is not.
-            if creates and not _never_left(error):
-                raise LostAnswer(f"{self.who} did not answer a request that creates something; it will be looked up.") from _bare(error)
-            raise _without_effect(Unreachable(f"{self.who} does not answer ({_kind_of(error)})."), creates) from _bare(error)
-        if 200 <= response.status_code < 300:
-            return body
-        refusal = self._error_of(response, body if quoted else b"", creates=creates)
-        raise _without_effect(refusal, creates and response.status_code < 500)
+        with sent.noted(method, path, self._headers) as call:
+            try:
+                request = self._prepared(method, path, params, json, headers or {})
+                # Straight to the adapter: it follows no redirects, and cookies are neither kept nor sent.
+                adapter = self._session.get_adapter(self.base_url)
+                with adapter.send(request, stream=True, timeout=(self.timeouts[0], read_s or self.timeouts[1])) as response:
+                    call.answered(response.status_code)
+                    body = self._read(response, creates=creates)
+                    log.debug("%s %s %s -> %s", self.who, method, path, response.status_code)
+            except requests.RequestException as error:
+                raise self._failure(error, creates=creates) from _bare(error)
+            if 200 <= response.status_code < 300:
+                return body
+            refusal = self._error_of(response, body if quoted else b"", creates=creates)
+            raise _without_effect(refusal, creates and response.status_code < 500)
 
     def json(self, method: str, path: str, **how: Any) -> Any:
         """`send`, with the answer read as JSON (`None` for an empty one). Raises `UnexpectedAnswer` (`LostAnswer` where `creates`)
@@ -121,11 +118,12 @@ class HttpDoor:
         try:
             return answers.data_of(body)
         except (ValueError, RecursionError):
-            if how.get("creates"):
-                raise LostAnswer(f"{self.who} gave a garbled answer to a request that creates something; it will be looked up.") from None
-            raise UnexpectedAnswer(
+            garbled: PlatformError = UnexpectedAnswer(
                 f"{self.who} answered with something that is not data: perhaps another program, or a sign-in page, answers at this URL."
-            ) from None
+            )
+            if how.get("creates"):
+                garbled = LostAnswer(f"{self.who} gave a garbled answer to a request that creates something; it will be looked up.")
+            raise (garbled if method == "GET" else sent.misread(garbled)) from None
 
     def _prepared(
         self, method: str, path: str, params: Mapping[str, Any] | None, json: object, headers: Mapping[str, str]
@@ -158,6 +156,15 @@ class HttpDoor:
         except answers.TooMuch as error:
             kind = LostAnswer if creates and response.ok else UnexpectedAnswer
             raise kind(f"{self.who} {error}") from None
+
+    def _failure(self, error: requests.RequestException, *, creates: bool) -> PlatformError:
+        """What a request without an answer amounts to."""
+        if isinstance(error, (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+            return _without_effect(Unreachable(f"{self.who} cannot be reached at its address."), creates)
+        # Refused connections are certain not to have had an effect; everything later is not.
+        if creates and not _never_left(error):
+            return LostAnswer(f"{self.who} did not answer a request that creates something; it will be looked up.")
+        return _without_effect(Unreachable(f"{self.who} does not answer ({_kind_of(error)})."), creates)
 
     def _error_of(self, response: requests.Response, body: bytes, *, creates: bool) -> PlatformError:
         status, who = response.status_code, self.who

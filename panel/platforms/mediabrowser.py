@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from panel.domain.names import same_name
-from panel.platforms import policy, restrictions
+from panel.platforms import policy, restrictions, sent
 from panel.platforms.base import (
     Access,
     CredentialsRefused,
@@ -211,7 +211,8 @@ class MediaBrowserRemote:
         try:
             return member_of(answer, self.who)
         except UnexpectedAnswer:
-            raise LostAnswer(f"{self.who} gave an incomplete answer about a new account; it will be looked up.") from None
+            incomplete = LostAnswer(f"{self.who} gave an incomplete answer about a new account; it will be looked up.")
+            raise sent.misread(incomplete) from None
 
     def _exact(self, member: Member, access: Access) -> policy.Policy:
         return policy.exact(member.settings, access)
@@ -229,7 +230,8 @@ class MediaBrowserRemote:
     def _post(self, door: HttpDoor, path: str, **how: Any) -> None:
         """A changing request whose answer has no body worth reading, but must not be a page: sign-in pages answer 200 as well."""
         if door.send("POST", path, **how).lstrip()[:1] == b"<":
-            raise UnexpectedAnswer(f"{self.who} answered a change with a page: perhaps a sign-in page stands before it.")
+            page = UnexpectedAnswer(f"{self.who} answered a change with a page: perhaps a sign-in page stands before it.")
+            raise sent.misread(page)
 
     def _require_machine(self, found: str) -> None:
         if self.machine_id and not _same_id(found, self.machine_id):

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from panel.extensions import db, execute
 from panel.models import Move, OneTimeLink
 from panel.models.types import utc_now
+from panel.services import proof
 from panel.services.servers import HURRIED, remote_for
 
 SETUP, CLAIM = "setup", "claim"
@@ -51,13 +52,15 @@ def choose_password(link: OneTimeLink, password: str) -> None:
     db.session.commit()
     remote = remote_for(move.migration.target, timeouts=HURRIED)
     try:
-        remote.set_password(move.target_account_id, password)
+        with proof.announced(move.migration_id, move.id, move.migration.target_id):
+            remote.set_password(move.target_account_id, password)
     except Exception:
         execute(update(OneTimeLink).where(OneTimeLink.id == link.id).values(used_at=None))
         db.session.commit()
         raise
     finally:
         remote.close()
+    db.session.commit()
 
 
 def _hash(token: str) -> str:

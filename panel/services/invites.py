@@ -13,7 +13,7 @@ from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Email, EmailStatus, Migration, Move, Server, Share, User
 from panel.platforms.base import Member, PlatformError, Remote
-from panel.services import by_hand, notices
+from panel.services import by_hand, notices, proof
 from panel.services.run.accept import begun_anew, check_invites
 from panel.services.run.listed import Listed
 from panel.services.servers import HURRIED, remote_for
@@ -98,10 +98,11 @@ def withdraw(move: Move) -> None:
     """Take the invite of a run back on the platform; the move has failed then and can be tried again. Flushed. Raises `NotNow`."""
     if not _is_waiting(move):
         raise NotNow(f"{move.name} has no invite that waits any more.")
-    member = _take_back(move.migration.target, lambda members: Listed(members, names=False).of(move), move.name)
-    mine = (Move.id == move.id, Move.status == MoveStatus.INVITED, Move.step == Step.ACCEPT, Move.claim.is_(None))
-    if execute(update(Move).where(*mine).values(begun_anew(move, WITHDRAWN))) != 1:
-        raise NotNow(f"{move.name} has accepted meanwhile. Use “Check now”.")
+    with proof.announced(move.migration_id, move.id, move.migration.target_id):
+        member = _take_back(move.migration.target, lambda members: Listed(members, names=False).of(move), move.name)
+        mine = (Move.id == move.id, Move.status == MoveStatus.INVITED, Move.step == Step.ACCEPT, Move.claim.is_(None))
+        if execute(update(Move).where(*mine).values(begun_anew(move, WITHDRAWN))) != 1:
+            raise NotNow(f"{move.name} has accepted meanwhile. Use “Check now”.")
     gone = [key for key in (move.target_member_id, member.id if member else "") if key]
     waiting = (Share.server_id == move.migration.target_id, Share.accepted_at.is_(None))
     execute(delete(Share).where(*waiting, or_(Share.remote_id.in_(gone), Share.user_id == move.user_id)))

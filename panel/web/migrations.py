@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, jsonify, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
@@ -15,7 +15,7 @@ from panel.domain.reasons import Reason, Refusal
 from panel.domain.statuses import Removal
 from panel.extensions import db
 from panel.models import Migration, Server
-from panel.services import audit, notices, preflight, report, times
+from panel.services import audit, notices, preflight, proof_report, report, times
 from panel.services.overview import counts_by_run
 from panel.services.preflight import Preflight
 from panel.services.run.start import Blocked, start
@@ -113,8 +113,26 @@ def mail(run_id: int) -> Response:
 def download(run_id: int) -> Response:
     """Every user of the run."""
     run = db.get_or_404(Migration, run_id)
-    disposition = {"Content-Disposition": f"attachment; filename=migration-{run.id}.csv"}
-    return Response(report.run_csv(run), mimetype="text/csv", headers=disposition)
+    return _file(Response(report.run_csv(run), mimetype="text/csv"), f"migration-{run.id}.csv")
+
+
+@screen.get("/<int:run_id>/calls.csv")
+def download_calls(run_id: int) -> Response:
+    """Every request of the run that changed something, or may have."""
+    run = db.get_or_404(Migration, run_id)
+    return _file(Response(proof_report.sent_csv(run), mimetype="text/csv"), f"migration-{run.id}-calls.csv")
+
+
+@screen.get("/<int:run_id>.json")
+def download_document(run_id: int) -> Response:
+    """The run, its users and its requests in one document."""
+    run = db.get_or_404(Migration, run_id)
+    return _file(jsonify(proof_report.document(run)), f"migration-{run.id}.json")
+
+
+def _file(response: Response, name: str) -> Response:
+    response.headers["Content-Disposition"] = f"attachment; filename={name}"
+    return response
 
 
 def _ask(source: Server, target: Server) -> Preflight:

@@ -20,7 +20,7 @@ from panel.models import Migration, Move, SentRequest, Setting
 from panel.platforms.base import Refused
 from panel.services import claims, invites, proof_report
 from panel.services import run as running
-from panel.services.proof import DIED
+from panel.services.proof import ANNOUNCED, DIED
 from panel.services.run import undo
 from panel.simulators.http import Fault
 from tests.run.test_contract import flask
@@ -116,6 +116,7 @@ def test_holds_what_closes_an_account_that_stands_half_made(scene: Scene) -> Non
     assert told(rows) == arrived(scene)
     closing = [(row.method, row.path.rpartition("/")[2], row.result) for row in rows[before:]]
     assert sorted(closing) == sorted([("POST", "Password", ""), ("POST", "Policy", "")] * len(PEOPLE))
+    assert all(row.method for row in rows), "nothing is left of what was announced"
 
 
 def test_is_kept_by_the_run_that_takes_another_back_too(scene: Scene) -> None:
@@ -130,7 +131,7 @@ def test_is_kept_by_the_run_that_takes_another_back_too(scene: Scene) -> None:
     assert rows_of(back) and told(rows_of(back)) == arrived(scene)
 
 
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize(("nth", "database_kind"), [(1, "sqlite"), (2, "postgresql")])
 def test_says_where_a_worker_died(app: Flask, config: Config, scene: Scene, nth: int) -> None:
     set_up(scene, "jellyfin", "emby")
     run = run_with_kill(scene, config, Killer(nth, "after"))
@@ -188,6 +189,28 @@ def test_has_a_row_for_an_invite_that_was_withdrawn(scene: Scene) -> None:
     db.session.commit()
     rows = [row for row in rows_of(run) if row.method == "DELETE"]
     assert [(row.move_id, row.status, bool(row.result)) for row in rows] == [(move.id, 500, True), (move.id, rows[1].status, False)]
+
+
+def test_what_was_on_its_way_by_hand_when_the_panel_stopped_is_marked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stopped(BaseException):
+        """The end of the process."""
+
+    set_up(scene, "emby", "jellyfin")
+    run = scene.move()
+    before = len(rows_of(run))
+    token = claims.make(claims.CLAIM, run.moves[0].id)
+    db.session.commit()
+    link = claims.find(claims.CLAIM, token)
+    assert link is not None
+
+    def stop(*_: object, **__: object) -> None:
+        raise Stopped
+
+    monkeypatch.setattr("panel.platforms.jellyfin.JellyfinRemote.set_password", stop)
+    with pytest.raises(Stopped):
+        claims.choose_password(link, "my own password")
+    db.session.rollback()
+    assert [(row.move_id, row.method, row.result) for row in rows_of(run)[before:]] == [(run.moves[0].id, "", ANNOUNCED)]
 
 
 def secrets_of(scene: Scene) -> set[str]:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import requests
 from requests.adapters import BaseAdapter
 
+from panel.platforms import sent
 from panel.platforms.base import CredentialsRefused, LostAnswer, Refused, UnexpectedAnswer
 from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, new_session, unguarded
 from panel.platforms.plex import parse
@@ -70,10 +71,11 @@ class PlexCloud:
             return None
         try:
             return parse.xml_root(body, WHO)
-        except UnexpectedAnswer:
+        except UnexpectedAnswer as garbled:
             if how.get("creates"):
-                raise LostAnswer(f"{WHO} gave a garbled answer to a request that creates something; it will be looked up.") from None
-            raise
+                lost = LostAnswer(f"{WHO} gave a garbled answer to a request that creates something; it will be looked up.")
+                raise sent.misread(lost) from None
+            raise (garbled if method == "GET" else sent.misread(garbled)) from None
 
     def send(self, method: str, path: str, **how: Any) -> bytes:
         """A v1 request as `HttpDoor.send` does it."""
@@ -115,7 +117,7 @@ def unclear() -> Iterator[None]:
     try:
         yield
     except UnexpectedAnswer:
-        raise LostAnswer(f"{WHO} accepted a new share but did not say which; it will be looked up.") from None
+        raise sent.misread(LostAnswer(f"{WHO} accepted a new share but did not say which; it will be looked up.")) from None
 
 
 class _ThroughDoor(BaseAdapter):

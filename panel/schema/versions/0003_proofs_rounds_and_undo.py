@@ -42,6 +42,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("sent_requests", schema=None) as batch_op:
         batch_op.create_index("ix_sent_requests_migration_id_move_id", ["migration_id", "move_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sent_requests_move_id"), ["move_id"], unique=False)
 
     with op.batch_alter_table("migrations", schema=None) as batch_op:
         batch_op.add_column(sa.Column("kind", sa.String(length=20), nullable=False, server_default="move"))
@@ -95,6 +96,7 @@ def downgrade() -> None:
         batch_op.drop_column("kind")
 
     with op.batch_alter_table("sent_requests", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sent_requests_move_id"))
         batch_op.drop_index("ix_sent_requests_migration_id_move_id")
 
     op.drop_table("sent_requests")

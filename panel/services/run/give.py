@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from panel import logs
@@ -13,7 +13,8 @@ from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Access, Given, Kept, Member, NameTaken, Person, PlatformError, Remote, TooManyRequests
-from panel.services import pace
+from panel.platforms.sent import SentCall, collecting
+from panel.services import pace, proof
 from panel.services.candidates import right_access
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
@@ -38,12 +39,16 @@ class Gift:
     "What an account was that is to be given back."
     intended: bool
     "Whether it was written down before this attempt already that an account would be made."
+    sent: list[SentCall] = field(default_factory=list)
+    "The changing requests of this attempt: filled by the thread that sends them, read when it is done."
 
 
 def give(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     """Give access to whom it is due, those left behind by a dead worker first. Commits after each user."""
     giving = Giving(run, lease, remote)
     for batch in side_by_side(giving.width, giving.claim, giving.perform):
+        # Before what came of it: no outcome is ever stored without its requests.
+        proof.write(run.id, run.target_id, [(gift.move.id, gift.sent) for gift, _ in batch])
         for gift, outcome in batch:
             giving.note(gift, outcome)
         if giving.paced:
@@ -101,7 +106,7 @@ class Giving:
 
     def perform(self, gift: Gift) -> Given:
         """The requests for one user, none where the access is right already; runs in a thread."""
-        with logs.about_user(gift.move.user_id):
+        with logs.about_user(gift.move.user_id), collecting(gift.sent):
             self.lease.require()
             known, unfinished = gift.known, gift.ours and not self.on_plex
             if known and not unfinished and gift.kept is not None:

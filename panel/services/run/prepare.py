@@ -12,7 +12,7 @@ from panel.domain.statuses import MoveStatus, RunKind, Step
 from panel.extensions import db
 from panel.models import Library, Migration, Move
 from panel.models.types import utc_now
-from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remote, TooManyRequests
+from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remote, TooManyRequests, UnexpectedAnswer
 from panel.platforms.restricted import is_restricted
 from panel.services import pace
 from panel.services.candidates import account_name_of
@@ -83,7 +83,7 @@ def _source_look(run: Migration, source: Remote) -> Look | Wait:
     except TooManyRequests as error:
         return wait_out(run, error, pace.name_for(run, run.source))
     except PlatformError as error:
-        if error.retryable and not run.outages:
+        if (error.retryable or isinstance(error, UnexpectedAnswer)) and not run.outages:
             return wait_out(run, error, pace.name_for(run, run.source))
         return Look(refusal=refusal_of(run.source, error))
 

@@ -16,6 +16,7 @@ from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, S
 from panel.extensions import db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
+from panel.services import proof
 from panel.services.run.lease import LeaseLost
 
 
@@ -38,10 +39,12 @@ Outcome = bool | Wait
 
 
 def claim_left_behind(run_id: int, epoch: int) -> None:
-    """Take over what an earlier worker had in hand when it died. Whether its request left is unknown, so each needs a look first."""
-    execute(
-        update(Move).where(Move.migration_id == run_id, Move.claim.is_not(None), Move.claim < epoch).values(claim=epoch, needs_look=True)
-    )
+    """Take over what an earlier worker had in hand when it died. Whether its request left is unknown, so each needs a look first, and
+    the proof says so."""
+    left_behind = (Move.migration_id == run_id, Move.claim.is_not(None), Move.claim < epoch)
+    if execute(update(Move).where(*left_behind).values(claim=epoch, needs_look=True)):
+        # Nobody else is in hand under this epoch yet.
+        proof.note_left_behind(run_id, epoch)
     db.session.commit()
 
 

@@ -14,6 +14,7 @@ from panel.extensions import db
 from panel.models import Evidence, Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
+from panel.services import proof
 from panel.services.people import record_account
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
@@ -57,7 +58,8 @@ def secure(run: Migration, lease: Lease, remote: Remote) -> None:
         return
     for move in moves:
         try:
-            _close(move, listed.of(move), run, remote)
+            with proof.announced(run.id, move.id, run.target_id):
+                _close(move, listed.of(move), run, remote)
         except PlatformError as error:
             _put_off([move], error)
         require_epoch(run.id, lease.epoch)

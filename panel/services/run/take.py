@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy import delete, select
@@ -18,7 +18,8 @@ from panel.extensions import config, db, execute
 from panel.models import Migration, Move, Share
 from panel.models.types import utc_now
 from panel.platforms.base import Kept, Member, NotThere, PlatformError, Remote, TooManyRequests
-from panel.services import pace
+from panel.platforms.sent import SentCall, collecting
+from panel.services import pace, proof
 from panel.services.people import shares_of
 from panel.services.run.lease import Lease
 from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
@@ -37,12 +38,16 @@ class Removal:
 
     move: Move
     member: Member | None
+    sent: list[SentCall] = field(default_factory=list)
+    "The changing requests of this attempt: filled by the thread that sends them, read when it is done."
 
 
 def take(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     """Remove the source access of everyone whose turn it is. Commits after each user."""
     taking = Taking(run, lease, remote)
     for batch in side_by_side(taking.width, taking.claim, taking.perform):
+        # Before what came of it: no outcome is ever stored without its requests.
+        proof.write(run.id, run.source_id, [(removal.move.id, removal.sent) for removal, _ in batch])
         for removal, outcome in batch:
             taking.note(removal, outcome)
         if taking.paced:
@@ -109,7 +114,7 @@ class Taking:
 
     def perform(self, removal: Removal) -> bool:
         """The request for one user, none where the access is gone already; runs in a thread."""
-        with logs.about_user(removal.move.user_id):
+        with logs.about_user(removal.move.user_id), collecting(removal.sent):
             return self._perform(removal)
 
     def _perform(self, removal: Removal) -> bool:
