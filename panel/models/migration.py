@@ -113,6 +113,8 @@ class Move(Model):
     "The target has to be looked at before giving again: an answer was lost, a worker died, or there is access to be edited."
     known: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
     "The Plex share to be edited as it was when the run was prepared; empty where access is created."
+    seen: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
+    "What the source access was when both servers were last asked; a sync may be older."
     before: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
     "What the target access was (libraries, settings) where the run changed one that was there already; kept to give it back."
     source_member_id: Mapped[str] = mapped_column(String(80), default="")

@@ -13,7 +13,7 @@ from sqlalchemy import exists, select
 from panel.config import ROOT
 from panel.domain.platform import Platform
 from panel.domain.reasons import Reason
-from panel.domain.statuses import MoveStatus
+from panel.domain.statuses import MigrationStatus, MoveStatus
 from panel.extensions import config, db
 from panel.models import Email, EmailTemplate, Migration, Move, Server, Setting
 from panel.services import apart
@@ -99,7 +99,7 @@ def why_no_mail_of(run: Migration) -> str:
 
 
 def _why_no_news(run: Migration) -> str:
-    if run.started_at is None:
+    if run.started_at is None and run.status is MigrationStatus.CANCELLED:
         return "The run was cancelled before it began."
     follows = db.session.scalar(select(exists().where(Migration.follows_id == run.id)))
     moved = exists().where(Move.migration_id == run.id, Move.status.in_((MoveStatus.MOVED, MoveStatus.INVITED)))

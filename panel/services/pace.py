@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from panel import tally
 from panel.domain.pacing import cool_down_s, faster, next_turn, place_kept_s, slower
 from panel.domain.platform import Platform
-from panel.domain.statuses import ACTIVE, WORKABLE
+from panel.domain.statuses import ACTIVE, MigrationStatus
 from panel.extensions import db, execute
 from panel.models import Migration, Pacemaker, PaceWaiter, Server
 from panel.models.types import utc_now
@@ -62,7 +62,7 @@ def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
         tally.note_pace_wait((due - now).total_seconds())
         _queue_up(name, run_id, now, due)
         return (due - now).total_seconds()
-    if run_id is not None and _is_kept_for_another(name, run_id, now - timedelta(seconds=place_kept_s(interval_s))):
+    if run_id is not None and _is_kept_for_another(name, run_id, now, timedelta(seconds=place_kept_s(interval_s))):
         _queue_up(name, run_id, now, now)
         return ASK_AGAIN_S
     unchanged = Pacemaker.last_turn_at.is_(None) if row.last_turn_at is None else Pacemaker.last_turn_at == row.last_turn_at
@@ -71,7 +71,7 @@ def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
     if taken == 1 and run_id is not None:
         execute(delete(PaceWaiter).where(PaceWaiter.name == name, PaceWaiter.migration_id == run_id))
     db.session.commit()
-    return 0.0 if taken == 1 else min(interval_s, ASK_AGAIN_S)
+    return 0.0 if taken == 1 else ASK_AGAIN_S
 
 
 def end_turn(name: str, *, refused: bool = False) -> None:
@@ -130,13 +130,17 @@ def _queue_up(name: str, run_id: int | None, now: datetime, back_at: datetime) -
     db.session.commit()
 
 
-def _is_kept_for_another(name: str, run_id: int, back_since: datetime) -> bool:
+def _is_kept_for_another(name: str, run_id: int, now: datetime, kept: timedelta) -> bool:
     """Whether another run has waited longer and is back, or will be in a moment."""
     mine = select(PaceWaiter.since).where(PaceWaiter.name == name, PaceWaiter.migration_id == run_id).scalar_subquery()
-    earlier = PaceWaiter.since < func.coalesce(mine, utc_now())
-    at_work = exists().where(Migration.id == PaceWaiter.migration_id, Migration.status.in_(WORKABLE))
+    earlier = PaceWaiter.since < func.coalesce(mine, now)
+    at_work = exists().where(Migration.id == PaceWaiter.migration_id, Migration.status != MigrationStatus.PAUSED)
     others = select(PaceWaiter).where(
-        PaceWaiter.name == name, PaceWaiter.migration_id != run_id, earlier, PaceWaiter.back_at > back_since, at_work
+        PaceWaiter.name == name,
+        PaceWaiter.migration_id != run_id,
+        earlier,
+        PaceWaiter.back_at.between(now - kept, now + kept),
+        at_work,
     )
     return bool(db.session.scalar(select(others.exists())))
 

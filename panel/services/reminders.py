@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
 from panel.domain.statuses import MoveStatus, Step
-from panel.extensions import db
+from panel.extensions import db, execute
 from panel.models import Email, Migration, Move, Setting
 from panel.models.types import utc_now
 from panel.services import invites, notices
@@ -27,11 +27,13 @@ def remind_due() -> list[Email]:
     for move in _due(days) if days and notices.people_are_told() else []:
         if invites.why_no_reminder(move):
             continue
+        mine = (Move.id == move.id, Move.reminded_at.is_(None))
         try:
-            mails.append(invites.remind(move))
+            with db.session.begin_nested():
+                if execute(update(Move).where(*mine).values(reminded_at=utc_now())) == 1:
+                    mails.append(invites.remind(move))
         except invites.NotNow:
             continue
-        move.reminded_at = utc_now()
         if len(mails) >= AT_ONCE:
             break
     db.session.commit()

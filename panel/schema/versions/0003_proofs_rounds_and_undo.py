@@ -61,6 +61,7 @@ def upgrade() -> None:
         )
 
     with op.batch_alter_table("moves", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("seen", sa.JSON(), nullable=False, server_default="{}"))
         batch_op.add_column(sa.Column("before", sa.JSON(), nullable=False, server_default="{}"))
         batch_op.add_column(sa.Column("reminded_at", sa.DateTime(), nullable=True))
 
@@ -82,6 +83,7 @@ def downgrade() -> None:
     with op.batch_alter_table("moves", schema=None) as batch_op:
         batch_op.drop_column("reminded_at")
         batch_op.drop_column("before")
+        batch_op.drop_column("seen")
 
     with op.batch_alter_table("migrations", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("fk_migrations_undoes_id_migrations"), type_="foreignkey")

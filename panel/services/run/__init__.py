@@ -18,7 +18,7 @@ from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.platforms.base import Remote
 from panel.services.run.check import check
-from panel.services.run.finish import finish, free_servers, stop
+from panel.services.run.finish import finish, free_ended, stop
 from panel.services.run.give import give
 from panel.services.run.holder import is_dead
 from panel.services.run.lease import Lease, LeaseLost, acquire
@@ -133,7 +133,8 @@ class Working:
         try:
             return take(run, self.lease, source)
         finally:
-            free_servers(run.id)
+            # A retry may have taken the run up meanwhile, or another worker: then the servers are theirs.
+            free_ended(run.id, self.lease.epoch)
             db.session.commit()
 
     def _wait(self, wait: Wait) -> bool:

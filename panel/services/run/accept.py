@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Migration, Move, Server, Share
 from panel.models.types import utc_now
-from panel.platforms.base import Member, PlatformError, TooManyRequests
-from panel.services import pace
+from panel.platforms.base import CredentialsRefused, Member, PlatformError, TooManyRequests
+from panel.services import pace, times
 from panel.services.run.check import is_right, next_after_check
 from panel.services.run.ledger import Ledger
 from panel.services.run.listed import Listed
-from panel.services.servers import remote_for
+from panel.services.servers import note_trouble, remote_for
 from panel.services.sync_shares import why_doubtful
 
 GONE = "The invite is gone: it was declined or withdrawn, or it has expired."
@@ -45,8 +45,11 @@ def check_invites(server: Server) -> list[int]:
 
     Commits. Raises `PlatformError` when the server cannot be asked, `TooManyRequests` also while its account is to be left alone.
     """
+    # Whoever is invited after this look cannot be in the list.
+    since = {move.id: move.given_at for move in _waiting(server)}
     members = _ask(server)
-    waiting = _waiting(server)
+    db.session.expire_all()
+    waiting = [move for move in _waiting(server) if since.get(move.id, move) == move.given_at]
     listed = Listed(members, names=False)
     found = {move: listed.of(move) for move in waiting}
     ledger = Ledger(server, filter(None, found.values()))
@@ -83,7 +86,7 @@ def _ask(server: Server) -> list[Member]:
     """Everyone who has access or an invite, asked without a transaction open."""
     until = pace.cooling_until([server])
     if until is not None:
-        raise TooManyRequests(f"Plex has asked to slow down. {server.name} is asked again after {until:%H:%M} UTC.")
+        raise TooManyRequests(f"Plex has asked to slow down. {server.name} is asked again after {times.clock(until)}.")
     remote = remote_for(server)
     db.session.commit()
     try:
@@ -92,12 +95,18 @@ def _ask(server: Server) -> list[Member]:
         pace.cool_down(pace.name_of(server), error.retry_after_s)
         db.session.commit()
         raise
+    except CredentialsRefused as error:
+        note_trouble(server, error)
+        db.session.commit()
+        raise
     finally:
         remote.close()
 
 
 def _accepted(move: Move, member: Member, ledger: Ledger) -> bool:
     """Write down that the access is effective; answers whether something has to be removed on the source now."""
+    if not _still_waits(move):
+        return False
     if not is_right(member, move):
         move.status, move.step, move.retryable, move.needs_look = MoveStatus.FAILED, Step.GIVE, True, True
         move.target_member_id, move.target_account_id, move.detail = member.id, member.account_id, OTHER_LIBRARIES
@@ -112,9 +121,16 @@ def _accepted(move: Move, member: Member, ledger: Ledger) -> bool:
 
 def _fail_gone(moves: Sequence[Move]) -> None:
     for move in moves:
-        _forget_invite(move)
-        for name, value in begun_anew(move, GONE).items():
-            setattr(move, name, value)
+        if _still_waits(move):
+            _forget_invite(move)
+            for name, value in begun_anew(move, GONE).items():
+                setattr(move, name, value)
+
+
+def _still_waits(move: Move) -> bool:
+    """Holds the row until the commit, unless something else has been done about it meanwhile."""
+    waits = (Move.id == move.id, Move.status == MoveStatus.INVITED, Move.step == Step.ACCEPT, Move.claim.is_(None))
+    return execute(update(Move).where(*waits).values(changed_at=utc_now())) == 1
 
 
 def _forget_invite(move: Move) -> None:

@@ -18,6 +18,9 @@ from panel.services.run.listed import Listed
 from panel.services.run.rows import Outcome, require_epoch
 from panel.services.run.trouble import cooling, wait_out
 
+#: What decides in an account's policy what it opens.
+OPENING = ("IsDisabled", "EnableAllFolders", "EnabledFolders")
+
 
 def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     """Read back what was given, once nobody is left to be given anything. Commits."""
@@ -39,10 +42,14 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     told = notices.people_are_told()
     for move in moves:
         member = found[move.id]
-        if member is None or not is_right(member, move):
+        if _only_has_to_stand(run, move):
+            if member is None or not member.has_access:
+                _leave(run, move)
+                continue
+        elif member is None or not is_right(member, move):
             _give_again(move, "is not on the target" if member is None else "does not have exactly the libraries meant for them")
-        else:
-            settle(run, move, member, ledger, told=told)
+            continue
+        settle(run, move, member, ledger, told=told)
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
@@ -70,12 +77,28 @@ def next_after_check(run: Migration, move: Move) -> tuple[Step, MoveStatus]:
 
 def is_right(member: Member, move: Move) -> bool:
     """Whether the access is exactly what was meant. A waiting invite may be listed without its libraries."""
-    if member.all_libraries and move.migration.kind is RunKind.UNDO:
-        return move.restrictions.get("EnableAllFolders") is True
+    if move.migration.kind is RunKind.UNDO and "EnabledFolders" in move.restrictions:
+        # An account was given back with all it had, also what the panel has no name for.
+        return all(_same(member.settings.get(key), move.restrictions.get(key)) for key in OPENING)
     wanted = {library.remote_id for library in move.libraries}
     if not member.accepted and not member.library_ids and not member.all_libraries:
         return True
     return right_access(member, wanted)
+
+
+def _only_has_to_stand(run: Migration, move: Move) -> bool:
+    """Whether nothing was removed that had to be given back: then the access need only be there."""
+    return run.kind is RunKind.UNDO and not move.restrictions and not move.libraries
+
+
+def _leave(run: Migration, move: Move) -> None:
+    """Nothing is withdrawn from somebody who would be left with nothing."""
+    move.status, move.retryable = MoveStatus.FAILED, True
+    move.detail = f"Has no access to {run.target.name} now; the access to {run.source.name} was left as it is."
+
+
+def _same(one: object, other: object) -> bool:
+    return sorted(map(str, one)) == sorted(map(str, other)) if isinstance(one, list) and isinstance(other, list) else one == other
 
 
 def _given(run_id: int) -> list[Move]:

@@ -14,6 +14,7 @@ from panel.services import notices, pace
 from panel.services.run import rounds
 from panel.services.run.lease import Lease
 from panel.services.run.take import forget_removed_shares
+from panel.services.run.trouble import WHAT_STANDS
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +58,11 @@ def _write_result_mail(run: Migration) -> None:
 
 def stop(run: Migration, lease: Lease, problem: str) -> None:
     """The run cannot go on: everyone still open fails with the sentence, and a retry takes them up where they were. Commits."""
-    for given, sentence in ((False, problem), (True, f"{problem} Has access on the target; the source access was left as it was.")):
-        steps = (Step.CHECK, Step.TAKE) if given else (Step.GIVE,)
+    for step in (Step.GIVE, Step.CHECK, Step.TAKE):
         execute(
             update(Move)
-            .where(Move.migration_id == run.id, Move.claim.is_(None), Move.status.in_(OPEN), Move.step.in_(steps))
-            .values(status=MoveStatus.FAILED, retryable=True, detail=sentence)
+            .where(Move.migration_id == run.id, Move.claim.is_(None), Move.status.in_(OPEN), Move.step == step)
+            .values(status=MoveStatus.FAILED, retryable=True, detail=f"{problem}{WHAT_STANDS.get(step, '')}")
         )
     execute(
         update(Migration)
@@ -72,6 +72,12 @@ def stop(run: Migration, lease: Lease, problem: str) -> None:
     db.session.commit()
     db.session.refresh(run)
     finish(run, lease)
+
+
+def free_ended(run_id: int, epoch: int) -> None:
+    """Let go of the servers of a run that has ended, while it is in this worker's hands. Flushed."""
+    mine = exists().where(Migration.id == run_id, Migration.epoch == epoch, Migration.ended_at.is_not(None))
+    execute(update(Server).where(Server.migration_id == run_id, mine).values(migration_id=None))
 
 
 def free_servers(run_id: int) -> None:

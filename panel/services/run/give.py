@@ -12,7 +12,7 @@ from panel.domain.statuses import MoveStatus, RunKind, Step
 from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.models.types import utc_now
-from panel.platforms.base import Access, Given, Kept, Member, NameTaken, Person, PlatformError, Remote, TooManyRequests
+from panel.platforms.base import Access, Given, Kept, Member, NameTaken, NotAllowed, Person, PlatformError, Refused, Remote, TooManyRequests
 from panel.platforms.sent import SentCall, collecting
 from panel.services import pace, proof
 from panel.services.candidates import right_access
@@ -98,7 +98,9 @@ class Giving:
         gifts = self._unfinished_first(self._gifts(moves), left_behind)
         for gift in gifts:
             if gift.known is None and not gift.move.created_account:
-                write_down(gift.move, self.lease.epoch, created_account=True)
+                # What was there before is gone: an account made now is known by nothing but its name until it is answered for.
+                also = {} if self.on_plex else {"target_account_id": ""}
+                write_down(gift.move, self.lease.epoch, created_account=True, target_member_id="", **also)
             elif self.run.kind is RunKind.MOVE and gift.known is not None and not gift.ours and not gift.move.before:
                 write_down(gift.move, self.lease.epoch, before=as_kept(gift.known))
         db.session.commit()
@@ -131,7 +133,9 @@ class Giving:
         if isinstance(outcome, NameTaken) and self._looks_again(gift):
             return
         nothing_made = gift.known is None and not gift.intended and outcome.had_no_effect
-        also = {"created_account": False} if nothing_made else {}
+        also: dict[str, object] = {"created_account": False} if nothing_made else {}
+        if gift.known is not None and isinstance(outcome, (Refused, NotAllowed)):
+            also["before"] = {}  # Nothing was changed: whatever there is at the next attempt counts.
         if outcome.about_server:
             put_back(gift.move, self.lease.epoch, needs_look=True, **also)
             self._halt(outcome)
@@ -242,11 +246,14 @@ def remembered_member(move: Move) -> Member | None:
     """The Plex share to be edited, as the preparation of the run saw it: editing needs no fresher knowledge than its id."""
     if not move.known:
         return None
-    settings = move.known.get("settings")
+    settings, libraries = move.known.get("settings"), move.known.get("libraries")
     return Member(
         id=str(move.known.get("id", "")),
         account_id=str(move.known.get("account_id", "")),
         name=str(move.known.get("name", "")),
         email=str(move.known.get("email", "")),
+        accepted=move.known.get("accepted") is not False,
+        all_libraries=move.known.get("all_libraries") is True,
+        library_ids=frozenset(map(str, libraries)) if isinstance(libraries, list) else frozenset(),
         settings=settings if isinstance(settings, dict) else {},
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -17,10 +19,11 @@ from panel.platforms.restricted import is_restricted
 from panel.services import pace
 from panel.services.candidates import account_name_of
 from panel.services.preflight import Preflight, assess
+from panel.services.run.give import as_kept
 from panel.services.run.lease import Lease
 from panel.services.run.rows import Outcome, Wait, require_epoch
 from panel.services.run.trouble import RunStopped, cooling, wait_out
-from panel.services.servers import Look, look_or_raise, refusal_of
+from panel.services.servers import Look, connected_to, look_or_raise, refusal_of
 from panel.services.user_facts import UserFacts
 
 RESTRICTIONS_LOST = (
@@ -38,17 +41,19 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
         return slowed_down
     try:
         target_look = look_or_raise(run.target, target)
+        if run.kind is not RunKind.UNDO:
+            target_look = replace(target_look, connected=connected_to(run.target))
     except NotAllowed as error:
         raise RunStopped(refusal_of(run.target, error).message) from None
     except PlatformError as error:
         return wait_out(run, error, pace.name_for(run, run.target))
-    source_look = _source_look(run, source)
+    source_look = _source_look(run, source) if run.kind is RunKind.MOVE else _needed_look(run, source)
     if isinstance(source_look, Wait):
         return source_look
     lease.require()
     if run.kind is RunKind.UNDO:
         # What is given back was settled when the run was written; nobody is judged.
-        source_reached = source_look.refusal is None
+        source_reached = True
     else:
         source_reached = _judge(run, source_look, target_look, target)
     run.prepared_at, run.outages, run.source_reached = utc_now(), 0, source_reached
@@ -76,6 +81,16 @@ def _judge(run: Migration, source_look: Look, target_look: Look, target: Remote)
     return flight.source_reached
 
 
+def _needed_look(run: Migration, source: Remote) -> Look | Wait:
+    """What is given back is worth nothing while the other access cannot be withdrawn: both servers have to answer."""
+    try:
+        return look_or_raise(run.source, source)
+    except NotAllowed as error:
+        raise RunStopped(refusal_of(run.source, error).message) from None
+    except PlatformError as error:
+        return wait_out(run, error, pace.name_for(run, run.source))
+
+
 def _source_look(run: Migration, source: Remote) -> Look | Wait:
     """What the source answers; one bad moment is waited out, a request to slow down for as long as it takes."""
     try:
@@ -101,6 +116,9 @@ def _write_out(run: Migration, flight: Preflight, target: Remote) -> None:
             move.status, move.step, move.detail = MoveStatus.SKIPPED, Step.DONE, "The user was removed from the panel."
         elif move.created_account and not move.target_member_id and not verdict.moves:
             _write_doubtful(move, verdict)
+        elif move.taken_at is not None and Reason.NOT_SHARED in verdict.reasons:
+            # The source access was removed by this very run: what they are to get was written down before.
+            continue
         elif not verdict.moves:
             move.status, move.step, move.reasons = MoveStatus.SKIPPED, Step.DONE, verdict.reasons
         else:
@@ -124,6 +142,7 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
     move.libraries = [rows[library.id] for library in libraries_for(verdict.candidate, flight.pair)]
     move.downloads = plan.allow_downloads if plan else None
     move.source_member_id = here.id if here else ""
+    move.seen = as_kept(here) if here and here.settings else {}
     move.restrictions = dict(here.settings) if here and _speak_alike(flight) else {}
     if here and not _speak_alike(flight) and is_restricted(here.settings):
         move.remark = RESTRICTIONS_LOST
@@ -141,6 +160,9 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
             "name": there.name,
             "email": there.email,
             "settings": dict(there.settings),
+            "libraries": sorted(there.library_ids),
+            "all_libraries": there.all_libraries,
+            "accepted": there.accepted,
         }
     else:
         move.needs_look = move.needs_look or there is not None

@@ -17,6 +17,7 @@ from panel.services.run.lease import Lease
 from panel.services.run.rows import Outcome, Wait, require_epoch
 from panel.services.run.start import STARTS_LATER, hold_servers, write_users
 from panel.services.run.trouble import RunStopped, cooling, later
+from panel.services.run.undo import undone_users
 
 #: Seconds before another look at a server that something else uses.
 HELD_S = 10.0
@@ -39,7 +40,7 @@ def begin(run: Migration, lease: Lease) -> Outcome:
         slowed_down = cooling(run.source, run.target)
         if slowed_down:
             return slowed_down
-        write_users(run, _judged(run))
+        write_users(run, _judged(run), without=undone_users(run))
     lease.require()
     execute(
         update(Migration).where(Migration.id == run.id, Migration.status == MigrationStatus.QUEUED).values(status=MigrationStatus.RUNNING)
@@ -53,9 +54,10 @@ def begin(run: Migration, lease: Lease) -> Outcome:
 
 def follow_up(run: Migration) -> Migration | None:
     """The next round of a run that has ended, where one was asked for and somebody is left; flushed."""
+    never_began = run.started_at is None and run.status is MigrationStatus.FAILED
     if run.kind is not RunKind.MOVE or run.repeat_every_h <= 0 or run.rounds_left <= 0 or run.status is MigrationStatus.CANCELLED:
         return None
-    if db.session.scalar(select(exists().where(Migration.follows_id == run.id))) or not any_left(run.id):
+    if db.session.scalar(select(exists().where(Migration.follows_id == run.id))) or not (any_left(run.id) or never_began):
         return None
     start_at = utc_now() + timedelta(hours=run.repeat_every_h)
     following = Migration(

@@ -8,11 +8,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, Update, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, Update, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, Step
+from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, RunKind, Step
 from panel.extensions import db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
@@ -138,12 +138,13 @@ def _write(move_id: int, epoch: int, values: dict[str, Any]) -> bool:
 
 def drop_untouched(run_id: int) -> None:
     """In a cancelled run, those for whom nothing was begun are cancelled; flushed."""
+    of_undo = exists().where(Migration.id == run_id, Migration.kind == RunKind.UNDO)
     execute(
         update(Move)
         .where(
             Move.migration_id == run_id,
             Move.status == MoveStatus.PENDING,
-            Move.step == Step.GIVE,
+            or_(Move.step == Step.GIVE, and_(Move.step == Step.CHECK, Move.given_at.is_(None), of_undo)),
             Move.claim.is_(None),
             Move.created_account.is_(False),
         )

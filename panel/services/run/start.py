@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,9 +70,10 @@ def start(flight: Preflight, schedule: Schedule = AT_ONCE) -> Migration:
     return run
 
 
-def write_users(run: Migration, flight: Preflight) -> None:
-    """A row per user, those who move first; flushed."""
-    rows = [_row(run, position, verdict) for position, verdict in enumerate([*flight.moving, *flight.staying])]
+def write_users(run: Migration, flight: Preflight, *, without: Collection[int] = ()) -> None:
+    """A row per user but those `without` (ids), those who move first; flushed."""
+    verdicts = [verdict for verdict in (*flight.moving, *flight.staying) if verdict.candidate.id not in without]
+    rows = [_row(run, position, verdict) for position, verdict in enumerate(verdicts)]
     if rows:
         db.session.execute(insert(Move), rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, before
+from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, Step, before
 from panel.extensions import db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
@@ -40,7 +40,7 @@ def retry(run: Migration, move_id: int | None = None) -> int:
 
     Raises `NotPossible` when there is nobody, or one of the servers is in use.
     """
-    failed = [Move.migration_id == run.id, Move.status == MoveStatus.FAILED]
+    failed = [Move.migration_id == run.id, Move.status == MoveStatus.FAILED, Move.step != Step.DONE]
     failed += [Move.retryable.is_(True)] if move_id is None else [Move.id == move_id]
     again = execute(
         update(Move)

@@ -177,20 +177,21 @@ class Taking:
 
     def _kept(self, move: Move, member: Member | None) -> Removal:
         if not move.taken:
-            share = self._shares.get(move.source_member_id)
+            share = None if move.seen else self._shares.get(move.source_member_id)
             libraries = [library.remote_id for library in share.libraries] if share else []
             settings = dict(member.settings) if member and member.settings else (share.settings if share else {})
             all_libraries = member.all_libraries if member and member.settings else bool(share and share.all_libraries)
             if member and member.settings and not member.disabled:
                 libraries = sorted(member.library_ids)
-            write_down(move, self.lease.epoch, taken={"libraries": libraries, "all_libraries": all_libraries, "settings": settings})
+            now = {"libraries": libraries, "all_libraries": all_libraries, "settings": settings}
+            write_down(move, self.lease.epoch, taken=now if not move.seen or (member and member.settings) else dict(move.seen))
         return Removal(move, member)
 
     def _note_taken(self, move: Move) -> None:
         if self.run.outages:
             self.run.outages = 0
         status, step = (MoveStatus.MOVED, Step.DONE) if move.accepted else (MoveStatus.INVITED, Step.ACCEPT)
-        record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now())
+        record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now(), detail="")
 
 
 def kept_from(stored: Mapping[str, object]) -> Kept:
@@ -212,4 +213,6 @@ def forget_removed_shares(run: Migration) -> None:
         removed = [member_id for member_id, before in db.session.execute(taken) if not before]
         execute(delete(Share).where(Share.server_id == run.source_id, Share.remote_id.in_(removed)))
         return
-    execute(delete(Share).where(Share.server_id == run.source_id, Share.remote_id.in_(taken.with_only_columns(Move.source_member_id))))
+    undone = select(Move.user_id).join(Migration).where(Migration.undoes_id == run.id)
+    gone = taken.where(Move.user_id.not_in(undone)).with_only_columns(Move.source_member_id)
+    execute(delete(Share).where(Share.server_id == run.source_id, Share.remote_id.in_(gone)))

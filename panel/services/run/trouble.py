@@ -14,6 +14,12 @@ from panel.platforms.base import AlreadyThere, CredentialsRefused, LostAnswer, N
 from panel.services import pace
 from panel.services.run.rows import Wait, record
 
+#: What is so about somebody whose step has failed.
+WHAT_STANDS = {
+    Step.CHECK: " Has access on the target; the source access was left as it was.",
+    Step.TAKE: " Has access on the target; whether the source access was removed is looked up by a retry.",
+}
+
 
 class RunStopped(Exception):
     """The whole run cannot go on; `str(error)` says why and what to do."""
@@ -62,7 +68,7 @@ def fail_or_retry(move: Move, epoch: int, error: PlatformError, **also: Any) -> 
         at_once = isinstance(error, LostAnswer) and move.attempts == 0
         put_off(move, epoch, 0.0 if at_once else waits[move.attempts], str(error), **also)
         return
-    what_stands = "" if move.step is Step.GIVE else " Has access on the target; the source access was left as it was."
+    what_stands = WHAT_STANDS.get(move.step, "")
     record(move.id, epoch, status=MoveStatus.FAILED, detail=f"{error}{what_stands}", retryable=error.retryable, needs_look=True, **also)
 
 

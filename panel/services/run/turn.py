@@ -17,7 +17,7 @@ NEAR_S = 3.0
 def wait_for_turn(run: Migration, lease: Lease, name: str, step: Step) -> float:
     """Take the next turn, waiting for one that is near; answers 0.0, or the seconds to wait where it is far off or the run was paused or
     cancelled meanwhile. Commits. Raises `LeaseLost`."""
-    while 0 < (seconds := pace.take_turn(name, pace.interval_s(run, name), run.id)) <= NEAR_S:
+    while 0 < (seconds := pace.take_turn(name, pace.interval_s(run, name), run.id)) <= NEAR_S and not lease.is_used_up:
         db.session.commit()
         lease.sleep(seconds)
         if not _goes_on(run.id, step):

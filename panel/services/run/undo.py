@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from panel.domain.platform import Platform
@@ -41,7 +41,7 @@ def undoable(run: Migration, move_ids: Collection[int] | None = None) -> list[Un
         raise NothingToUndo("This run takes another one back. To move the users again, start a migration.")
     if run.ended_at is None:
         raise NothingToUndo(f"Migration {run.id} has not ended yet. Cancel it first, or wait for its end.")
-    here = {library.remote_id: library for library in run.source.libraries if library.remote_id}
+    here = {library.remote_id: library for library in run.source.libraries if library.is_there}
     found = [_undoing(run, move, here) for move in _changed(run) if move_ids is None or move.id in move_ids]
     if not found:
         raise NothingToUndo("Nothing is left to take back: nothing was changed for these users, or it was taken back already.")
@@ -66,12 +66,22 @@ def start_undo(run: Migration, move_ids: Collection[int] | None = None) -> Migra
     if not hold_servers(back):
         db.session.rollback()
         raise Blocked([Refusal(Blocker.MIGRATION_RUNNING, "Another migration or a sync is using one of the two servers.")])
-    here = {library.remote_id: library for library in run.source.libraries if library.remote_id}
+    here = {library.remote_id: library for library in run.source.libraries if library.is_there}
     for position, undoing in enumerate(doable):
         db.session.add(_way_back(run, back, undoing, position, here))
         _let_go(undoing.move, back)
     db.session.flush()
     return back
+
+
+def undone_users(run: Migration) -> set[int]:
+    """Whose moves in this run, or in a round before it, have been taken back (or are being): a further round leaves them where they are."""
+    chain, before = [run.id], run.follows_id
+    while before is not None:
+        chain.append(before)
+        before = db.session.scalar(select(Migration.follows_id).where(Migration.id == before))
+    query = select(Move.user_id).join(Migration).where(Migration.undoes_id.in_(chain))
+    return set(db.session.scalars(query))
 
 
 def _changed(run: Migration) -> list[Move]:
@@ -80,16 +90,14 @@ def _changed(run: Migration) -> list[Move]:
         .join(Migration)
         .where(Migration.undoes_id == run.id, Move.status.in_((*OPEN, MoveStatus.MOVED, MoveStatus.INVITED)))
     )
-    query = select(Move).where(
-        Move.migration_id == run.id,
-        or_(Move.taken_at.is_not(None), Move.given_at.is_not(None)),
-        Move.user_id.not_in(again),
-    )
-    return list(db.session.scalars(query.order_by(Move.position).options(joinedload(Move.user))))
+    query = select(Move).where(Move.migration_id == run.id, Move.user_id.not_in(again))
+    moves = db.session.scalars(query.order_by(Move.position).options(joinedload(Move.user)))
+    # What was only begun counts as well: its answer may have been lost.
+    return [move for move in moves if move.taken or move.given_at is not None or move.before]
 
 
 def _undoing(run: Migration, move: Move, here: dict[str, Library]) -> Undoing:
-    gives_back = move.taken_at is not None
+    gives_back = bool(move.taken)
     on_plex = run.source.platform is Platform.PLEX
     problem = ""
     if gives_back and not _libraries_of(move, here) and not _had_all(move):
@@ -114,17 +122,18 @@ def _way_back(run: Migration, back: Migration, undoing: Undoing, position: int, 
         position=position,
         name=move.name,
         status=MoveStatus.PENDING,
-        step=Step.GIVE if undoing.gives_back else Step.TAKE,
-        accepted=not undoing.gives_back,
+        # What was not removed is looked at all the same: nothing is withdrawn from somebody who has nothing else.
+        step=Step.GIVE if undoing.gives_back else Step.CHECK,
         account_name=move.name if on_plex else move.account_name,
         address=(move.user.plex_email or move.user.email) if on_plex else "",
         libraries=_libraries_of(move, here) if undoing.gives_back else [],
         restrictions=settings if isinstance(settings, dict) else {},
         needs_look=True,
         source_member_id=move.target_member_id if _did_something_there(move) else "",
-        target_member_id="" if on_plex else move.source_member_id,
+        target_member_id="" if on_plex and undoing.gives_back else move.source_member_id,
         target_account_id=move.user.plex_id if on_plex else move.source_member_id,
         before=move.before,
+        remark=_missing(run, move, here) if undoing.gives_back else "",
     )
 
 
@@ -133,16 +142,24 @@ def _let_go(move: Move, back: Migration) -> None:
     sentence = f"Migration {back.id} takes this back."
     move.remark = " ".join(filter(None, (move.remark, sentence)))
     if move.status is MoveStatus.INVITED:
-        move.status, move.retryable, move.detail = MoveStatus.FAILED, False, "The invite was taken back."
-    move.step = Step.DONE
+        move.status, move.detail = MoveStatus.FAILED, "The invite was taken back."
+    move.step, move.retryable = Step.DONE, False
 
 
 def _did_something_there(move: Move) -> bool:
-    return move.given_at is not None and bool(move.target_member_id)
+    return bool(move.target_member_id) and (move.given_at is not None or bool(move.before))
 
 
 def _had_all(move: Move) -> bool:
     return move.taken.get("all_libraries") is True
+
+
+def _missing(run: Migration, move: Move, here: dict[str, Library]) -> str:
+    """A sentence about what cannot be given back because it is no longer there."""
+    ids = move.taken.get("libraries")
+    names = {library.remote_id: library.name for library in run.source.libraries}
+    gone = [names.get(key, "one unknown by now") for key in ids if key not in here] if isinstance(ids, list) else []
+    return f"No longer on {run.source.name}: {', '.join(sorted(gone))}." if gone else ""
 
 
 def _libraries_of(move: Move, here: dict[str, Library]) -> list[Library]:
