@@ -20,7 +20,7 @@ CHUNK_BYTES = 65536
 #: Headers that carry a key; in the last one it stands in quotes.
 SECRET_HEADERS = ("x-plex-token", "x-emby-token", "authorization")
 #: What JSON can say and no database stores: NUL, halves of a surrogate pair, numbers beyond all numbers.
-SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\d[eE]\+?\d{3}")
+SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[:,\[\s]-?\d[\d.]*[eE]\+?\d{3}")
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 

@@ -12,6 +12,9 @@ from panel.services.run.lease import LeaseLost
 
 log = logging.getLogger(__name__)
 
+#: Seconds that somebody who is done waits for company.
+TOGETHER_S = 0.005
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -30,7 +33,9 @@ def side_by_side(
                 under_way[pool.submit(perform, task)] = task
             if not under_way:
                 return
-            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            wait(under_way, return_when=FIRST_COMPLETED)
+            # Whoever is about to be done is waited for: what is stored together costs one write to the disk.
+            done, _ = wait(under_way, timeout=TOGETHER_S if width > 1 else 0.0)
             yield [(under_way.pop(future), outcome_of(future.result)) for future in done]
 
 
