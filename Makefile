@@ -4,10 +4,10 @@ BIN := .venv/bin
 TEMPLATES = $(shell find templates -name '*.html' 2>/dev/null | head -n 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-all lint bench
+.PHONY: help setup demo run test test-all test-faults lint bench
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install everything into .venv and static/vendor (skipped when nothing changed)
 	@$(PYTHON) scripts/setup.py
@@ -22,7 +22,10 @@ test: setup ## Run all tests (browser tests need Chromium)
 	$(BIN)/python -m pytest
 
 test-all: setup ## Run the thorough repetitions as well
-	$(BIN)/python -m pytest -m 'thorough or not thorough'
+	$(BIN)/python -m pytest -m 'not faults'
+
+test-faults: setup ## Run migrations under every fault (about 15 minutes)
+	$(BIN)/python -m pytest tests/faults -m 'faults or not faults' -n 2 -p no:cacheprovider
 
 lint: setup ## Check style, types and templates
 	$(BIN)/ruff check .

@@ -16,6 +16,8 @@ document.addEventListener("htmx:afterSettle", (event) => {
 
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target !== dialog) return;
+  // What comes back from sending a form still holds what was typed; a page that was fetched holds nothing yet.
+  if (event.detail.requestConfig?.verb === "get") typed = false;
   if (!dialog.open) dialog.showModal();
   (dialog.querySelector(".alert") || dialog).scrollIntoView({ block: "nearest" });
   (dialog.querySelector("[autofocus]") || document.getElementById("dialog-title"))?.focus();
@@ -30,11 +32,35 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   }
 });
 
+// What was typed is lost with the dialog: then a click beside it does nothing, and Escape asks first.
+let typed = false;
+let pressed = false;
+let released = false;
+const isBeside = ({ target, clientX: x, clientY: y }) => {
+  const box = dialog.getBoundingClientRect();
+  return target === dialog && (x < box.left || x > box.right || y < box.top || y > box.bottom);
+};
+const mayClose = () => !typed || window.confirm("Close this? What you have typed is lost.");
+
+dialog.addEventListener("input", (event) => { typed ||= event.target.form?.method === "post"; });
+// A press within a field that ends beside the dialog selects text; its click belongs to the dialog all the same.
+dialog.addEventListener("pointerdown", (event) => { pressed = isBeside(event); });
+dialog.addEventListener("pointerup", (event) => { released = isBeside(event); });
 dialog.addEventListener("click", (event) => {
-  if (event.target === dialog) dialog.close();
+  if (pressed && released && isBeside(event) && !typed) dialog.close();
+});
+dialog.addEventListener("cancel", (event) => {
+  if (event.target === dialog && !mayClose()) event.preventDefault();
+});
+// A browser lets "cancel" be prevented once only; the key itself can be each time.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !dialog.open || !typed) return;
+  event.preventDefault();
+  if (mayClose()) dialog.close();
 });
 dialog.addEventListener("close", () => {
   say("");
+  typed = false;
   dialog.replaceChildren();
 });
 

@@ -5,7 +5,7 @@ import logging
 from panel.extensions import db
 from panel.models import Server
 from panel.services import sync as service
-from panel.services.sync_progress import clear_queue
+from panel.services.sync_progress import clear_queue, note_refusal
 
 log = logging.getLogger(__name__)
 
@@ -29,4 +29,5 @@ def _sync(server_id: int, *, believe_short_list: bool) -> None:
     except service.SyncRefused as refusal:
         log.info("%s", refusal)
         clear_queue(server)
+        note_refusal(server, str(refusal))
         db.session.commit()

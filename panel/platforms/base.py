@@ -180,9 +180,11 @@ class TooManyRequests(PlatformError):
 
 
 class CredentialsRefused(PlatformError):
-    """401: the token or key is not accepted (any more). Nothing on this connection will work until a person replaces it."""
+    """401: the token or key is not accepted (any more). Nothing on this connection will work until a person replaces it.
+    `of_account`: plex.tv itself refused the token, so that no server of that Plex account can be asked."""
 
     about_server = True
+    of_account = False
 
 
 class NotAllowed(PlatformError):

@@ -14,6 +14,7 @@ from panel.services import second_factor
 
 LAST = "This is the last administrator: make somebody else an administrator first."
 OWN_FACTOR = "Switch off your own under “My sign-in”: it takes your password and a code."
+OWN_ROLE = "You cannot make yourself a viewer: ask another administrator to do it."
 ONESELF = "You cannot remove yourself: ask another administrator to do it."
 
 
@@ -42,9 +43,11 @@ def by_email() -> Sequence[Admin]:
     return db.session.scalars(select(Admin).order_by(Admin.email)).all()
 
 
-def why_not_viewer(admin: Admin) -> str:
-    """Why this admin cannot become a viewer; empty when that is possible."""
-    return LAST if _is_last(admin) else ""
+def why_not_viewer(admin: Admin, by: Admin) -> str:
+    """Why `by` cannot make this admin a viewer; empty when that is possible."""
+    if _is_last(admin):
+        return LAST
+    return OWN_ROLE if admin.id == by.id else ""
 
 
 def why_not_removed(admin: Admin, by: Admin) -> str:
@@ -61,10 +64,10 @@ def why_not_reset(admin: Admin, by: Admin) -> str:
     return OWN_FACTOR if admin.id == by.id else ""
 
 
-def change_role(admin: Admin, role: Role) -> None:
-    """Another role, from the next request on; flushed. Raises `ValueError` with a sentence for the last administrator."""
+def change_role(admin: Admin, role: Role, by: Admin) -> None:
+    """Another role, from the next request on; flushed. Raises `ValueError` with a sentence for oneself and for the last administrator."""
     _hold_administrators()
-    if role is Role.VIEWER and (problem := why_not_viewer(admin)):
+    if role is Role.VIEWER and (problem := why_not_viewer(admin, by)):
         raise ValueError(problem)
     admin.role = role
     db.session.flush()

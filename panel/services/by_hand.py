@@ -13,7 +13,7 @@ from panel.domain.statuses import ACTIVE
 from panel.extensions import db
 from panel.models import Migration, Server
 from panel.platforms.base import PlatformError, TooManyRequests
-from panel.services import pace
+from panel.services import pace, times
 from panel.services.preflight import default_pace_s
 from panel.services.servers import refusal_of
 
@@ -29,7 +29,7 @@ def require_warm(server: Server) -> None:
     """Before anything is read: raises `NotYet` while the server's Plex account has asked to be left alone."""
     until = pace.cooling_until([server])
     if until is not None:
-        raise NotYet(f"Plex has asked to slow down: {server.name} can be asked again after {until:%H:%M} UTC.")
+        raise NotYet(f"Plex has asked to slow down: {server.name} can be asked again after {times.clock(until)}.")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 
 from panel.domain.statuses import MigrationStatus
 from panel.extensions import config, db
@@ -44,7 +44,7 @@ def first_steps() -> list[FirstStep]:
             servers,
             known,
             exists(select(PlexAccount.id)),
-            exists(select(Library.id).where(Library.group_id.is_not(None), Library.remote_id != "")),
+            _all_grouped(),
             exists(select(Plan.id)),
             exists(moves),
             exists(select(Setting.id).where(Setting.smtp_host != "")),
@@ -65,6 +65,13 @@ def first_steps() -> list[FirstStep]:
         FirstStep("Say where the panel is reached", WHY_ADDRESS, "settings.index", address or bool(config().public_url)),
         FirstStep("Migrate", "You see who moves and who does not before anything happens.", "migrations.new", moved),
     ]
+
+
+def _all_grouped() -> ColumnElement[bool]:
+    """Whether every server that takes part has a library in a group: with those of one side alone nothing can be moved."""
+    in_group = exists().where(Library.server_id == Server.id, Library.group_id.is_not(None), Library.remote_id != "")
+    takes_part = (Server.enabled.is_(True), Server.synced_at.is_not(None))
+    return exists().where(*takes_part) & ~exists().where(*takes_part, ~in_group)
 
 
 def _why_servers(count: int, has_account: bool) -> str:

@@ -39,12 +39,14 @@ class Found:
 
 
 def of_runs(search: str = "", filters: Mapping[str, str] | None = None) -> Select[Any]:
-    """The users of runs who have not accepted; `filters`: `server` (an id)."""
+    """The users of runs who have not accepted; `filters`: `server` and `run` (ids)."""
     query = select(Move).join(Migration).where(*_waits())
     if search:
         query = query.where(or_(Move.name.icontains(search, autoescape=True), Move.user_id.in_(select(User.id).where(holds(search)))))
-    if (server_id := _server_id(filters)) is not None:
+    if (server_id := _id(filters, "server")) is not None:
         query = query.where(Migration.target_id == server_id)
+    if (run_id := _id(filters, "run")) is not None:
+        query = query.where(Move.migration_id == run_id)
     return query.options(joinedload(Move.migration).joinedload(Migration.target), joinedload(Move.user))
 
 
@@ -56,9 +58,20 @@ def known_by_sync(search: str = "", filters: Mapping[str, str] | None = None) ->
     query = select(Share).where(Share.accepted_at.is_(None), Share.is_owner.is_(False), ~of_run)
     if search:
         query = query.where(Share.user_id.in_(select(User.id).where(holds(search))))
-    if (server_id := _server_id(filters)) is not None:
+    if (server_id := _id(filters, "server")) is not None:
         query = query.where(Share.server_id == server_id)
     return query.options(joinedload(Share.user), joinedload(Share.server))
+
+
+def runs_awaited() -> list[Migration]:
+    """The runs with an invite nobody has accepted yet, newest first, with both servers; 1 query."""
+    query = select(Migration).where(Migration.id.in_(select(Move.migration_id).where(*_waits()))).order_by(Migration.id.desc())
+    return list(db.session.scalars(query.options(joinedload(Migration.source), joinedload(Migration.target))))
+
+
+def count_of_run(run_id: int) -> int:
+    """How many invites of this run nobody has accepted yet."""
+    return db.session.scalar(select(func.count()).select_from(Move).where(Move.migration_id == run_id, *_waits())) or 0
 
 
 def move_orders() -> dict[str, Sequence[Any]]:
@@ -169,8 +182,8 @@ def _waits() -> tuple[Any, ...]:
     return (Move.status == MoveStatus.INVITED, Move.step == Step.ACCEPT)
 
 
-def _server_id(filters: Mapping[str, str] | None) -> int | None:
-    value = (filters or {}).get("server", "")
+def _id(filters: Mapping[str, str] | None, name: str) -> int | None:
+    value = (filters or {}).get(name, "")
     return int(value) if value.isdecimal() and len(value) < 10 else None
 
 

@@ -67,6 +67,12 @@ def put_into(libraries: Iterable[Library], group: LibraryGroup | None) -> list[L
     return changed
 
 
+def matching(search: str, *, server: str = "", group: str = "") -> list[Library]:
+    """All libraries that such a list has, on whichever page."""
+    query = select(Library).join(Server, Server.id == Library.server_id)
+    return list(db.session.scalars(_narrowed(query, search, server, group).order_by(Library.id)))
+
+
 def with_ids(ids: Iterable[int]) -> list[Library]:
     """The libraries with these ids that there are."""
     return list(db.session.scalars(select(Library).where(Library.id.in_(list(ids)[:PAGE_SIZE])).order_by(Library.id)))

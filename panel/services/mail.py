@@ -7,9 +7,11 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import formatdate, getaddresses, make_msgid
+from typing import Any
 
 from sqlalchemy import or_, select, update
 
@@ -35,6 +37,30 @@ class MailRefused(Exception):
         self.retryable = retryable
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What the mail server has said to a mail it took. `left_out`: a sentence on the recipients it did not take while it took others (else
+    empty); `reply`: its own words, such as “250 2.0.0 Ok: queued as 4F2”."""
+
+    left_out: str
+    reply: str
+
+
+class _Plain(smtplib.SMTP):
+    """Keeps the answer to the message itself, which `send_message` does not hand on."""
+
+    reply = ""
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        code, said = super().data(msg)
+        self.reply = f"{code} {_text(said)}"
+        return code, said
+
+
+class _OverTls(_Plain, smtplib.SMTP_SSL):
+    """The same where TLS comes first."""
+
+
 def due() -> list[int]:
     """The mails to be sent now."""
     waiting = or_(Email.not_before.is_(None), Email.not_before <= utc_now())
@@ -56,7 +82,7 @@ def send(email_id: int) -> None:
         return
     mail = db.session.get_one(Email, email_id, populate_existing=True)
     try:
-        left_out = deliver(_written(mail), Setting.current())
+        left_out = deliver(_written(mail), Setting.current()).left_out
     except MailRefused as error:
         _record_refusal(mail, error)
     else:
@@ -81,15 +107,15 @@ def send_again(mail: Email) -> None:
     db.session.flush()
 
 
-def send_test(recipients: str, setting: Setting) -> str:
+def send_test(recipients: str, setting: Setting) -> Taken:
     """Send a short mail right now with settings that need not be stored; what `deliver` answers. Raises `MailRefused`."""
     message = _envelope(recipients, "Streamferry: test mail", setting)
     message.set_content("This is a test mail of Streamferry. If you can read it, mail works.\n")
     return deliver(message, setting, HURRIED_S)
 
 
-def deliver(message: EmailMessage, setting: Setting, timeout_s: float = TIMEOUT_S) -> str:
-    """Hand one message to the mail server; a sentence on the recipients it did not take while it took others (else empty).
+def deliver(message: EmailMessage, setting: Setting, timeout_s: float = TIMEOUT_S) -> Taken:
+    """Hand one message to the mail server.
 
     Raises `MailRefused`.
     """
@@ -98,7 +124,8 @@ def deliver(message: EmailMessage, setting: Setting, timeout_s: float = TIMEOUT_
         with _connected(setting, timeout_s) as server:
             if setting.smtp_username:
                 server.login(setting.smtp_username, setting.smtp_password or "")
-            return _left_out(server.send_message(message))
+            left_out = _left_out(server.send_message(message))
+            return Taken(left_out, server.reply)
     except smtplib.SMTPAuthenticationError as error:
         raise MailRefused(f"{where} refused the user name or password ({_said(error)}).", retryable=False) from None
     except smtplib.SMTPRecipientsRefused as error:
@@ -130,11 +157,11 @@ def _left_out(refused: Mapping[str, tuple[int, bytes]]) -> str:
     return f"Not everybody got it. The mail server refused {said}." if said else ""
 
 
-def _connected(setting: Setting, timeout_s: float) -> smtplib.SMTP:
+def _connected(setting: Setting, timeout_s: float) -> _Plain:
     context = ssl.create_default_context()
     if setting.smtp_security is SmtpSecurity.TLS:
-        return smtplib.SMTP_SSL(setting.smtp_host, setting.smtp_port, timeout=timeout_s, context=context)
-    server = smtplib.SMTP(setting.smtp_host, setting.smtp_port, timeout=timeout_s)
+        return _OverTls(setting.smtp_host, setting.smtp_port, timeout=timeout_s, context=context)
+    server = _Plain(setting.smtp_host, setting.smtp_port, timeout=timeout_s)
     if setting.smtp_security is SmtpSecurity.STARTTLS:
         try:
             server.starttls(context=context)

@@ -11,11 +11,9 @@ from panel.extensions import config, db
 from panel.models import PlexAccount, Server
 from panel.models.types import utc_now
 from panel.platforms.base import CredentialsRefused, PlatformError
-from panel.services import server_removal
+from panel.services import server_removal, sync_progress
 from panel.services.server_removal import Loss
-from panel.services.servers import HURRIED
-
-TOKEN_REFUSED = "plex.tv refused the token: it has expired, was revoked, or is mistyped. Sign in with Plex to get a fresh one."
+from panel.services.servers import HURRIED, SIGN_IN_AGAIN, TOKEN_REFUSED
 
 
 class AccountRefused(ValueError):
@@ -86,6 +84,16 @@ def check(account: PlexAccount) -> str:
     return ""
 
 
+def queue_healed(account: PlexAccount) -> list[Server]:
+    """After a good token was stored: its servers that only lacked one have no problem any more, and a sync of each is wanted. Those queued;
+    flushed: commit, then wake a worker for each."""
+    healed = [server for server in _servers_of(account) if server.problem.endswith(SIGN_IN_AGAIN)]
+    for server in healed:
+        server.problem = ""
+    db.session.flush()
+    return [server for server in healed if server.enabled and sync_progress.queue(server)]
+
+
 def set_plex_pass(account: PlexAccount, has: bool | None) -> None:
     """Say by hand whether it *Has Plex Pass*; `None` goes by plex.tv again, from the next check on."""
     account.pass_overridden = has is not None
@@ -95,7 +103,7 @@ def set_plex_pass(account: PlexAccount, has: bool | None) -> None:
 
 def loss_of(account: PlexAccount) -> Loss:
     """What removing it would take along."""
-    return server_removal.loss_of(_servers_of(account))
+    return server_removal.loss_beside_history(_servers_of(account))
 
 
 def why_not_remove(account: PlexAccount) -> str:

@@ -65,8 +65,8 @@ def try_addresses(choice: Choice) -> list[TriedAddress]:
 
 
 def reachable(tried: Sequence[TriedAddress]) -> str:
-    """The first address at which the server answers; else the first there is, else empty."""
-    return next((one.url for one in tried if not one.problem), tried[0].url if tried else "")
+    """The first address at which the server answers; empty where it answers at none."""
+    return next((one.url for one in tried if not one.problem), "")
 
 
 def _try(url: str, machine_id: str, client_id: str) -> TriedAddress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import selectinload
@@ -20,13 +20,12 @@ from panel.extensions import config, db
 from panel.models import LibraryGroup, Payment, Plan, Server, Setting, Share
 from panel.models.share import share_libraries
 from panel.models.types import utc_now
+from panel.platforms.base import TooManyRequests
 from panel.services.candidates import apart, beside_target, candidate_of, offer_of, offers_of
+from panel.services.room import room_on
 from panel.services.roster import Roster, roster_now, roster_remembered
-from panel.services.servers import Look, look
+from panel.services.servers import HURRIED, Look, connected_to, look
 from panel.services.user_facts import UserFacts, all_users, terms_of
-
-#: How many people one Plex account can share with, all its servers together (plex.md §14).
-PLEX_PEOPLE_LIMIT = 100
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,13 @@ def assess(
     )
     target_roster = roster_now(target, target_look, users) if looks and not target_look.refusal else roster_remembered(target, users)
     target_offer = offer_of(target, target_look.libraries if looks and not target_look.refusal else None)
-    pair = Pair(source.platform, target.platform, utc_now(), target_offer, room_on(target, target_roster))
+    room = room_on(target, (target_roster, source_roster), users, target_look.connected)
+    pair = Pair(source.platform, target.platform, utc_now(), target_offer, room.server, room.account)
     source_offer = offer_of(source)
     candidates = [
         beside_target(candidate_of(user, source, target, source_roster, source_offer), user, target_roster, pair) for user in users
     ]
-    candidates = apart(candidates, users, pair)
+    candidates = [replace(one, on_account=True) if one.id in room.on_account else one for one in apart(candidates, users, pair)]
     facts = _facts(
         _side(source, source_offer),
         _side(target, target_offer),
@@ -125,8 +125,18 @@ def ask_both(source: Server, target: Server) -> tuple[Look, Look]:
     """What both servers answer now; a server that is its own target is asked once."""
     # What one server has told is not written while the other is asked: nothing is locked over a request.
     with db.session.no_autoflush:
-        target_look = look(target)
+        target_look = with_connected(target, look(target))
         return (target_look if source.id == target.id else look(source)), target_look
+
+
+def with_connected(target: Server, found: Look) -> Look:
+    """The look at a target, with whom its Plex account counts already: 1 request more on Plex."""
+    if found.refusal is not None:
+        return found
+    try:
+        return replace(found, connected=connected_to(target, HURRIED))
+    except TooManyRequests:
+        return found
 
 
 def refusals_by_target(source: Server, targets: Sequence[Server]) -> dict[Server, tuple[Refusal, ...]]:
@@ -163,24 +173,6 @@ def default_pace_s() -> float:
     """Seconds between two users where Plex is on either side, as set."""
     pace = Setting.current().pace_s
     return DEFAULT_PLEX_PACE_S if pace is None else pace
-
-
-def room_on(server: Server, roster: Roster) -> int | None:
-    """How many more people fit on a server: its own maximum, and on Plex what the account may share with. `None`: no limit."""
-    rooms = [] if server.max_users is None else [server.max_users - roster.people_count]
-    if server.platform is Platform.PLEX:
-        elsewhere = db.session.scalar(
-            select(func.count(func.distinct(Share.user_id)))
-            .join(Server, Server.id == Share.server_id)
-            .where(
-                Server.plex_account_id == server.plex_account_id,
-                Server.id != server.id,
-                Share.is_owner.is_(False),
-                Share.user_id.not_in(list(roster.known)),
-            )
-        )
-        rooms.append(PLEX_PEOPLE_LIMIT - roster.people_count - (elsewhere or 0))
-    return max(0, min(rooms)) if rooms else None
 
 
 def _facts(

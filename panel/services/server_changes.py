@@ -12,7 +12,7 @@ from panel.extensions import db
 from panel.models import PlexAccount, Server
 from panel.platforms.base import CredentialsRefused, NotAllowed, PlatformError, WrongServer
 from panel.services.basics import ensure_basics
-from panel.services.servers import HURRIED, check_limits, look_or_raise, remote_for
+from panel.services.servers import HURRIED, check_limits, look_or_raise, note_trouble, refusal_of, remote_for
 
 LONGEST_URL = 500
 
@@ -45,7 +45,8 @@ class Draft:
 @dataclass(frozen=True)
 class Trial:
     """What trying a connection has shown, in this order: the server answers at its address, it is the right one, it takes the key, and
-    the key has the rights of an administrator (Plex: its account owns the server). `failed` names the first that is not so."""
+    the key has the rights of an administrator (Plex: its account owns the server). `failed` names the first that is not so; `name` is what
+    the server calls itself."""
 
     failed: str = ""
     problem: str = ""
@@ -86,29 +87,39 @@ def clean_url(typed: str) -> str:
 
 def try_connection(draft: Draft, known: Server | None = None) -> Trial:
     """Ask the server as it would be stored; nothing is. `known`: the row being edited, whose machine has to be the one that answers."""
-    server = _as_row(draft, known)
+    return _tried(_as_row(draft, known))
+
+
+def try_stored(server: Server) -> Trial:
+    """Ask a server as it is stored, which learns its state. Commits before it asks."""
+    with db.session.no_autoflush:
+        return _tried(server, is_stored=True)
+
+
+def _tried(server: Server, *, is_stored: bool = False) -> Trial:
     remote = remote_for(server, timeouts=HURRIED)
     # No transaction is kept open while the server thinks.
     db.session.commit()
     try:
         found = look_or_raise(server, remote)
-    except WrongServer as error:
-        return Trial("identity", str(error))
-    except CredentialsRefused as error:
-        return Trial("key", str(error))
-    except NotAllowed as error:
-        return Trial("rights", str(error))
     except PlatformError as error:
-        return Trial("reach", str(error))
+        if is_stored:
+            note_trouble(server, error)
+        return Trial(_failed_check(error), refusal_of(server, error).message if is_stored else str(error))
     finally:
         remote.close()
     return Trial(
         machine_id=server.machine_id,
         version=server.version,
-        name=server.name,
+        name=found.name,
         libraries=len(found.libraries),
         accounts=sum(not member.is_owner for member in found.members),
     )
+
+
+def _failed_check(error: PlatformError) -> str:
+    checks = ((WrongServer, "identity"), (CredentialsRefused, "key"), (NotAllowed, "rights"))
+    return next((name for kind, name in checks if isinstance(error, kind)), "reach")
 
 
 def check(draft: Draft, known: Server | None = None) -> None:
@@ -156,7 +167,8 @@ def differences(server: Server, draft: Draft) -> str:
     new = {field: getattr(draft, field) for field in fields} | {"url": clean_url(draft.url), "name": draft.name.strip()}
     said = [f"{field}: {getattr(server, field)} → {value}" for field, value in new.items() if getattr(server, field) != value]
     if draft.plex_account is not None and draft.plex_account is not server.plex_account:
-        said.append(f"plex_account: {draft.plex_account.email}")
+        before = server.plex_account.email if server.plex_account else "none"
+        said.append(f"plex_account: {before} → {draft.plex_account.email}")
     return "; ".join(said + (["new key"] if draft.token else []))
 
 

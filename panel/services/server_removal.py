@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 
-from panel.extensions import db, execute
-from panel.models import Library, Migration, Pacemaker, Server, Share
+from panel.domain.statuses import ACTIVE, OPEN, MoveStatus, Step
+from panel.extensions import Model, db, execute
+from panel.models import Email, Library, Migration, Move, Pacemaker, SentRequest, Server, Share
 from panel.models.types import utc_now
+from panel.services import times
 
 
 class RemovalRefused(ValueError):
@@ -18,23 +20,42 @@ class RemovalRefused(ValueError):
 
 @dataclass(frozen=True)
 class Loss:
-    """What goes when servers go: their names, how many libraries and remembered shares, and which of them stay for their history."""
+    """What goes when servers go: their names, how many libraries, remembered shares and past migrations (with the users, mails and
+    requests written down for those), and which servers stay for their history."""
 
     names: tuple[str, ...] = ()
     libraries: int = 0
     shares: int = 0
     kept: tuple[str, ...] = ()
+    migrations: int = 0
+    moves: int = 0
+    mails: int = 0
+    requests: int = 0
 
 
-def loss_of(servers: Sequence[Server]) -> Loss:
-    """What removing these would take along; nothing is changed."""
+def loss_of(server: Server) -> Loss:
+    """What removing this server would take along; nothing is changed."""
+    runs = select(Migration.id).where(_uses(server))
+    return Loss(
+        names=(server.name,),
+        libraries=_count(Library, Library.server_id == server.id),
+        shares=_count(Share, Share.server_id == server.id),
+        migrations=_count(Migration, _uses(server)),
+        moves=_count(Move, Move.migration_id.in_(runs)),
+        mails=_count(Email, Email.migration_id.in_(runs)),
+        requests=_count(SentRequest, SentRequest.migration_id.in_(runs)),
+    )
+
+
+def loss_beside_history(servers: Sequence[Server]) -> Loss:
+    """What removing those of these servers that no migration has used would take along; the others are kept."""
     with_history = servers_with_history()
     going = [server for server in servers if server.id not in with_history]
     ids = [server.id for server in going]
     return Loss(
         names=tuple(server.name for server in going),
-        libraries=db.session.scalar(select(func.count()).select_from(Library).where(Library.server_id.in_(ids))) or 0,
-        shares=db.session.scalar(select(func.count()).select_from(Share).where(Share.server_id.in_(ids))) or 0,
+        libraries=_count(Library, Library.server_id.in_(ids)),
+        shares=_count(Share, Share.server_id.in_(ids)),
         kept=tuple(server.name for server in servers if server.id in with_history),
     )
 
@@ -47,8 +68,20 @@ def servers_with_history() -> set[int]:
 
 def has_history(server: Server) -> bool:
     """Whether a migration has ever used this server."""
-    used = or_(Migration.source_id == server.id, Migration.target_id == server.id)
-    return bool(db.session.scalar(select(exists().where(used))))
+    return bool(db.session.scalar(select(exists().where(_uses(server)))))
+
+
+def scheduled_on(server: Server) -> str:
+    """Which migrations are to begin on this server later, as a sentence; empty when none is."""
+    later = (Migration.status.in_(ACTIVE), Migration.start_at.is_not(None), Migration.started_at.is_(None))
+    runs = list(db.session.scalars(select(Migration).where(_uses(server), *later).order_by(Migration.start_at, Migration.id)))
+    zone = times.zone()
+    named = [
+        f"migration {run.id} ({run.source.name} → {run.target.name}, {run.start_at.astimezone(zone):%Y-%m-%d %H:%M %Z})"
+        for run in runs
+        if run.start_at is not None
+    ]
+    return f"Set to begin later on {server.name}: {', '.join(named)}." if named else ""
 
 
 def is_held(server: Server) -> bool:
@@ -62,16 +95,20 @@ def why_not_remove(server: Server) -> str:
         return f"A migration is using {server.name}. Remove it when that has ended."
     if is_held(server):
         return f"{server.name} is being synced. Remove it when that has ended."
-    if has_history(server):
-        return (
-            f"{server.name} was part of a migration, whose page and list of moved people would be lost with it. "
-            "Disable it instead: it then takes nobody and is not synced by itself."
-        )
+    if scheduled := scheduled_on(server):
+        return f"{scheduled} Cancel what is to begin, or wait for its end."
+    if run_id := db.session.scalar(select(Migration.id).where(_uses(server), _unsettled()).limit(1)):
+        return f"Migration {run_id} has not settled everything on {server.name} yet. Remove it when that is done."
+    invites = select(func.count()).select_from(Move).join(Migration).where(_uses(server), _waits())
+    if number := db.session.scalar(invites):
+        what = "1 invite of a migration waits" if number == 1 else f"{number} invites of migrations wait"
+        return f"{what} to be accepted, and {server.name} is part of it. Withdraw them under Invites, or wait until they are accepted."
     return ""
 
 
 def remove(server: Server) -> None:
-    """Remove the server with its libraries, remembered shares and accounts; users stay. Nothing on the server itself is touched.
+    """Remove the server with its libraries, remembered shares and accounts, and the past migrations from or to it with their records; users
+    stay. Nothing on the server itself is touched.
 
     Raises `RemovalRefused`, also when a run or a sync has taken it a moment ago.
     """
@@ -79,7 +116,29 @@ def remove(server: Server) -> None:
         raise RemovalRefused(reason)
     idle = or_(Server.syncing_until.is_(None), Server.syncing_until < utc_now())
     db.session.flush()
-    if execute(delete(Server).where(Server.id == server.id, Server.migration_id.is_(None), idle)) != 1:
+    run_ids = list(db.session.scalars(select(Migration.id).where(_uses(server), Migration.status.not_in(ACTIVE))))
+    execute(delete(Migration).where(Migration.id.in_(run_ids)))
+    unused = ~exists().where(_uses(server))
+    if execute(delete(Server).where(Server.id == server.id, Server.migration_id.is_(None), idle, unused)) != 1:
         raise RemovalRefused(f"{server.name} has just been taken by a migration or a sync. Try again when that has ended.")
-    execute(delete(Pacemaker).where(Pacemaker.name.in_([f"invites:{server.id}", f"sync:{server.id}"])))
+    execute(
+        delete(Pacemaker).where(Pacemaker.name.in_([f"invites:{server.id}", f"sync:{server.id}", *(f"run:{number}" for number in run_ids)]))
+    )
     db.session.expunge(server)
+
+
+def _uses(server: Server) -> ColumnElement[bool]:
+    return or_(Migration.source_id == server.id, Migration.target_id == server.id)
+
+
+def _unsettled() -> ColumnElement[bool]:
+    going_on = exists().where(Move.migration_id == Migration.id, or_(Move.status.in_(OPEN), Move.claim.is_not(None)))
+    return or_(Migration.status.in_(ACTIVE), Migration.ended_at.is_(None), going_on)
+
+
+def _waits() -> ColumnElement[bool]:
+    return (Move.status == MoveStatus.INVITED) & (Move.step == Step.ACCEPT)
+
+
+def _count(model: type[Model], where: ColumnElement[bool]) -> int:
+    return db.session.scalar(select(func.count()).select_from(model).where(where)) or 0

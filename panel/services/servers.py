@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
@@ -12,11 +13,17 @@ from panel.extensions import config, db
 from panel.models import Server
 from panel.models.types import utc_now
 from panel.platforms import connect
-from panel.platforms.base import CredentialsRefused, Member, NotAllowed, PlatformError, Remote, RemoteLibrary, WrongServer
-from panel.platforms.http import Guard, unguarded
+from panel.platforms.base import CredentialsRefused, Member, NotAllowed, PlatformError, Remote, RemoteLibrary, TooManyRequests, WrongServer
+from panel.platforms.http import CONNECT_S, READ_S, Guard, unguarded
+
+if TYPE_CHECKING:
+    from panel.platforms.plex.account import PlexPerson
 
 #: A person waits for the answer: shorter than what a run allows.
 HURRIED = (3.0, 10.0)
+TOKEN_REFUSED = "plex.tv refused the token: it has expired, was revoked, or is mistyped. Sign in with Plex to get a fresh one."
+#: What helps a server whose Plex account has no good token any more; stands in its problem until there is one.
+SIGN_IN_AGAIN = "Sign in again under Plex accounts."
 
 
 def remote_for(server: Server, *, guard: Guard = unguarded, timeouts: tuple[float, float] | None = None) -> Remote:
@@ -40,11 +47,14 @@ def remote_for(server: Server, *, guard: Guard = unguarded, timeouts: tuple[floa
 
 @dataclass(frozen=True)
 class Look:
-    """What a server answered just now: its members and libraries, or the refusal that kept it from answering."""
+    """What a server answered just now: its members and libraries, or the refusal that kept it from answering. `connected`: everyone
+    its Plex account counts already, `None` where that was not asked or not told. `name`: what the server calls itself."""
 
     members: tuple[Member, ...] = ()
     libraries: tuple[RemoteLibrary, ...] = ()
     refusal: Refusal | None = None
+    connected: tuple[PlexPerson, ...] | None = None
+    name: str = ""
 
 
 def look(server: Server, remote: Remote | None = None) -> Look:
@@ -54,7 +64,7 @@ def look(server: Server, remote: Remote | None = None) -> Look:
     try:
         found = look_or_raise(server, remote)
     except PlatformError as error:
-        server.checked_at, server.problem = utc_now(), str(error)
+        note_trouble(server, error)
         return Look(refusal=refusal_of(server, error))
     finally:
         if own:
@@ -69,7 +79,40 @@ def look_or_raise(server: Server, remote: Remote) -> Look:
         raise WrongServer(f"Another server answers at the address of {server.name}.")
     server.machine_id = server.machine_id or identity.machine_id
     server.version, server.checked_at, server.problem = identity.version, utc_now(), ""
-    return Look(tuple(remote.members()), tuple(remote.libraries()))
+    found = Look(tuple(remote.members()), tuple(remote.libraries()), name=identity.name)
+    if server.plex_account is not None and server.plex_account.problem:
+        # plex.tv has just taken its token.
+        server.plex_account.problem = ""
+    return found
+
+
+def note_trouble(server: Server, error: PlatformError) -> str:
+    """Keep on the server's row why it could not be asked, with what helps; a token that plex.tv refuses is its account's trouble too. The
+    sentence."""
+    now, account = utc_now(), server.plex_account
+    server.checked_at, server.problem = now, str(error)
+    if isinstance(error, CredentialsRefused) and error.of_account and account is not None:
+        account.checked_at, account.problem = now, TOKEN_REFUSED
+        server.problem = f"{error} {SIGN_IN_AGAIN}"
+    return server.problem
+
+
+def connected_to(server: Server, timeouts: tuple[float, float] = (CONNECT_S, READ_S)) -> tuple[PlexPerson, ...] | None:
+    """Friends and Home members of the account that owns a Plex server: 1 request; `None` elsewhere, and where plex.tv does not tell.
+    Raises `TooManyRequests`."""
+    account = server.plex_account
+    if server.platform is not Platform.PLEX or account is None:
+        return None
+    from panel.platforms.plex.account import connected
+
+    try:
+        found = connected(account.token, config().plex_tv_url, config().plex_client_id, timeouts=timeouts)
+    except TooManyRequests:
+        raise
+    except PlatformError:
+        # The number is a precaution: whoever is known to have a share is counted all the same.
+        return None
+    return tuple(found)
 
 
 def refusal_of(server: Server, error: PlatformError) -> Refusal:
@@ -78,7 +121,9 @@ def refusal_of(server: Server, error: PlatformError) -> Refusal:
         what = "Correct its URL, or remove the server and add it anew."
         return Refusal(Blocker.WRONG_SERVER, f"{server.name}: {error} {what}")
     if isinstance(error, (CredentialsRefused, NotAllowed)):
-        return Refusal(Blocker.CREDENTIALS_REFUSED, f"{server.name}: {error} Give it a fresh token or key.")
+        of_account = isinstance(error, CredentialsRefused) and error.of_account
+        remedy = SIGN_IN_AGAIN if of_account else "Give it a fresh token or key."
+        return Refusal(Blocker.CREDENTIALS_REFUSED, f"{server.name}: {error} {remedy}")
     return Refusal(Blocker.SERVER_UNREACHABLE, f"{server.name}: {error} Check its address and that it is running.")
 
 

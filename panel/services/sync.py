@@ -15,10 +15,10 @@ from panel.extensions import config, db
 from panel.models import PlexAccount, Server
 from panel.models.types import utc_now
 from panel.platforms.base import PlatformError, TooManyRequests
-from panel.services import pace
-from panel.services.servers import Look, look_or_raise, remote_for
+from panel.services import pace, times
+from panel.services.servers import Look, look_or_raise, note_trouble, remote_for
 from panel.services.sync_libraries import update_libraries
-from panel.services.sync_people import meet_members
+from panel.services.sync_people import Met, meet_members
 from panel.services.sync_progress import clear_queue, step
 from panel.services.sync_shares import update_shares, why_doubtful
 
@@ -125,7 +125,7 @@ def _take(server: Server) -> datetime:
     now = utc_now()
     cooling_until = pace.cooling_until([server])
     if cooling_until is not None:
-        raise SyncRefused(f"Plex has asked to slow down: {server.name} can be synchronised after {cooling_until:%H:%M} UTC.")
+        raise SyncRefused(f"Plex has asked to slow down: {server.name} can be synchronised after {times.clock(cooling_until)}.")
     until = now + HELD_FOR
     idle = or_(Server.syncing_until.is_(None), Server.syncing_until < now)
     taken = _mark(server, until, Server.migration_id.is_(None), idle)
@@ -196,18 +196,26 @@ def _update(server: Server, found: Look, believe_short_list: bool) -> SyncResult
         new_users=met.new_users,
         shares_ended=ended,
         problem=doubt,
-        note=f"New users without a payment, as there is no default plan: {met.unpaid}. Make a plan, then give them one."
-        if met.unpaid
-        else "",
+        note=_note(met),
     )
+
+
+def _note(met: Met) -> str:
+    """What the admin should see to after this sync."""
+    notes = []
+    if met.unpaid:
+        notes.append(f"New users without a payment, as there is no default plan: {met.unpaid}. Make a plan, then give them one.")
+    if met.alike:
+        who = "1 person looks like a user" if met.alike == 1 else f"{met.alike} people look like users"
+        notes.append(f"{who} you already have: answer under “Same person?”.")
+    return " ".join(notes)
 
 
 def _failed(server: Server, held_until: datetime, error: PlatformError) -> SyncResult:
     db.session.rollback()
-    sentence = str(error)
+    sentence = note_trouble(server, error)
     if isinstance(error, TooManyRequests):
         pace.cool_down(pace.name_of(server), error.retry_after_s)
-    server.problem, server.checked_at = sentence, utc_now()
     server.sync_result, server.sync_step = sentence, ""
     _release(server, held_until)
     db.session.commit()

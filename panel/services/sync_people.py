@@ -22,11 +22,13 @@ Match = tuple[User, Evidence]
 
 @dataclass
 class Met:
-    """The members by the users they are. `unpaid`: new users who got no payment because there is no default plan."""
+    """The members by the users they are. `unpaid`: new users who got no payment because there is no default plan; `alike`: new questions
+    whether a new user is one there is already."""
 
     users: list[tuple[Member, User]] = field(default_factory=list)
     new_users: int = 0
     unpaid: int = 0
+    alike: int = 0
 
 
 def meet_members(server: Server, members: Iterable[Member], now: datetime) -> Met:
@@ -39,7 +41,7 @@ def meet_members(server: Server, members: Iterable[Member], now: datetime) -> Me
     met = Met()
     newcomers = [member for member in found if member.id not in matches and not member.disabled]
     made = _create(people, newcomers, now, met)
-    twins.ask(server, {user.id: user for user, _ in made.values()}.values(), users, (user for user, _ in matches.values()))
+    met.alike = twins.ask(server, {user.id: user for user, _ in made.values()}.values(), users, (user for user, _ in matches.values()))
     for member in found:
         match = matches.get(member.id)
         if match is not None:

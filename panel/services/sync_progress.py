@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from panel.domain.platform import Platform
 from panel.extensions import db, execute
@@ -14,6 +14,8 @@ from panel.services.sync_shares import NOBODY_REMOVED
 
 #: A sync that waits so long has lost its wake-up.
 LOST_AFTER = timedelta(minutes=2)
+#: Between why a sync did not begin and what the last one that ended has found.
+BEFORE = " Before that: "
 
 
 def queue(server: Server) -> bool:
@@ -43,6 +45,13 @@ def is_disbelieved(server: Server) -> bool:
     return NOBODY_REMOVED in server.sync_result
 
 
+def note_refusal(server: Server, sentence: str) -> None:
+    """Keep on the row why a sync that was asked for did not begin; a list that is not believed is still spoken of. Flushed."""
+    before = server.sync_result.rpartition(BEFORE)[2]
+    server.sync_result = sentence + (BEFORE + before if is_disbelieved(server) else "")
+    db.session.flush()
+
+
 def lost() -> list[int]:
     """Servers whose sync has waited for long: their wake-up was lost, with the queue or its worker."""
     query = select(Server.id).where(Server.sync_queued_at < utc_now() - LOST_AFTER, Server.migration_id.is_(None))
@@ -51,7 +60,7 @@ def lost() -> list[int]:
 
 def due() -> list[int]:
     """Servers whose last sync or try is `Setting.sync_every_h` old; each is marked as tried and queued, so that of several hosts one
-    takes it. Never one that is new, disabled (itself or its Plex account), or in use. Commits."""
+    takes it. Never one that was neither synced nor asked yet, is disabled (itself or its Plex account), or in use. Commits."""
     setting = Setting.current()
     if setting.sync_every_h <= 0:
         db.session.commit()
@@ -59,7 +68,9 @@ def due() -> list[int]:
     before = utc_now() - timedelta(hours=setting.sync_every_h)
     idle = or_(Server.syncing_until.is_(None), Server.syncing_until < utc_now())
     reachable = or_(Server.platform != Platform.PLEX, Server.plex_account.has(PlexAccount.enabled.is_(True)))
-    wanted = (Server.enabled.is_(True), Server.synced_at < before, Server.migration_id.is_(None), Server.sync_queued_at.is_(None))
+    # One whose first sync has failed was asked at least.
+    old = func.coalesce(Server.synced_at, Server.checked_at) < before
+    wanted = (Server.enabled.is_(True), old, Server.migration_id.is_(None), Server.sync_queued_at.is_(None))
     found = [server.id for server in db.session.scalars(select(Server).where(*wanted, idle, reachable)) if _take_turn(server, before)]
     db.session.commit()
     return found

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, select
 
+from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import Library, Server, Share, User
 from panel.models.share import share_libraries
@@ -16,8 +17,8 @@ from panel.platforms.base import Member
 BATCH = 500
 #: Stands in every sentence about a list that is not believed.
 NOBODY_REMOVED = "nobody was removed from the panel"
-#: From so many known shares on, a list with fewer than half of them is not believed.
-ENOUGH_TO_DOUBT = 4
+#: A list is not believed when so many are missing from it and they are at least half; of invites, all.
+ENOUGH_TO_DOUBT = 2
 
 
 def gives_access(member: Member) -> bool:
@@ -47,16 +48,24 @@ def update_shares(
 
 
 def why_doubtful(server: Server, members: Iterable[Member]) -> str:
-    """Why nobody may be taken for gone after this list: it is empty, or most of the known people are missing from it."""
-    query = select(Share.remote_id).where(Share.server_id == server.id, Share.accepted_at.is_not(None))
-    known = set(db.session.scalars(query))
-    # Somebody listed without access is no sign of half a list.
+    """Why nobody may be taken for gone after this list: it is empty, or at least half of the known people, or all waiting invites, are
+    missing from it."""
+    members = list(members)
+    query = select(Share.remote_id, Share.accepted_at, User.plex_id).join(User, User.id == Share.user_id)
+    known = db.session.execute(query.where(Share.server_id == server.id, Share.is_owner.is_(False) | Share.accepted_at.is_not(None))).all()
+    # Somebody listed without access is no sign of half a list; an accepted invite stays in it, at times under another id.
     listed = {member.id for member in members}
-    left = len(known & listed)
-    if known and not listed:
-        what = f"{server.name} listed nobody, though {len(known)} had access at the last sync"
-    elif len(known) >= ENOUGH_TO_DOUBT and left * 2 < len(known):
-        what = f"{server.name} listed only {left} of the {len(known)} people who had access at the last sync"
+    plex_ids = {member.account_id for member in members if member.account_id} if server.platform is Platform.PLEX else set()
+    there = [(accepted_at is not None, key in listed or plex_id in plex_ids) for key, accepted_at, plex_id in known]
+    people = [is_there for accepted, is_there in there if accepted]
+    invites = [is_there for accepted, is_there in there if not accepted]
+    if people and not members:
+        what = f"{server.name} listed nobody, though {len(people)} had access at the last sync"
+    elif people.count(False) >= ENOUGH_TO_DOUBT and people.count(False) * 2 >= len(people):
+        left = f"only {people.count(True)}" if any(people) else "none"
+        what = f"{server.name} listed {left} of the {len(people)} people who had access at the last sync"
+    elif len(invites) >= ENOUGH_TO_DOUBT and not any(invites):
+        what = f"{server.name} listed none of the {len(invites)} invites that were waiting at the last sync"
     else:
         return ""
     return f"{what}: {NOBODY_REMOVED}. Look at the server, and sync again when it lists everyone."

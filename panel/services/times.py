@@ -16,6 +16,11 @@ def zone() -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def clock(at: datetime) -> str:
+    """The time of day in that zone with the zone's name: “14:05 CEST”."""
+    return at.astimezone(zone()).strftime("%H:%M %Z")
+
+
 def from_local(moment: datetime) -> datetime:
     """A wall clock time in that zone as a moment."""
     return moment.replace(tzinfo=zone()).astimezone(UTC)

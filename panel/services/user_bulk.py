@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, bindparam, exists, select, update
+from sqlalchemy import Select, Table, bindparam, exists, func, select, update
 
 from panel.extensions import db, execute
 from panel.models import Payment, Plan, User
 from panel.models.types import utc_now
+from panel.services import audit
 from panel.services.fingerprint import fingerprint
 
 #: What can be done to many, and how that reads.
@@ -58,11 +59,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Effect:
-    """How many were chosen, and for how many anything changes. `fingerprint` tells these people and rows from others."""
+    """How many were chosen, and for how many anything changes. `fingerprint` tells these people and rows from others; `first`: the first
+    of those whom it changes, by id and name, once that is done."""
 
     chosen: int
     changed: int
     fingerprint: str
+    first: tuple[tuple[int, str], ...] = ()
 
 
 def effect(change: Change, users: Select[Any]) -> Effect:
@@ -73,7 +76,7 @@ def effect(change: Change, users: Select[Any]) -> Effect:
 def apply(change: Change, users: Select[Any]) -> Effect:
     """Do it; flushed. Answers what was done."""
     met = _met(change, users)
-    done = _effect(users, met)
+    done = replace(_effect(users, met), first=_first(change, met))
     if change.kind == "extend":
         extend_payments(met, change.days)
     elif change.kind == "pay":
@@ -97,6 +100,14 @@ def extend_payments(payment_ids: Sequence[int], days: int) -> None:
         statement = update(table).where(table.c.id == bindparam("payment")).values(end_at=bindparam("new_end", type_=table.c.end_at.type))
         db.session.execute(statement, [{"payment": row_id, "new_end": end + timedelta(days=days)} for row_id, end in ends])
     db.session.expire_all()
+
+
+def _first(change: Change, met: Sequence[int]) -> tuple[tuple[int, str], ...]:
+    by_payment = change.kind in ("plan", "extend")
+    query = select(User.id, User.name).order_by(func.lower(User.name), User.id)
+    ids = met[: audit.MOST_NAMES]
+    query = query.join(Payment).where(Payment.id.in_(ids)) if by_payment else query.where(User.id.in_(ids))
+    return tuple((row[0], row[1]) for row in db.session.execute(query))
 
 
 def _give_payments(user_ids: Sequence[int], plan: Plan | None) -> None:

@@ -65,15 +65,16 @@ def admit() -> BaseResponse | None:
     return None
 
 
-def safe_next(address: str | None) -> str:
-    """A path within the panel to go on to after signing in; the servers when it leads anywhere else."""
+def safe_next(address: str | None, otherwise: str = "") -> str:
+    """A path within the panel to go on to, as after signing in; where it leads anywhere else `otherwise`, or the servers."""
+    otherwise = otherwise or url_for("servers.index")
     try:
         parts = urlsplit(address or "")
     except ValueError:
-        return url_for("servers.index")
+        return otherwise
     inside = not parts.scheme and not parts.netloc and parts.path.startswith("/") and not (address or "").startswith(("//", "/\\"))
     clean = inside and "\\" not in parts.path and not any(ord(character) < 32 for character in address or "")
-    return address if address and clean else url_for("servers.index")
+    return address if address and clean else otherwise
 
 
 def _to_sign_in() -> BaseResponse:

@@ -55,12 +55,24 @@ def actions(admin_id: int) -> Response:
     values: dict[str, Any] = {
         "admin": admin,
         "roles": ROLES,
-        "other_role": Role.VIEWER if admin.role is Role.ADMINISTRATOR else Role.ADMINISTRATOR,
-        "why_not_role": service.why_not_viewer(admin),
+        "other_role": _other_role(admin),
+        "why_not_role": service.why_not_viewer(admin, current_user),
         "why_not_reset": service.why_not_reset(admin, current_user),
         "why_not_removed": service.why_not_removed(admin, current_user),
     }
     return sheets.sheet("admins/_actions.html", admin.email, _back(), **values)
+
+
+@screen.get("/<int:admin_id>/role")
+def ask_role(admin_id: int) -> Response:
+    """Asks before it is done."""
+    admin = db.get_or_404(Admin, admin_id)
+    other = _other_role(admin)
+    label, meaning = ROLES[other]
+    sentences = [f"{label}: {meaning[0].lower()}{meaning[1:]}", "It counts from their next click on."]
+    why_not = service.why_not_viewer(admin, current_user)
+    title = f"Make {brief(admin.email)} {'an' if other is Role.ADMINISTRATOR else 'a'} {label.lower()}?"
+    return sheets.ask(title, _back(), sentences, f"Make {label.lower()}", why_not, fields=[("role", other.value)], tone="primary")
 
 
 @screen.post("/<int:admin_id>/role")
@@ -72,7 +84,7 @@ def change_role(admin_id: int) -> BaseResponse:
         abort(400, "There is no such role.")
     before = admin.role
     try:
-        service.change_role(admin, Role(wanted))
+        service.change_role(admin, Role(wanted), current_user)
     except ValueError as refusal:
         return _refused(refusal)
     audit.note(current_user.email, "admin.edited", admin.email, f"Role: {before.value} → {admin.role.value}")
@@ -123,6 +135,10 @@ def reset(admin_id: int) -> BaseResponse:
     audit.note(current_user.email, "admin.edited", admin.email, "Second factor reset")
     db.session.commit()
     return htmx.go(url_for("admins.index"), f"{admin.email} signs in with the password alone now.")
+
+
+def _other_role(admin: Admin) -> Role:
+    return Role.VIEWER if admin.role is Role.ADMINISTRATOR else Role.ADMINISTRATOR
 
 
 def _form(form: AdminForm, status: int = 200) -> Response:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 from sqlalchemy import Select, func, select
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel import jobs
 from panel.extensions import db
-from panel.models import Move, Server, Share
+from panel.models import Migration, Move, Server, Share
 from panel.services import audit, people_mails
 from panel.services import invites as service
 from panel.services.listing import Page, order_from, page_of
 from panel.web import htmx, sheets
+from panel.web.access import safe_next
 from panel.web.listing import Asked, asked
 from panel.web.words import brief
 
@@ -27,15 +29,20 @@ NO_ACCESS = "The invite is taken back on Plex, so accepting it no longer works."
 
 @screen.get("")
 def index() -> Response:
-    """Those of migrations, or those only a sync knows of, 50 on a page; and how many there are of the others."""
-    wanted = asked("from", "server")
+    """Those of migrations, or those only a sync knows of, 50 on a page; and how many there are of the others. Where nothing else is asked
+    for, whichever has any."""
+    counts = {"runs": _count(service.of_runs(), Move), "sync": _count(service.known_by_sync(), Share)}
+    wanted = _asked(counts)
     by_sync = wanted.filters.get("from") == "sync"
     page: Page[Any] = _shares(wanted) if by_sync else _moves(wanted)
     values: dict[str, Any] = {
         "asked": wanted,
         "page": page,
         "by_sync": by_sync,
-        "counts": {"runs": _count(service.of_runs(), Move), "sync": _count(service.known_by_sync(), Share)},
+        "counts": counts,
+        "here": wanted.address(page=page.number),
+        "is_narrowed": bool(wanted.search or set(wanted.filters) - {"from"}),
+        "runs": [] if by_sync else [(run.id, _title(run)) for run in service.runs_awaited()],
         "mails": {} if by_sync else people_mails.newest_of(page.rows),
         "servers": db.session.scalars(select(Server).order_by(func.lower(Server.name))).all(),
         "why_no_reminder": service.why_no_reminder,
@@ -54,7 +61,7 @@ def remind(move_id: int) -> BaseResponse:
     audit.note(current_user.email, "invite.reminded", move.name, f"Migration {move.migration_id}, to {mail.recipient}")
     db.session.commit()
     jobs.wake_mail(mail.id)
-    return htmx.go(url_for("invites.index"), f"A mail to {move.name} at {mail.recipient} is in the outbox.")
+    return htmx.go(_list(), f"A mail to {move.name} at {mail.recipient} is in the outbox.")
 
 
 @screen.get("/moves/<int:move_id>/withdraw")
@@ -101,7 +108,18 @@ def check(server_id: int) -> BaseResponse:
     sentence = f"{server.name}: {found.accepted} accepted since the last look, {found.waiting} still wait."
     audit.note(current_user.email, "invites.checked", server.name, sentence)
     db.session.commit()
-    return htmx.go(url_for("invites.index"), sentence)
+    return htmx.go(_list(), sentence)
+
+
+def _asked(counts: dict[str, int]) -> Asked:
+    wanted = asked("from", "server", "run")
+    if wanted.search or wanted.filters or counts["runs"] or not counts["sync"]:
+        return wanted
+    return replace(wanted, filters={"from": "sync"})
+
+
+def _title(run: Migration) -> str:
+    return f"Migration {run.id}: {brief(run.source.name, 30)} → {brief(run.target.name, 30)}"
 
 
 def _moves(wanted: Asked) -> Page[Move]:
@@ -119,7 +137,8 @@ def _count(query: Select[Any], model: type[Move] | type[Share]) -> int:
 
 
 def _ask(name: str, *sentences: str) -> Response:
-    return sheets.ask(f"Withdraw the invite of {brief(name)}?", _back(), [NO_ACCESS, *sentences], "Withdraw")
+    back = "Waiting invites", _list()
+    return sheets.ask(f"Withdraw the invite of {brief(name)}?", back, [NO_ACCESS, *sentences], "Withdraw", fields=[("next", back[1])])
 
 
 def _withdrawn(name: str, where: str, verb: Callable[[], None]) -> BaseResponse:
@@ -129,13 +148,14 @@ def _withdrawn(name: str, where: str, verb: Callable[[], None]) -> BaseResponse:
         return _refused(refusal)
     audit.note(current_user.email, "invite.withdrawn", name, where)
     db.session.commit()
-    return htmx.go(url_for("invites.index"), f"The invite of {brief(name)} is withdrawn.")
+    return htmx.go(_list(), f"The invite of {brief(name)} is withdrawn.")
 
 
-def _back() -> sheets.Back:
-    return "Waiting invites", url_for("invites.index")
+def _list() -> str:
+    """The list as it was when something in it was pressed: its tab, filters, order and page."""
+    return safe_next(request.values.get("next"), url_for("invites.index"))
 
 
 def _refused(refusal: ValueError) -> BaseResponse:
     db.session.rollback()
-    return htmx.go(url_for("invites.index"), str(refusal), "danger")
+    return htmx.go(_list(), str(refusal), "danger")

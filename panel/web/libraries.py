@@ -11,8 +11,10 @@ from panel.extensions import db
 from panel.models import Library, LibraryGroup, Server
 from panel.services import audit, groups
 from panel.services import libraries as service
-from panel.web import htmx, listing
+from panel.services.fingerprint import fingerprint
+from panel.web import htmx, listing, sheets
 from panel.web.access import safe_next
+from panel.web.words import brief
 
 screen = Blueprint("libraries", __name__, url_prefix="/libraries")
 
@@ -40,11 +42,31 @@ def choose(library_id: int) -> BaseResponse:
 
 @screen.post("/groups")
 def choose_many() -> BaseResponse:
-    """Put the ticked libraries into one group, or into none."""
+    """Put the selected libraries into one group, or into none; all that match the filters after asking."""
+    if request.form.get("all") == "1":
+        return _choose_all()
     libraries = service.with_ids(request.form.getlist("library", type=int))
     if not libraries:
-        return htmx.go(_back(), "Tick the libraries first.", "warning")
+        return htmx.go(_back(), "Select the libraries first.", "warning")
     group = _chosen()
+    changed = service.put_into(libraries, group)
+    _note(changed, group)
+    db.session.commit()
+    return htmx.go(_back(), f"{_number(len(changed))} moved to {_name(group)}.")
+
+
+def _choose_all() -> BaseResponse:
+    """Says how many; with `confirmed`, what was said, it happens if the same ones still match."""
+    narrowed = {name: request.form.get(name, "").strip()[:100] for name in ("q", "server", "in")}
+    libraries, group = service.matching(narrowed["q"], server=narrowed["server"], group=narrowed["in"]), _chosen()
+    if not libraries:
+        return htmx.go(_back(), "There is no such library any more.", "warning")
+    said = fingerprint([library.id for library in libraries], [group.id if group else 0])
+    if request.form.get("confirmed", "") != said:
+        fields = [("all", "1"), *narrowed.items(), ("group", request.form.get("group", "")), ("next", _back()), ("confirmed", said)]
+        title, back = f"Put {_number(len(libraries))} into {brief(_name(group))}?", ("Libraries", _back())
+        sentence = "Those that are in another group leave it. No media server is asked: nobody’s access changes by this."
+        return sheets.ask(title, back, [sentence], "Put them there", fields=fields, tone="primary")
     changed = service.put_into(libraries, group)
     _note(changed, group)
     db.session.commit()

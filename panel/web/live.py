@@ -15,7 +15,7 @@ from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, MoveStatus, RunKind
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
-from panel.services import notices, people_mails, report
+from panel.services import invites, notices, people_mails, report
 from panel.services.run.rounds import next_round_of
 from panel.web import steering
 from panel.web.workers import workers_problem
@@ -137,6 +137,11 @@ class Live:
     def changed_something(self) -> bool:
         """Whether the run has moved or invited anybody, which could be taken back."""
         return self.run.kind is RunKind.MOVE and bool(self.progress.counts.moved or self.progress.counts.invited)
+
+    @cached_property
+    def waiting_invites(self) -> int:
+        """How many invites of the run nobody has accepted yet."""
+        return invites.count_of_run(self.run.id) if self.progress.counts.invited else 0
 
     @cached_property
     def next_round(self) -> Migration | None:

@@ -14,7 +14,7 @@ from panel.domain.statuses import RunKind, Step
 from panel.extensions import db
 from panel.models import Email, Migration, Move, Server
 from panel.services import proof_report
-from panel.web import htmx
+from panel.web import htmx, words
 from panel.web.words import brief, zone
 
 screen = Blueprint("move_detail", __name__, url_prefix="/migrations/<int:run_id>/moves")
@@ -74,7 +74,7 @@ def keepsakes(run: Migration, move: Move) -> list[Keepsake]:
 def exact(at: datetime) -> Markup:
     """A time to the second in the zone that is set, which programs can read too."""
     utc, here = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), at.astimezone(zone())
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(utc, utc, here.strftime("%-d %b, %H:%M:%S"))
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(utc, words.exact(at), here.strftime("%-d %b, %H:%M:%S"))
 
 
 def _libraries(server: Server, access: Mapping[str, object]) -> str:

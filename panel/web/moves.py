@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -13,8 +13,9 @@ from panel.extensions import db
 from panel.models import Migration, Move
 from panel.services import audit, claims, mail, notices, report
 from panel.services.run import steer
-from panel.web import htmx
+from panel.web import htmx, sheets
 from panel.web.live import Live, can_claim, page_of, why_no_mail
+from panel.web.steering import why_not_cancel
 
 screen = Blueprint("moves", __name__, url_prefix="/migrations/<int:run_id>")
 
@@ -29,6 +30,16 @@ def pause(run_id: int) -> BaseResponse:
 def resume(run_id: int) -> BaseResponse:
     """Go on."""
     return _steer(run_id, steer.resume, "resumed")
+
+
+@screen.get("/cancel")
+def ask_cancel(run_id: int) -> Response:
+    """Asks before it is done."""
+    run, page = db.get_or_404(Migration, run_id), page_of(request.args)
+    back = f"Migration {run.id}", _place(run)
+    sentences = ["The people already in hand are finished; nobody else is moved.", "Whoever was moved stays moved."]
+    here, why_not = url_for("moves.cancel", run_id=run.id, status=page.tab, page=page.number), why_not_cancel(run)
+    return sheets.ask(f"Cancel migration {run.id}?", back, sentences, "Cancel the migration", why_not, here=here, leave="Go on with it")
 
 
 @screen.post("/cancel")
@@ -119,5 +130,9 @@ def _mail_answer(run: Migration, problem: str) -> BaseResponse:
 def _back(run: Migration, problem: str) -> BaseResponse:
     if problem:
         flash(problem, "danger")
+    return redirect(_place(run), 303)
+
+
+def _place(run: Migration) -> str:
     page = page_of(request.args)
-    return redirect(url_for("migrations.show", run_id=run.id, status=page.tab, page=page.number), 303)
+    return url_for("migrations.show", run_id=run.id, status=page.tab, page=page.number)

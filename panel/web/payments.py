@@ -19,6 +19,7 @@ from panel.services.fingerprint import fingerprint
 from panel.services.listing import order_from, page_of
 from panel.services.user_bulk import extend_payments
 from panel.web import htmx, sheets
+from panel.web.access import safe_next
 from panel.web.forms.payments import ExtendForm, PaymentForm
 from panel.web.listing import asked
 from panel.web.picked import Picked, picked
@@ -37,8 +38,9 @@ def index() -> Response:
     wanted = asked(*FILTERS)
     _, order = order_from(wanted.sort, service.orders(), "-end")
     page = page_of(service.with_names(service.matching(wanted.search, wanted.filters)), wanted.page, order)
+    has_users = bool(page.rows) or db.session.scalar(select(User.id).limit(1)) is not None
     values: dict[str, Any] = {"asked": wanted, "page": page, "plans": _plans(), "states": service.STATES, "state_of": service.state_of}
-    return htmx.page_or_partial("payments/index.html", {"payments": "payments/_list.html"}, **values)
+    return htmx.page_or_partial("payments/index.html", {"payments": "payments/_list.html"}, has_users=has_users, **values)
 
 
 @screen.get("/new")
@@ -48,7 +50,7 @@ def new() -> Response:
     if user is None:
         search = request.args.get("q", "").strip()[:100]
         values: dict[str, Any] = {"search": search, "found": find(search), "offered": OFFERED}
-        return sheets.sheet("payments/_choose_user.html", "Who has paid?", _back(), **values)
+        return sheets.sheet("payments/_choose_user.html", "Who has paid?", _back(), next=_next(), **values)
     today, plan = utc_now().date(), Plan.default()
     form = _form_of(formdata=None, start_on=today)
     if plan is not None:
@@ -87,7 +89,7 @@ def ask_delete(payment_id: int) -> Response:
         "It cannot be taken back.",
         "No media server is asked: access stays as it is. Without a payment in force a user who is not permanent does not move.",
     ]
-    return sheets.ask("Delete this payment?", back_to_user(payment.user), sentences, "Delete")
+    return sheets.ask("Delete this payment?", _left(payment.user), sentences, "Delete", fields=[("next", _next())])
 
 
 @screen.post("/<int:payment_id>/delete")
@@ -98,7 +100,7 @@ def delete(payment_id: int) -> BaseResponse:
     audit.note(current_user.email, "payment.deleted", user.name, f"{payment.plan.name}, {_days(payment)}")
     db.session.delete(payment)
     db.session.commit()
-    return htmx.go(url_for("users.show", user_id=user.id), "The payment is deleted.")
+    return htmx.go(_left(user)[1], "The payment is deleted.")
 
 
 @screen.get("/extend")
@@ -118,7 +120,8 @@ def extend() -> BaseResponse:
     if confirmed != fingerprint(ids, [days]) or not ids:
         return _ask_extend(chosen, ids, days, stale=bool(confirmed))
     extend_payments(ids, days)
-    audit.note(current_user.email, "payments.extended", counted(len(ids), "payment"), counted(days, "day"))
+    who = audit.names(service.first_payers(ids), len(ids))
+    audit.note(current_user.email, "payments.extended", counted(len(ids), "payment"), f"{counted(days, 'day')}: {who}")
     db.session.commit()
     end = "ends" if len(ids) == 1 else "end"
     return htmx.go(chosen.address("payments.index"), f"{counted(len(ids), 'payment')} {end} {counted(days, 'day')} later now.")
@@ -129,12 +132,14 @@ def _save(payment: Payment, user: User, action: str) -> BaseResponse:
     stored = payment if payment.id else None
     if not form.validate():
         return _sheet(form, user, stored, 422)
-    before = f"{payment.plan.name}, {_days(payment)} → " if stored else ""
+    before = _fields(payment) if stored else {}
     assert form.start_on.data and form.end_on.data
     service.write(payment, plan=db.session.get_one(Plan, form.plan.data), start_on=form.start_on.data, end_on=form.end_on.data)
-    audit.note(current_user.email, action, user.name, f"{before}{payment.plan.name}, {_days(payment)}")
+    detail = audit.differences(before, _fields(payment)) if before else f"{payment.plan.name}, {_days(payment)}"
+    if not before or detail:
+        audit.note(current_user.email, action, user.name, detail)
     db.session.commit()
-    return htmx.go(url_for("users.show", user_id=user.id), "The payment is saved.")
+    return htmx.go(_left(user)[1], "The payment is saved.")
 
 
 def _form_of(**how: object) -> PaymentForm:
@@ -150,15 +155,17 @@ def _plans() -> list[Plan]:
 def _sheet(form: PaymentForm, user: User, payment: Payment | None = None, status: int = 200) -> Response:
     title = f"Payment of {brief(user.name)}"
     address = request.full_path.rstrip("?")
-    return sheets.sheet("payments/_form.html", title, back_to_user(user), status, form=form, user=user, payment=payment, address=address)
+    return sheets.sheet(
+        "payments/_form.html", title, _left(user), status, form=form, user=user, payment=payment, address=address, next=_next()
+    )
 
 
 def _extend_sheet(chosen: Picked, form: ExtendForm, status: int = 200) -> BaseResponse:
     total = len(_chosen_ids(chosen))
     if not total:
-        return htmx.go(url_for("payments.index"), "Check at least one payment first.", "warning")
+        return htmx.go(chosen.address("payments.index"), "Select at least one payment first.", "warning")
     title = f"Extend {counted(total, 'payment')}"
-    return sheets.sheet("payments/_extend.html", title, _back(), status, form=form, fields=chosen.fields)
+    return sheets.sheet("payments/_extend.html", title, _back(chosen), status, form=form, fields=chosen.fields)
 
 
 def _ask_extend(chosen: Picked, ids: list[int], days: int, *, stale: bool) -> Response:
@@ -169,16 +176,31 @@ def _ask_extend(chosen: Picked, ids: list[int], days: int, *, stale: bool) -> Re
     fields = [*chosen.fields, ("days", str(days)), ("confirmed", fingerprint(ids, [days]))]
     why_not = "" if ids else "None of these payments is there any more."
     title = f"Extend {counted(len(ids), 'payment')}?"
-    return sheets.ask(title, _back(), sentences, "Extend", why_not, 422 if stale else 200, fields=fields, tone="primary")
+    return sheets.ask(title, _back(chosen), sentences, "Extend", why_not, 422 if stale else 200, fields=fields, tone="primary")
 
 
 def _chosen_ids(chosen: Picked) -> list[int]:
     return list(db.session.scalars(chosen.rows_of(service.matching, Payment).with_only_columns(Payment.id)))
 
 
+def _fields(payment: Payment) -> dict[str, object]:
+    return {"plan": payment.plan.name, "start": f"{payment.start_at:%Y-%m-%d}", "end": f"{payment.end_at:%Y-%m-%d}"}
+
+
 def _days(payment: Payment) -> str:
     return f"{payment.start_at:%Y-%m-%d} to {payment.end_at:%Y-%m-%d}"
 
 
-def _back() -> tuple[str, str]:
-    return "Payments", url_for("payments.index")
+def _back(chosen: Picked | None = None) -> sheets.Back:
+    return "Payments", chosen.address("payments.index") if chosen else _next() or url_for("payments.index")
+
+
+def _left(user: User) -> sheets.Back:
+    """Where the form was opened: the list as it was, else the user's page."""
+    wanted = _next()
+    return ("Payments", wanted) if wanted else back_to_user(user)
+
+
+def _next() -> str | None:
+    wanted = request.values.get("next")
+    return safe_next(wanted, url_for("payments.index")) if wanted else None

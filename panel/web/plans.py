@@ -78,15 +78,25 @@ def _save(plan: Plan, action: str) -> BaseResponse:
     form.offer(service.groups_to_choose())
     if not form.validate():
         return _form(plan, form, 422)
+    before = _fields(plan) if plan.id else {}
     try:
         with db.session.no_autoflush:
             service.save(plan, form.terms)
     except service.PlanRefused as refusal:
         form[refusal.field or "name"].errors = [str(refusal)]
         return _form(plan, form, 422)
-    audit.note(current_user.email, action, plan.name, _told(plan))
+    if not before:
+        audit.note(current_user.email, action, plan.name, _told(plan))
+    elif detail := audit.differences(before, _fields(plan)):
+        audit.note(current_user.email, action, plan.name, detail)
     db.session.commit()
     return htmx.go(url_for("plans.index"), f"{plan.name} is saved.")
+
+
+def _fields(plan: Plan) -> dict[str, object]:
+    groups = ", ".join(sorted(group.name for group in plan.groups))
+    days, downloads = plan.duration_days, bool(plan.allow_downloads)
+    return {"name": plan.name, "groups": groups, "days": days, "downloads": downloads, "default": bool(plan.is_default)}
 
 
 def _told(plan: Plan) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
+from panel import jobs
 from panel.extensions import db
-from panel.models import PlexAccount
+from panel.models import PlexAccount, Server
 from panel.services import audit
 from panel.services import plex_accounts as service
 from panel.services.plex_accounts import AccountRefused
@@ -79,8 +82,10 @@ def save(account_id: int) -> BaseResponse:
             form.token.errors = [str(refusal)]
             return _edit_screen(account, form, 422)
         detail += "; new token"
+    healed = service.queue_healed(account) if token else []
     audit.note(by=current_user.email, action="plex_account.edited", subject=account.email, detail=detail)
     db.session.commit()
+    wake_syncs(healed)
     return htmx.go(url_for("plex_accounts.index"), f"{account.email} was saved.")
 
 
@@ -88,8 +93,13 @@ def save(account_id: int) -> BaseResponse:
 def test(account_id: int) -> BaseResponse:
     """Ask plex.tv now whether the token still works."""
     account = db.get_or_404(PlexAccount, account_id)
+    had_pass = account.has_plex_pass
     problem = service.check(account)
+    healed = [] if problem else service.queue_healed(account)
+    if account.has_plex_pass is not had_pass:
+        audit.note(current_user.email, "plex_account.edited", account.email, _pass_change(had_pass, account.has_plex_pass))
     db.session.commit()
+    wake_syncs(healed)
     if problem:
         return htmx.go(url_for("plex_accounts.index"), f"{account.email}: {problem}", "danger")
     return htmx.go(url_for("plex_accounts.index"), f"{account.email}: plex.tv takes the token. It is the account {account.username}.")
@@ -131,10 +141,23 @@ def added(account: PlexAccount, *, is_new: bool) -> BaseResponse:
     action = "plex_account.added" if is_new else "plex_account.edited"
     audit.note(by=current_user.email, action=action, subject=account.email, detail="new token")
     email, account_id = account.email, account.id
+    healed = service.queue_healed(account)
     db.session.commit()
+    wake_syncs(healed)
     if not is_new:
         return htmx.go(url_for("plex_accounts.index"), f"{email} has a fresh token now.")
     return htmx.go(url_for("server_forms.new", platform="plex", account=account_id), f"{email} was added. Choose its servers.")
+
+
+def wake_syncs(servers: Sequence[Server]) -> None:
+    """Wake a worker for each; housekeeping does it later for those whose wake-up is lost."""
+    for server in servers:
+        jobs.wake_sync(server.id)
+
+
+def _pass_change(before: bool, now: bool) -> str:
+    words = {True: "yes", False: "no"}
+    return f"Has Plex Pass: {words[before]} → {words[now]}, as plex.tv says"
 
 
 def _new_screen(form: TokenForm, status: int = 200) -> Response:

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
+from wtforms.validators import Length
 
 from panel import jobs
 from panel.domain.platform import Platform
@@ -64,15 +65,17 @@ def save(server_id: int) -> BaseResponse:
 
 
 def _submitted(platform: Platform, known: Server | None) -> BaseResponse:
-    form = _fitted(platform)
+    form, is_test = _fitted(platform), request.form.get("action") == "test"
+    if is_test:
+        form.name.validators = [Length(max=255)]
     if not form.validate():
         return _screen(form, platform, known, status=422)
     draft = form.draft(platform, _accounts())
     try:
         server_changes.check(draft, known)
         trial = server_changes.try_connection(draft, known)
-        if request.form.get("action") == "test":
-            return _screen(form, platform, known, trial=trial)
+        if is_test:
+            return _screen(form, platform, known, trial=trial, is_named=_take_name(form, trial))
         if not trial and not (form.save_anyway.data and trial.failed == "reach"):
             return _screen(form, platform, known, trial=trial, status=422)
         return _store(draft, trial, known)
@@ -81,6 +84,14 @@ def _submitted(platform: Platform, known: Server | None) -> BaseResponse:
         return _screen(form, platform, known, status=422)
     except ServerLimit as limit:
         return _screen(form, platform, known, status=422, problem=str(limit))
+
+
+def _take_name(form: ServerForm, trial: Trial) -> bool:
+    """Offer the server's own name where none was typed; whether that was so."""
+    is_offered = bool(trial.name) and not (form.name.data or "").strip()
+    if is_offered:
+        form.name.data = trial.name[:255]
+    return is_offered
 
 
 def _store(draft: Draft, trial: Trial, known: Server | None) -> BaseResponse:
@@ -137,6 +148,7 @@ def _screen(
     trial: Trial | None = None,
     tried: Sequence[plex_servers.TriedAddress] = (),
     problem: str = "",
+    is_named: bool = False,
     status: int = 200,
 ) -> Response:
     title = (
@@ -147,7 +159,8 @@ def _screen(
         else f"Add a {platform.label} server"
     )
     values = {"form": form, "platform": platform, "server": server, "trial": trial, "tried": tried, "problem": problem, "title": title}
-    return htmx.page_or_partial("servers/edit.html", {"connection": "servers/_connection.html"}, status, **values)
+    parts = {"connection": "servers/_connection.html", "server-form": "servers/_form.html"}
+    return htmx.page_or_partial("servers/edit.html", parts, status, is_named=is_named, **values)
 
 
 def _fitted(platform: Platform) -> ServerForm:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
@@ -13,9 +14,8 @@ from panel import jobs
 from panel.extensions import db
 from panel.models import Server
 from panel.services import audit, first_steps, server_changes, server_removal, sync_progress
-from panel.services import servers as service
 from panel.services.overview import server_card, server_cards
-from panel.web import htmx
+from panel.web import htmx, sheets
 
 screen = Blueprint("servers", __name__, url_prefix="/servers")
 
@@ -36,7 +36,9 @@ def actions(server_id: int) -> Response:
     card = server_card(db.get_or_404(Server, server_id))
     parts = {htmx.DIALOG: "servers/_actions.html"}
     why_no_removal = server_removal.why_not_remove(card.server)
-    return htmx.page_or_partial("servers/actions.html", parts, card=card, title=card.server.name, why_no_removal=why_no_removal)
+    scheduled = server_removal.scheduled_on(card.server)
+    values: dict[str, Any] = {"card": card, "title": card.server.name, "why_no_removal": why_no_removal, "scheduled": scheduled}
+    return htmx.page_or_partial("servers/actions.html", parts, **values)
 
 
 @screen.post("/<int:server_id>/sync")
@@ -78,15 +80,13 @@ def believe(server_id: int) -> BaseResponse:
 
 
 @screen.post("/<int:server_id>/look")
-def look(server_id: int) -> BaseResponse:
+def look(server_id: int) -> Response:
     """Ask the server now whether it is there and takes our key."""
     server = db.get_or_404(Server, server_id)
-    with db.session.no_autoflush:
-        found = service.look(server)
+    trial = server_changes.try_stored(server)
     db.session.commit()
-    if found.refusal:
-        return htmx.go(url_for("servers.index"), found.refusal.message, "danger")
-    return htmx.go(url_for("servers.index"), f"{server.name} answers; {len(found.libraries)} libraries, {len(found.members)} accounts.")
+    back = "Servers", url_for("servers.index")
+    return sheets.sheet("servers/_tested.html", f"Test of {server.name}", back, trial=trial, server=server, platform=server.platform)
 
 
 @screen.post("/<int:server_id>/switch")
@@ -97,6 +97,8 @@ def switch(server_id: int) -> BaseResponse:
     server_changes.set_enabled(server, enabled)
     audit.note(by=current_user.email, action="server.enabled" if enabled else "server.disabled", subject=server.name)
     db.session.commit()
+    if not enabled and (scheduled := server_removal.scheduled_on(server)):
+        return htmx.go(url_for("servers.index"), f"{server.name} is disabled now. {scheduled}", "warning")
     return htmx.go(url_for("servers.index"), f"{server.name} is {'enabled' if enabled else 'disabled'} now.")
 
 
@@ -111,7 +113,7 @@ def ask_remove(server_id: int) -> Response:
         title=f"Remove {server.name}?",
         body="servers/_remove.html",
         why_not=server_removal.why_not_remove(server),
-        loss=server_removal.loss_of([server]),
+        loss=server_removal.loss_of(server),
     )
 
 
@@ -119,13 +121,14 @@ def ask_remove(server_id: int) -> Response:
 def remove(server_id: int) -> BaseResponse:
     """Remove it with its libraries and remembered shares; users stay."""
     server = db.get_or_404(Server, server_id)
-    name, loss = server.name, server_removal.loss_of([server])
+    name, loss = server.name, server_removal.loss_of(server)
     try:
         server_removal.remove(server)
     except server_removal.RemovalRefused as refusal:
         db.session.rollback()
         return htmx.go(url_for("servers.index"), str(refusal), "danger")
-    audit.note(current_user.email, "server.removed", name, f"{loss.libraries} libraries, {loss.shares} remembered shares")
+    detail = f"{loss.libraries} libraries, {loss.shares} remembered shares, {loss.migrations} past migrations"
+    audit.note(current_user.email, "server.removed", name, detail)
     db.session.commit()
     return htmx.go(url_for("servers.index"), f"{name} was removed from the panel. The server itself was not touched.")
 

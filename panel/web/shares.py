@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
@@ -15,6 +15,7 @@ from panel.services import audit
 from panel.services import shares as service
 from panel.services.listing import order_from, page_of
 from panel.web import htmx
+from panel.web.access import safe_next
 from panel.web.listing import asked
 
 screen = Blueprint("shares", __name__, url_prefix="/shares")
@@ -41,7 +42,8 @@ def index() -> Response:
 def read(share_id: int) -> BaseResponse:
     """Ask its server now, and bring this entry alone in step."""
     share = db.get_or_404(Share, share_id)
-    subject, back = f"{share.user.name} on {share.server.name}", url_for("shares.index", q=share.user.name)
+    subject = f"{share.user.name} on {share.server.name}"
+    back = safe_next(request.form.get("next"), url_for("shares.index", q=share.user.name))
     try:
         with db.session.no_autoflush:
             found = service.read_again(share)

@@ -13,17 +13,18 @@ Back = tuple[str, str]
 
 
 def sheet(part: str, title: str, back: Back, status: int = 200, **values: Any) -> Response:
-    """The template `part` under a title; `back`: label and address of the page it belongs to."""
+    """The template `part` under a title; `back`: label and address of the page it belongs to; `here`: where its form is sent, this very
+    address without its query unless another is given."""
     in_dialog = htmx.targets(htmx.DIALOG)
     if not in_dialog:
         values["part"] = part
-    return htmx.page_or_partial(
-        "sheet.html", {htmx.DIALOG: part}, status, title=title, back=back, in_dialog=in_dialog, here=request.path, **values
-    )
+    values.setdefault("here", request.path)
+    return htmx.page_or_partial("sheet.html", {htmx.DIALOG: part}, status, title=title, back=back, in_dialog=in_dialog, **values)
 
 
 def ask(title: str, back: Back, sentences: list[str], verb: str, why_not: str = "", status: int = 200, **values: Any) -> Response:
-    """The question before a change, sent by POST to the address it is asked at. `why_not`: why it cannot be done."""
+    """The question before a change, sent by POST to the address it is asked at. `why_not`: why it cannot be done. `leave`, where given, is
+    what not doing it is called."""
     return sheet("_question.html", title, back, status, sentences=sentences, verb=verb, why_not=why_not, **values)
 
 

@@ -58,12 +58,12 @@ def test() -> BaseResponse:
 def _outcome(recipients: str, tried: Setting) -> tuple[str, str]:
     """What went wrong, else what went well."""
     try:
-        left_out = mail.send_test(recipients, tried)
+        taken = mail.send_test(recipients, tried)
     except mail.MailRefused as refusal:
         return str(refusal), ""
     except (ValueError, UnicodeError):
         return "The mail could not be written: look at sender and recipient.", ""
-    return left_out, "" if left_out else f"The mail server has taken the mail to {recipients}."
+    return taken.left_out, "" if taken.left_out else f"The mail server has taken the mail to {recipients}. It answered: {taken.reply}"
 
 
 def _form(form: SmtpForm, status: int = 200, *, problem: str = "", success: str = "") -> Response:

@@ -10,12 +10,12 @@ from panel.models import Migration
 
 @dataclass(frozen=True)
 class Button:
-    """One verb. `why_not` is a sentence, empty when it may be pressed; `question` is asked first."""
+    """One verb. `why_not` is a sentence, empty when it may be pressed; One that `asks` leads to a question."""
 
     verb: str
     label: str
     why_not: str = ""
-    question: str = ""
+    asks: bool = False
     tone: str = "secondary"
 
 
@@ -26,12 +26,16 @@ def buttons(run: Migration, retryable: int) -> list[Button]:
         shown.append(Button("resume", "Resume", tone="primary"))
     else:
         shown.append(Button("pause", "Pause", _why_not(run, MigrationStatus.PAUSED, "paused")))
-    question = "Cancel this migration? People in hand are finished; nobody else is moved."
-    shown.append(Button("cancel", "Cancel", _why_not(run, MigrationStatus.CANCELLED, "cancelled"), question, "danger"))
+    shown.append(Button("cancel", "Cancel…", why_not_cancel(run), asks=True, tone="danger"))
     nobody = "" if retryable else "Nobody has failed in a way that could be tried again."
     label = f"Retry {retryable} failed" if retryable else "Retry failed"
     shown.append(Button("retry", label, nobody, tone="primary" if retryable and run.status not in ACTIVE else "secondary"))
     return shown
+
+
+def why_not_cancel(run: Migration) -> str:
+    """Why this run cannot be cancelled now; empty when it can."""
+    return _why_not(run, MigrationStatus.CANCELLED, "cancelled")
 
 
 def _why_not(run: Migration, status: MigrationStatus, participle: str) -> str:

@@ -50,10 +50,10 @@ def save(event: str) -> BaseResponse:
 
 @screen.post("/<event>/preview")
 def preview(event: str) -> Response:
-    """Subject and text as they come out with sample values, and what is wrong with any part."""
+    """Subject and text as they come out with sample values, and what is wrong with any part; as a page with the form, as it was typed."""
     form = TemplateForm()
     _is_sound(_known(event), form)
-    return htmx.page_or_partial("templates/preview.html", {"preview": "templates/_preview.html"}, 200, form=form, **_shown(event, form))
+    return _form(event, form, is_preview=True)
 
 
 @screen.route("/<event>/html", methods=["GET", "POST"])
@@ -100,8 +100,7 @@ def _shown(event: str, form: TemplateForm) -> dict[str, object]:
     return {"event": event, "texts": service.texts_of(event), "samples": samples, "columns": service.COLUMNS}
 
 
-def _form(event: str, form: TemplateForm, status: int = 200) -> Response:
+def _form(event: str, form: TemplateForm, status: int = 200, *, is_preview: bool = False) -> Response:
     title = notices.EVENTS[event]
-    return htmx.page_or_partial(
-        "templates/edit.html", {}, status, form=form, title=title, variables=VARIABLES[event], **_shown(event, form)
-    )
+    values = {"form": form, "title": title, "variables": VARIABLES[event], "is_preview": is_preview, **_shown(event, form)}
+    return htmx.page_or_partial("templates/edit.html", {"preview": "templates/_preview.html"}, status, **values)

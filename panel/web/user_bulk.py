@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, request
 from flask_login import current_user
 from sqlalchemy import Select, func, select
 from werkzeug.wrappers import Response as BaseResponse
@@ -16,12 +16,12 @@ from panel.services.user_bulk import Change, Effect
 from panel.web import htmx, sheets
 from panel.web.forms.users import BulkForm
 from panel.web.picked import Picked, picked
-from panel.web.users import FILTERS, back
+from panel.web.users import FILTERS
 from panel.web.words import brief, counted
 
 screen = Blueprint("user_bulk", __name__, url_prefix="/users/bulk")
 
-NOBODY = "Check at least one user first."
+NOBODY = "Select at least one user first."
 NAMES_SHOWN = 20
 
 
@@ -42,11 +42,12 @@ def change() -> BaseResponse:
     users = chosen.rows_of(user_list.matching, User)
     found = user_bulk.effect(wanted, users)
     if not found.chosen:
-        return htmx.go(url_for("users.index"), NOBODY, "warning")
+        return htmx.go(chosen.address("users.index"), NOBODY, "warning")
     if request.form.get("confirmed", "") != found.fingerprint or not found.changed:
         return _ask(chosen, form, wanted, found)
     done = user_bulk.apply(wanted, users)
-    audit.note(current_user.email, "users.edited", counted(done.changed, "user"), wanted.sentence)
+    who = audit.names(done.first, done.changed)
+    audit.note(current_user.email, "users.edited", counted(done.changed, "user"), f"{wanted.sentence}: {who}")
     db.session.commit()
     return htmx.go(chosen.address("users.index"), f"{wanted.sentence}: done for {done.changed} of {counted(done.chosen, 'user')}.")
 
@@ -76,9 +77,9 @@ def _form(chosen: Picked, form: BulkForm, status: int = 200) -> BaseResponse:
     users = chosen.rows_of(user_list.matching, User)
     total = db.session.scalar(select(func.count()).select_from(users.subquery())) or 0
     if not total:
-        return htmx.go(url_for("users.index"), NOBODY, "warning")
+        return htmx.go(chosen.address("users.index"), NOBODY, "warning")
     title, names = f"Change {counted(total, 'user')}", _names(users)
-    return sheets.sheet("users/_bulk.html", title, back(), status, form=form, fields=chosen.fields, names=names, total=total)
+    return sheets.sheet("users/_bulk.html", title, _back(chosen), status, form=form, fields=chosen.fields, names=names, total=total)
 
 
 def _ask(chosen: Picked, form: BulkForm, wanted: Change, found: Effect) -> Response:
@@ -97,9 +98,13 @@ def _ask(chosen: Picked, form: BulkForm, wanted: Change, found: Effect) -> Respo
     fields = [*chosen.fields, ("change", form.change.data), ("plan", form.plan.data or ""), ("days", form.days.data or "")]
     fields.append(("confirmed", found.fingerprint))
     title = f"Change {counted(found.changed, 'user')}?"
-    return sheets.ask(title, back(), sentences, "Change them", why_not, 422 if is_stale else 200, fields=fields, tone="primary")
+    return sheets.ask(title, _back(chosen), sentences, "Change them", why_not, 422 if is_stale else 200, fields=fields, tone="primary")
 
 
 def _names(users: Select[Any]) -> list[str]:
     query = users.order_by(None).with_only_columns(User.name).order_by(func.lower(User.name), User.id)
     return list(db.session.scalars(query.limit(NAMES_SHOWN)))
+
+
+def _back(chosen: Picked) -> sheets.Back:
+    return "Users", chosen.address("users.index")

@@ -80,7 +80,8 @@ def fill_emails() -> BaseResponse:
         values: dict[str, Any] = {"shown": shown, "text": text, "is_stale": bool(confirmed), "most": CHANGES_SHOWN, "labels": LABELS}
         return sheets.sheet("users/_emails_preview.html", "What the CSV changes", back(), 422 if confirmed else 200, **values)
     users, values_written = user_emails.apply(shown), len(shown.changes)
-    audit.note(current_user.email, "user.emails_filled", counted(users, "user"), f"{counted(values_written, 'value')} from a CSV")
+    who = audit.names(sorted({(change.user.id, change.user.name) for change in shown.changes}))
+    audit.note(current_user.email, "user.emails_filled", counted(users, "user"), f"{counted(values_written, 'value')} from a CSV: {who}")
     db.session.commit()
     return go(url_for("users.index"), f"Filled in: {counted(values_written, 'value')} of {counted(users, 'user')}.")
 
@@ -96,6 +97,7 @@ def _save(user: User, action: str, done: str) -> BaseResponse:
     values: dict[str, Any] = {
         name: form[name].data or (False if name in ("permanent", "must_change_plex_account") else "") for name in service.COLUMNS
     }
+    before = {name: getattr(user, name) for name in service.COLUMNS}
     try:
         changed = service.write(user, values)
     except service.WrongValue as refusal:
@@ -103,7 +105,8 @@ def _save(user: User, action: str, done: str) -> BaseResponse:
         sheets.blame(form, refusal, "name")
         return _form(form, stored, 422)
     if changed:
-        audit.note(current_user.email, action, user.name, f"Changed: {', '.join(changed)}")
+        detail = audit.differences(before, values) if stored else f"User {user.id}"
+        audit.note(current_user.email, action, user.name, detail)
     db.session.commit()
     return go(url_for("users.show", user_id=user.id), f"{brief(user.name)} {done}.")
 

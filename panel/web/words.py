@@ -59,6 +59,7 @@ def register(app: Flask) -> None:
     app.add_template_filter(moment)
     app.add_template_filter(when)
     app.add_template_filter(day)
+    app.add_template_filter(paid_day)
     app.add_template_filter(duration)
     app.add_template_filter(number)
     app.add_template_filter(counted)
@@ -69,26 +70,43 @@ def register(app: Flask) -> None:
 
 
 def moment(at: datetime | None, *, clock: bool = False) -> Markup:
-    """A time in the zone that is set, which programs can read too and whose title is the exact time in UTC; with `clock` the time of day
-    alone."""
+    """A time in the zone that is set, which programs can read too; with `clock` the time of day alone."""
     if at is None:
         return Markup("–")
-    utc, here = at.astimezone(UTC), at.astimezone(zone())
-    shown = here.strftime("%H:%M %Z" if clock else "%-d %b %Y, %H:%M %Z")
-    exact = utc.strftime("%-d %b %Y, %H:%M:%S UTC")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(utc.strftime("%Y-%m-%dT%H:%M:%SZ"), exact, shown)
+    return _time(at, at.astimezone(zone()).strftime("%H:%M %Z" if clock else "%-d %b %Y, %H:%M %Z"))
 
 
 def when(at: datetime | None) -> Markup:
-    """A time as people say it: “today, 14:05”, “yesterday, 9:30”, then the date; its title is the exact time in UTC. It says nothing that
-    grows wrong on a page left open, as “two minutes ago” would."""
+    """A time as people say it: “today, 14:05”, “yesterday, 9:30”, then the date. It says nothing that grows wrong on a page left open, as
+    “two minutes ago” would."""
     if at is None:
         return Markup("–")
-    utc, here, now = at.astimezone(UTC), at.astimezone(zone()), datetime.now(zone())
+    here, now = at.astimezone(zone()), datetime.now(zone())
     days = {now.date(): "today", (now - timedelta(days=1)).date(): "yesterday"}
     on = days.get(here.date()) or here.strftime("%-d %b" if here.year == now.year else "%-d %b %Y")
-    stamp, exact = utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%-d %b %Y, %H:%M:%S UTC")
-    return Markup('<time datetime="{}" title="{}">{}, {}</time>').format(stamp, exact, on, here.strftime("%H:%M"))
+    return _time(at, f"{on}, {here:%H:%M}")
+
+
+def day(at: datetime | None) -> Markup:
+    """The day of a time in the zone that is set."""
+    return Markup("–") if at is None else _time(at, at.astimezone(zone()).strftime("%-d %b %Y"))
+
+
+def paid_day(at: datetime | None) -> Markup:
+    """The first or last day of a payment: those are whole days in UTC wherever the admin is."""
+    return Markup("–") if at is None else _time(at, at.astimezone(UTC).strftime("%-d %b %Y"))
+
+
+def exact(at: datetime) -> str:
+    """A time to the second in the zone that is set, and where that is another one in UTC."""
+    utc, here = at.astimezone(UTC), at.astimezone(zone())
+    both = [f"{one:%-d %b %Y, %H:%M:%S %Z}" for one in (here, utc)]
+    return " · ".join(dict.fromkeys(both))
+
+
+def _time(at: datetime, shown: str) -> Markup:
+    stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(stamp, exact(at), shown)
 
 
 def zone() -> tzinfo:
@@ -101,14 +119,6 @@ def zone() -> tzinfo:
             g.zone = UTC
     found: tzinfo = g.zone
     return found
-
-
-def day(at: datetime | None) -> Markup:
-    """The day of a time in UTC."""
-    if at is None:
-        return Markup("–")
-    at = at.astimezone(UTC)
-    return Markup('<time datetime="{}">{}</time>').format(at.strftime("%Y-%m-%d"), at.strftime("%-d %b %Y"))
 
 
 def duration(seconds: float | None) -> str:

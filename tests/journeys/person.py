@@ -138,8 +138,8 @@ class Person:
     def pay(self, plan: str, *names: str) -> None:
         """On the screen Users: give these people, or all without a name, a payment on the plan."""
         for name in names:
-            self.page.get_by_label(f"Check {name}", exact=True).check()
-        self.button("Change the checked…" if names else re.compile("^Change all"))
+            self.page.get_by_label(f"Select {name}", exact=True).check()
+        self.button("Change the selected…" if names else re.compile("^Change all"))
         self.page.get_by_label("What to change").select_option("Give a payment from today to those who have none now")
         self.page.get_by_label("Plan", exact=True).select_option(plan)
         self.button("Continue…")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from panel.extensions import db
 from panel.models import Migration
@@ -61,6 +61,10 @@ def test_works_the_same_without_javascript(visit: Open, pair: Scene) -> None:
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("paused", exact=True)).to_be_visible()
     page.get_by_role("button", name="Resume").click()
+    page.get_by_role("link", name="Cancel…").click()
+    expect(page.get_by_text("nobody else is moved")).to_be_visible()
+    page.get_by_role("link", name="Go on with it").click()
+    expect(page.get_by_role("link", name="Cancel…")).to_be_visible()
     pair.finish(the_run())
     expect(page.get_by_text("finished", exact=True)).to_be_visible()
     assert page.locator("meta[http-equiv=refresh]").count() == 0
@@ -101,7 +105,7 @@ def test_steers_the_run_from_its_page(visit: Open, pair: Scene) -> None:
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#migration-progress").get_by_text("paused", exact=True)).to_be_visible()
     page.on("dialog", lambda question: question.accept())
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("link", name="Cancel…").click()
     expect(page.locator("#migration-progress").get_by_text("cancelled", exact=True)).to_be_visible()
     expect(page.get_by_role("row", name="Alice").get_by_text("cancelled", exact=True)).to_be_visible()
 
@@ -114,6 +118,57 @@ def test_closes_the_dialog_with_escape_and_gives_the_focus_back(visit: Open, pai
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(opener).to_be_focused()
+
+
+def test_keeps_what_was_typed_until_the_dialog_is_left_on_purpose(visit: Open, pair: Scene) -> None:
+    page = visit()
+    page.goto("/settings/admins")
+    page.get_by_role("link", name="Add somebody…").click()
+    dialog, field = page.get_by_role("dialog"), page.get_by_role("dialog").get_by_label("E-mail")
+    expect(field).to_be_visible()
+    page.mouse.click(5, 5)
+    expect(dialog).to_be_hidden()
+
+    page.get_by_role("link", name="Add somebody…").click()
+    box = field.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 20, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(5, 5)
+    page.mouse.up()
+    expect(dialog).to_be_visible()
+    field.fill("bob@example.test")
+    page.mouse.click(5, 5)
+    expect(dialog).to_be_visible()
+    questions: list[str] = []
+
+    def refuse(question: Dialog) -> None:
+        questions.append(question.message)
+        question.dismiss()
+
+    page.on("dialog", refuse)
+    for _ in range(3):
+        page.keyboard.press("Escape")
+    expect(field).to_have_value("bob@example.test")
+    assert questions == ["Close this? What you have typed is lost."] * 3
+    page.remove_listener("dialog", refuse)
+    page.once("dialog", lambda question: question.accept())
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_keeps_the_key_in_the_form_of_a_new_server_until_it_is_added(visit: Open, pair: Scene) -> None:
+    sim = pair.source.sim
+    page = visit()
+    page.goto("/servers/new?platform=emby")
+    page.get_by_label("Address").fill(sim.url)
+    page.get_by_label("API key").fill(sim.api_key)
+    page.get_by_role("button", name="Test connection").click()
+    expect(page.get_by_text("It takes the key: yes")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Cedar")
+    page.get_by_role("button", name="Add the server").click()
+    expect(page.get_by_text("There is a server named Cedar already.")).to_be_visible()
+    expect(page.get_by_label("API key")).to_have_value(sim.api_key)
 
 
 def test_gives_a_link_to_choose_a_password(visit: Open, pair: Scene) -> None:

@@ -81,3 +81,13 @@ def test_a_worker_that_could_not_renew_sends_nothing(run: Migration) -> None:
     with pytest.raises(LeaseLost):
         for _ in range(10_000):
             lease.require()
+
+
+def test_a_renewal_that_comes_after_the_run_was_given_back_does_not_take_it_again(run: Migration) -> None:
+    lease = acquire(run.id, 5)
+    assert lease is not None
+    assert lease._renew()
+    with lease:
+        pass
+    assert not lease._renew(), "it was on its way already"
+    assert acquire(run.id, 5) is not None, "nobody has to wait for a hold without a holder to run out"

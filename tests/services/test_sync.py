@@ -340,8 +340,8 @@ def test_removes_nobody_after_an_empty_list(db: Any, known: World) -> None:
     assert sync(db, "Den", believe_short_list=True).shares_ended == 4
 
 
-@pytest.mark.parametrize(("left", "ended"), [(3, 3), (2, 0)])
-def test_removes_nobody_when_most_are_missing(db: Any, bare: World, left: int, ended: int) -> None:
+@pytest.mark.parametrize(("left", "ended"), [(5, 1), (4, 2), (3, 0), (2, 0)])
+def test_removes_nobody_when_half_are_missing(db: Any, bare: World, left: int, ended: int) -> None:
     made = [bare.birch.add_user(f"user{number}", "x", libraries=["Films"]) for number in range(4)]
     sync(db, "Birch")
     synced_at = server(db, "Birch").synced_at
@@ -350,6 +350,60 @@ def test_removes_nobody_when_most_are_missing(db: Any, bare: World, left: int, e
         bare.birch.delete_account(account)
     result = sync(db, "Birch")
     assert (result.shares_ended, bool(result.problem), server(db, "Birch").synced_at == synced_at) == (ended, not ended, not ended)
+
+
+def test_doubts_half_a_list_of_three_but_not_one_who_is_missing(db: Any, bare: World) -> None:
+    made = [bare.birch.add_user(f"user{number}", "x", libraries=["Films"]) for number in range(3)]
+    sync(db, "Birch")
+    bare.birch.delete_account(made.pop())
+    assert (one := sync(db, "Birch")).shares_ended == 1 and not one.problem
+    for account in made:
+        bare.birch.delete_account(account)
+    result = sync(db, "Birch")
+    assert (result.shares_ended, "listed only" in result.problem) == (0, True)
+
+
+def test_removes_no_invite_when_all_that_were_waiting_are_missing(db: Any, bare: World) -> None:
+    waiting = [bare.tv.share(bare.den, f"new{number}@example.test", ["Movies"], accepted=False) for number in range(3)]
+    sync(db, "Den")
+    before = len(shares(db, "Den"))
+    for share in [share for share in bare.tv.shares_of(bare.den) if not share.accepted]:
+        bare.tv.remove(share)
+    result = sync(db, "Den")
+    assert (result.shares_ended, len(shares(db, "Den"))) == (0, before)
+    assert result.problem.startswith("Den listed none of the ") and "invites that were waiting" in result.problem
+    assert sync(db, "Den", believe_short_list=True).shares_ended >= len(waiting)
+
+
+def test_does_not_doubt_a_list_in_which_all_invites_were_accepted(db: Any, bare: World) -> None:
+    for number in range(3):
+        bare.tv.share(bare.den, f"new{number}@example.test", ["Movies"], accepted=False)
+    sync(db, "Den")
+    for share in [share for share in bare.tv.shares_of(bare.den) if not share.accepted]:
+        bare.tv.accept(share)
+    result = sync(db, "Den")
+    assert (result.shares_ended, result.problem) == (0, "")
+
+
+def test_says_how_many_may_be_users_there_are_already(db: Any, bare: World) -> None:
+    sync(db, "Den")
+    for name in ("alice", "dora"):
+        bare.birch.add_user(name, "x", libraries=["Films"])
+    assert sync(db, "Birch").note == "2 people look like users you already have: answer under “Same person?”."
+    assert server(db, "Birch").sync_result.endswith("answer under “Same person?”.")
+    assert sync(db, "Birch").note == ""
+
+
+def test_a_refused_plex_token_is_the_accounts_problem_too_until_it_is_taken_again(db: Any, known: World) -> None:
+    fault = Fault(path="/api/", status=401, times=None)
+    known.tv.faults.append(fault)
+    assert sync(db, "Den").problem.endswith("Sign in again under Plex accounts.")
+    account = server(db, "Den").plex_account
+    assert account is not None and "refused the token" in account.problem
+    assert not server(db, "Barn").plex_account.problem  # type: ignore[union-attr]
+    known.tv.faults.remove(fault)
+    assert not sync(db, "Den").problem
+    assert not server(db, "Den").plex_account.problem  # type: ignore[union-attr]
 
 
 def test_does_not_doubt_a_list_that_says_who_was_disabled(db: Any, bare: World) -> None:

@@ -81,6 +81,21 @@ def test_changes_a_role_from_the_next_request_on(app: Flask, ada: FlaskClient, b
     assert ada.post(f"/settings/admins/{bob.id}/role", data={"role": "king"}).status_code == 400
 
 
+def test_asks_before_changing_a_role(ada: FlaskClient, bob: Admin) -> None:
+    address = f"/settings/admins/{bob.id}/role"
+    assert f'href="{address}"' in ada.get(f"/settings/admins/{bob.id}/actions", headers=by_htmx("dialog")).text
+    text = ada.get(address, headers=by_htmx("dialog")).text
+    assert "Make bob@example.test a viewer?" in text and 'name="role" value="viewer"' in text
+    assert row("bob@example.test").role is Role.ADMINISTRATOR
+
+
+def test_does_not_let_anybody_demote_themselves(ada: FlaskClient, bob: Admin) -> None:
+    assert "ask another administrator" in ada.get("/settings/admins/1/actions").text
+    assert "ask another administrator" in ada.get("/settings/admins/1/role").text
+    assert "ask another administrator" in ada.post("/settings/admins/1/role", data={"role": "viewer"}, follow_redirects=True).text
+    assert row("ada@example.test").role is Role.ADMINISTRATOR
+
+
 def test_keeps_the_last_administrator(ada: FlaskClient, vic: FlaskClient) -> None:
     text = ada.post("/settings/admins/1/role", data={"role": "viewer"}, follow_redirects=True).text
     assert "This is the last administrator" in text

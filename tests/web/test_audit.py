@@ -10,10 +10,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from panel.extensions import db
-from panel.models import AuditEntry
+from panel.models import AuditEntry, Payment
 from panel.services import audit
 from tests.scene import Scene
 from tests.web.asking import PASSWORD, by_htmx
+from tests.web.test_users import fields
 
 
 @pytest.fixture
@@ -117,3 +118,26 @@ def test_notes_who_made_a_claim_link_but_not_the_link(ada: FlaskClient, pair: Sc
     assert ada.post(f"/migrations/{run.id}/moves/{move.id}/claim").status_code == 200
     assert (newest().action, newest().subject) == ("claim-link.made", "Alice")
     assert "http" not in newest().detail
+
+
+def test_names_up_to_twenty_of_many_who_were_changed(ada: FlaskClient, pair: Scene) -> None:
+    ids = [pair.person(f"Person {number:02}").id for number in range(22)]
+    asked = ada.post("/users/bulk", data={"ids": ids, "change": "extend", "days": "5"}).text
+    ada.post("/users/bulk", data=fields(asked))
+    entry = newest()
+    assert (entry.action, entry.subject) == ("users.edited", "22 users")
+    assert f"Person 00 ({ids[0]}), Person 01 ({ids[1]})" in entry.detail and entry.detail.endswith(" and 2 more")
+
+
+def test_says_of_a_payment_and_a_plan_what_they_were_before(ada: FlaskClient, pair: Scene) -> None:
+    plan = pair.plan("Basic")
+    payment = Payment(
+        user_id=pair.person("Zed").id, plan=plan, start_at=datetime(2026, 1, 1, tzinfo=UTC), end_at=datetime(2026, 2, 1, tzinfo=UTC)
+    )
+    db.session.add(payment)
+    db.session.commit()
+    ada.post(f"/payments/{payment.id}/edit", data={"plan": plan.id, "start_on": "2026-01-01", "end_on": "2026-03-01"})
+    assert newest().detail == "end: 2026-02-01 → 2026-03-01"
+    groups = [group.id for group in plan.groups]
+    ada.post(f"/plans/{plan.id}/edit", data={"name": "Basic", "groups": groups, "duration_days": "90", "is_default": "y"})
+    assert (newest().action, newest().detail) == ("plan.edited", "days: 30 → 90")

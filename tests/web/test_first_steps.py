@@ -43,6 +43,24 @@ def test_ticks_off_what_is_done(ada: FlaskClient, scene: Scene) -> None:
     assert "Sync them" not in done()
 
 
+def test_wants_libraries_of_every_server_in_groups(ada: FlaskClient, scene: Scene) -> None:
+    grouped = "Put libraries into groups"
+    assert grouped not in done()
+    scene.add_server("emby", "Cedar")
+    birch = scene.add_server("jellyfin", "Birch").row
+    groups = {library.id: library.group_id for library in birch.libraries}
+    for library in birch.libraries:
+        library.group_id = None
+    db.session.commit()
+    assert grouped not in done()
+    birch.enabled = False
+    db.session.commit()
+    assert grouped in done()
+    birch.enabled, birch.libraries[0].group_id = True, groups[birch.libraries[0].id]
+    db.session.commit()
+    assert grouped in done()
+
+
 def test_follows_a_sync_that_ends_while_somebody_looks_on(ada: FlaskClient, scene: Scene) -> None:
     scene.add_server("emby", "Cedar")
     birch = scene.add_server("jellyfin", "Birch").row

@@ -58,6 +58,31 @@ def test_lists_invites_of_runs_apart_from_those_found_by_sync(ada: FlaskClient, 
     assert ada.get("/invites", headers=by_htmx("invites")).text.lstrip().startswith('<div id="invites">')
 
 
+def test_leads_from_a_run_to_its_own_invites(ada: FlaskClient, invited: Scene) -> None:
+    text = ada.get("/migrations/1").text
+    assert "2 invites wait" in text and 'href="/invites?run=1"' in text
+    assert names(ada.get("/invites?run=1").text) == ["Alice", "Bob"]
+    assert "No invites match" in ada.get("/invites?run=2").text
+
+
+def test_opens_the_tab_that_has_any(ada: FlaskClient, pair: Scene) -> None:
+    pair.person("Guest", on=pair.target, accepted=False)
+    text = ada.get("/invites").text
+    assert names(text) == ["Guest"] and "No invite" not in text
+    assert "Show the 1 invite found by sync only" in ada.get("/invites?from=runs").text
+
+
+@pytest.mark.parametrize("verb", ["remind", "withdraw"])
+def test_returns_to_the_list_as_it_was(ada: FlaskClient, invited: Scene, verb: str) -> None:
+    place = "/invites?q=a&sort=-user&from=runs&run=1"
+    assert f'name="next" value="{place.replace("&", "&amp;")}&amp;page=1"' in ada.get(place).text
+    address = f"/invites/moves/{move_of('Alice').id}/{verb}"
+    if verb == "withdraw":
+        assert f'name="next" value="{place.replace("&", "&amp;")}"' in ada.get(address, query_string={"next": place}).text
+    assert ada.post(address, data={"next": "https://elsewhere.test/"}).headers["Location"] == "/invites"
+    assert ada.post(address, data={"next": place}).headers["Location"] == place
+
+
 def test_reminds_by_mail(ada: FlaskClient, invited: Scene) -> None:
     assert "is in the outbox" in post(ada, "Alice", "remind")
     mail = db.session.scalars(db.select(Email).where(Email.status == EmailStatus.QUEUED)).one()

@@ -13,6 +13,7 @@ from panel.services import basics
 from panel.services import libraries as service
 from tests.scene import Scene
 from tests.web.asking import by_htmx
+from tests.web.test_users import fields
 
 
 @pytest.fixture
@@ -97,9 +98,21 @@ def test_puts_many_into_a_group_and_comes_back_to_the_same_list(ada: FlaskClient
     assert answer.headers["Location"] == "/libraries?group=none"
     assert library("Films").group_id == library("Shows").group_id == group("Standard").id
     assert library("Films 4K").group_id is None
-    assert "Tick the libraries first" in ada.post("/libraries/groups", data={"group": "none"}, follow_redirects=True).text
+    assert "Select the libraries first" in ada.post("/libraries/groups", data={"group": "none"}, follow_redirects=True).text
     elsewhere = ada.post("/libraries/groups", data={"library": ids, "group": "none", "next": "//evil.test"})
     assert "evil" not in elsewhere.headers["Location"]
+
+
+def test_puts_all_that_match_into_a_group_after_asking(ada: FlaskClient, scene_with_groups: Scene) -> None:
+    place = "/libraries?q=Films&server=2&group=none"
+    assert "Apply to all 2…" in ada.get(place).text
+    typed = {"all": "1", "q": "Films", "server": "2", "in": "none", "group": group("Standard").id, "next": place}
+    asked = ada.post("/libraries/groups", data=typed).text
+    assert "Put 2 libraries into Standard?" in asked and library("Films").group_id is None
+    assert ada.post("/libraries/groups", data=fields(asked)).headers["Location"] == place
+    assert library("Films").group_id == library("Films 4K").group_id == group("Standard").id
+    assert library("Shows").group_id is None
+    assert "no such library" in ada.post("/libraries/groups", data=fields(asked), follow_redirects=True).text
 
 
 def test_suggests_groups_and_applies_all_of_them(ada: FlaskClient, scene_with_groups: Scene) -> None:

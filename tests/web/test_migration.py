@@ -179,6 +179,17 @@ def test_pauses_resumes_and_cancels(ada: FlaskClient, run: Migration, headers: d
         assert re.search(rf'class="badge status [^>]*>{status}<', answer.text)
 
 
+def test_asks_before_cancelling(ada: FlaskClient, run: Migration) -> None:
+    address = f"/migrations/{run.id}/cancel?status=pending&page=2"
+    assert address.replace("&", "&amp;") in ada.get(f"/migrations/{run.id}?status=pending&page=2").text
+    for headers in ({}, by_htmx("dialog")):
+        text = ada.get(address, headers=headers).text
+        assert "nobody else is moved" in text and f'action="{address.replace("&", "&amp;")}"' in text
+    assert run.status is MigrationStatus.QUEUED
+    assert ada.post(address).headers["Location"] == f"/migrations/{run.id}?status=pending&page=2"
+    assert "It cannot be done now." in ada.get(address).text
+
+
 @pytest.mark.parametrize("headers", [{}, LIVE])
 def test_says_why_a_run_cannot_be_steered_so(ada: FlaskClient, run: Migration, headers: dict[str, str]) -> None:
     answer = ada.post(f"/migrations/{run.id}/resume", headers=headers, follow_redirects=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -92,6 +93,18 @@ def test_says_when_the_target_does_not_answer(ada: FlaskClient, pair: Scene) -> 
     text = ada.get("/migrations/new?source=1&target=2", headers=by_htmx("preflight")).text
     assert "Check its address and that it is running." in text
     assert re.search(r"disabled>\s*OK, migrate", text)
+
+
+def test_asks_no_server_and_stores_nothing_for_a_viewer(vic: FlaskClient, pair: Scene) -> None:
+    before = datetime(2026, 1, 1, tzinfo=UTC)
+    for side in pair.sides:
+        side.sim.journal.clear()
+        side.row.checked_at = before
+    db.session.commit()
+    for headers in ({}, by_htmx("preflight")):
+        assert "Judged by the last sync" in vic.get("/migrations/new?source=1&target=2", headers=headers).text
+    assert [side.sim.journal for side in pair.sides] == [[], []]
+    assert [side.row.checked_at for side in pair.sides] == [before, before]
 
 
 def test_goes_by_the_last_sync_when_the_source_does_not_answer(ada: FlaskClient, pair: Scene) -> None:

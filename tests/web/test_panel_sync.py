@@ -179,6 +179,29 @@ def test_does_not_try_a_server_that_is_away_more_often_than_set(pair: Scene, wok
     assert sync_progress.due() == []
 
 
+def test_tries_a_first_sync_that_failed_again(pair: Scene, woken: list[str]) -> None:
+    for number, checked_at in ((1, utc_now() - timedelta(hours=1.1)), (2, None)):
+        server = row(number)
+        server.synced_at, server.checked_at = None, checked_at
+        db.session.commit()
+    assert sync_progress.due() == [1]
+    assert sync_progress.due() == []
+
+
+def test_shows_why_a_sync_did_not_begin(ada: FlaskClient, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_how: object) -> None:
+        raise sync_service.SyncRefused("Plex has asked to slow down: Cedar can be synchronised later.")
+
+    row().sync_result = "Cedar listed nobody: nobody was removed from the panel."
+    db.session.commit()
+    monkeypatch.setattr(sync_service, "sync_server", refuse)
+    for server_id in (1, 1, 2):
+        sync_job.sync(server_id)
+    text = ada.get("/servers").text
+    assert text.count("Plex has asked to slow down") == 2
+    assert text.count("Cedar listed nobody") == 1 and 'href="/servers/1/believe"' in text
+
+
 def test_wakes_a_worker_again_for_a_sync_that_was_lost(pair: Scene, woken: list[str]) -> None:
     row().sync_queued_at = utc_now() - timedelta(minutes=5)
     db.session.commit()

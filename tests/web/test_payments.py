@@ -20,7 +20,12 @@ def payment_of(name: str) -> Payment:
 
 
 def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
-    assert "No payments yet" in ada.get("/payments").text
+    text = ada.get("/payments").text
+    assert "No payments yet" in text and "To the users" in text
+    db.session.add(User(name="Alice"))
+    db.session.commit()
+    empty = ada.get("/payments", headers=by_htmx("payments")).text
+    assert "New payment…" in empty and "To the users" not in empty
 
 
 def test_lists_payments_and_narrows_them(ada: FlaskClient, pair: Scene) -> None:
@@ -45,6 +50,43 @@ def test_adds_a_payment_of_whole_days(ada: FlaskClient, pair: Scene) -> None:
     assert made.start_at == datetime(2026, 2, 1, tzinfo=UTC)
     assert made.end_at == datetime(2026, 2, 28, 23, 59, 59, 999999, tzinfo=UTC)
     assert db.session.scalars(db.select(AuditEntry)).one().action == "payment.added"
+
+
+PLACE = "/payments?q=bob&sort=-user&state=active&page=1"
+
+
+def test_returns_to_the_list_as_it_was(ada: FlaskClient, pair: Scene) -> None:
+    payment = payment_of("Bob")
+    edit = f"/payments/{payment.id}/edit?next=/payments?q%3Dbob%26sort%3D-user%26state%3Dactive%26page%3D1"
+    assert edit in ada.get(PLACE).text
+    form = ada.get(edit).text
+    assert f'action="{edit}"' in form and f'href="{PLACE.replace("&", "&amp;")}" data-leave' in form
+    assert f"/payments/{payment.id}/delete?next=/payments?q%3Dbob" in form
+    data = {"plan": payment.plan_id, "start_on": "2026-02-01", "end_on": "2026-02-28"}
+    assert ada.post(edit, data=data).headers["Location"] == PLACE
+    assert ada.post(edit.partition("?")[0], data=data).headers["Location"] == f"/users/{payment.user_id}"
+    assert ada.post(f"/payments/{payment.id}/delete", data={"next": PLACE}).headers["Location"] == PLACE
+
+
+@pytest.mark.parametrize("elsewhere", ["https://elsewhere.test/", "//elsewhere.test", "/\\elsewhere.test", "javascript:alert(1)"])
+def test_returns_to_nothing_outside_the_panel(ada: FlaskClient, pair: Scene, elsewhere: str) -> None:
+    payment = payment_of("Bob")
+    data = {"plan": payment.plan_id, "start_on": "2026-02-01", "end_on": "2026-02-28"}
+    address = f"/payments/{payment.id}/edit"
+    assert 'href="/payments" data-leave' in ada.get(address, query_string={"next": elsewhere}).text
+    assert ada.post(address, query_string={"next": elsewhere}, data=data).headers["Location"] == "/payments"
+    answer = ada.post("/payments/extend", data={"ids": "99", "next": elsewhere, "days": "5", "confirmed": "x"})
+    assert "elsewhere" not in answer.headers.get("Location", "")
+
+
+def test_returns_from_a_bulk_change_to_order_and_page(ada: FlaskClient, pair: Scene) -> None:
+    assert f'name="next" value="{PLACE.replace("&", "&amp;")}"' in ada.get(PLACE).text
+    asked = fields(ada.post("/payments/extend", data={"ids": payment_of("Bob").id, "next": PLACE, "days": "5"}).text)
+    assert ada.post("/payments/extend", data=asked).headers["Location"] == PLACE
+    users = "/users?sort=-name&page=1"
+    assert f'name="next" value="{users.replace("&", "&amp;")}"' in ada.get(users).text
+    asked = fields(ada.post("/users/bulk", data={"all": "1", "next": users, "change": "permanent"}).text)
+    assert ada.post("/users/bulk", data=asked).headers["Location"] == users
 
 
 @pytest.mark.parametrize(

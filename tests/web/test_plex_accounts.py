@@ -7,7 +7,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
+from panel import jobs
 from panel.extensions import db
+from panel.jobs import sync as sync_job
 from panel.models import AuditEntry, Library, PlexAccount, Server, Share, User
 from panel.simulators.plex_tv import PlexTv
 from tests.scene import Scene
@@ -131,6 +133,37 @@ def test_replaces_an_expired_token_by_signing_in_again(ada: FlaskClient, scene: 
     scene.tv.approve_pin(next(iter(scene.tv.pins)), side.owner)
     assert "has a fresh token now" in ada.post("/plex-accounts/sign-in/check", follow_redirects=True).text
     assert [account.token for account in db.session.scalars(select(PlexAccount))] == [side.owner.token]
+
+
+def test_a_fresh_token_heals_the_servers_that_lacked_one_and_syncs_them(
+    ada: FlaskClient, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[int] = []
+    monkeypatch.setattr(jobs, "wake_sync", lambda server_id: bool(woken.append(server_id)) or True)
+    side, other = scene.add_server("plex", "Den"), scene.add_server("plex", "Attic")
+    side.row.problem = ""
+    other.row.problem = "It does not answer."
+    scene.tv.revoke_token(side.owner)
+    sync_job.sync(side.row.id)
+    text = ada.get("/servers").text
+    assert "Sign in again under Plex accounts." in text
+    assert "refused the token" in ada.get("/plex-accounts").text
+    begin(ada, account="1")
+    scene.tv.approve_pin(next(iter(scene.tv.pins)), side.owner)
+    ada.post("/plex-accounts/sign-in/check")
+    db.session.expire_all()
+    assert (woken, side.row.problem, other.row.problem) == ([side.row.id], "", "It does not answer.")
+    assert side.row.sync_queued_at is not None and not account_of(side.owner.email).problem
+
+
+def test_notes_that_a_test_has_changed_plex_pass(ada: FlaskClient, scene: Scene) -> None:
+    side = scene.add_server("plex", "Den")
+    account_of(side.owner.email).has_plex_pass = False
+    db.session.commit()
+    ada.post("/plex-accounts/1/test")
+    ada.post("/plex-accounts/1/test")
+    [entry] = db.session.scalars(select(AuditEntry)).all()
+    assert (entry.action, entry.detail) == ("plex_account.edited", "Has Plex Pass: no → yes, as plex.tv says")
 
 
 def test_does_not_take_another_accounts_token_for_a_fresh_one(ada: FlaskClient, scene: Scene) -> None:

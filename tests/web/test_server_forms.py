@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
@@ -14,7 +16,8 @@ from werkzeug.test import TestResponse
 from panel import jobs
 from panel.domain.platform import Platform
 from panel.extensions import db
-from panel.models import AuditEntry, Library, PlexAccount, Server, Share, User
+from panel.models import AuditEntry, Library, Migration, Move, PlexAccount, SentRequest, Server, Share, User
+from panel.services.run.start import Schedule, start
 from panel.simulators.emby import Emby
 from panel.simulators.jellyfin import Jellyfin
 from tests.scene import Scene
@@ -126,6 +129,23 @@ def test_tests_the_connection_without_saving(ada: FlaskClient, cedar: Emby) -> N
     assert not db.session.scalars(select(Server)).all()
 
 
+def test_offers_the_servers_own_name_where_none_was_typed(ada: FlaskClient, cedar: Emby) -> None:
+    fields = {"name": "", "url": cedar.url, "token": cedar.api_key, "action": "test", **ON}
+    part = ada.post("/servers/new?platform=emby", data=fields, headers=by_htmx("connection")).text
+    assert 'value="Cedar"' in part and 'hx-swap-oob="true"' in part and "Its own name was taken" in part
+    assert 'value="Cedar"' in ada.post("/servers/new?platform=emby", data=fields).text
+    named = ada.post("/servers/new?platform=emby", data={**fields, "name": "Mine"}, headers=by_htmx("connection")).text
+    assert "Cedar" not in named and "hx-swap-oob" not in named
+    saved = ada.post("/servers/new?platform=emby", data={**fields, "action": ""})
+    assert saved.status_code == 422 and "Give the server a name." in saved.text
+
+
+def test_answers_with_the_form_alone_and_keeps_the_key_in_the_browser(ada: FlaskClient) -> None:
+    answer = ada.post("/servers/new?platform=emby", data={"name": "Cedar", "token": "secret"}, headers=by_htmx("server-form"))
+    assert answer.status_code == 422 and answer.text.lstrip().startswith('<form id="server-form"')
+    assert re.search(r'<input[^>]*hx-preserve="true"[^>]*id="token"', answer.text) and "secret" not in answer.text
+
+
 def test_says_next_to_the_test_button_what_is_missing(ada: FlaskClient) -> None:
     answer = ada.post("/servers/new?platform=emby", data={"action": "test"}, headers=by_htmx("connection"))
     assert answer.status_code == 422 and "Type the address of the server." in answer.text
@@ -161,6 +181,17 @@ def test_picks_a_plex_server_from_the_accounts_own_list(ada: FlaskClient, scene:
         assert ada.post("/servers/new?platform=plex", data=fields).status_code == 303
     row = Server.by_name("Loft")
     assert row and (row.machine_id, row.plex_account_id, row.platform) == (loft.machine_id, 1, Platform.PLEX)
+
+
+def test_leaves_the_address_open_when_none_that_is_known_answers(ada: FlaskClient, scene: Scene) -> None:
+    side = scene.add_server("plex", "Den")
+    loft = scene.tv.add_server(side.owner, "Loft", [("Films", "movie")])
+    with loft.running():
+        address = f"/servers/new?platform=plex&account=1&machine={loft.machine_id}"
+        assert "the first that answers was chosen" in ada.get(address).text
+    text = ada.get(address).text
+    assert "None of the addresses plex.tv knows has answered." in text and "was chosen" not in text
+    assert loft.url in text and f'value="{loft.url}"' not in text
 
 
 def test_does_not_take_another_plex_server_for_the_one_that_was_picked(ada: FlaskClient, scene: Scene) -> None:
@@ -228,14 +259,45 @@ def test_removes_a_server_and_what_belongs_to_it_alone(ada: FlaskClient, pair: S
     assert "server.removed" in db.session.scalars(select(AuditEntry.action)).all()
 
 
-def test_is_not_removed_while_a_run_uses_it_nor_afterwards(ada: FlaskClient, pair: Scene) -> None:
+def test_is_not_removed_while_a_run_uses_it_and_takes_its_past_ones_along(ada: FlaskClient, pair: Scene) -> None:
     run = pair.start()
     for address in ("/servers/1/actions", "/servers/1/remove"):
         assert "A migration is using Cedar." in ada.get(address).text
     ada.post("/servers/1/remove")
     pair.finish(run)
-    assert "Disable it instead" in ada.post("/servers/1/remove", follow_redirects=True).text
+    text = " ".join(ada.get("/servers/1/remove").text.split())
+    assert "1 past migration and its records go with it: 3 users in its list, " in text
+    assert "Cedar was removed from the panel." in ada.post("/servers/1/remove", follow_redirects=True).text
+    for gone in (Migration, Move, SentRequest):
+        assert not db.session.scalars(select(gone)).all()
+    assert db.session.scalars(select(Server.name)).all() == ["Birch"]
+    assert len(db.session.scalars(select(User)).all()) == 3
+    assert "1 past migration" in db.session.scalars(select(AuditEntry.detail).order_by(AuditEntry.id.desc())).first()  # type: ignore[operator]
+
+
+def test_is_not_removed_while_an_invite_waits(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("jellyfin", "Birch")
+    scene.plan("Basic")
+    scene.add_server("plex", "Den")
+    scene.person("Alice")
+    run = scene.move()
+    assert scene.outcome(run) == {"Alice": "invited"}
+    for number in (1, 2):
+        assert "1 invite of a migration waits" in ada.get(f"/servers/{number}/remove").text
+        ada.post(f"/servers/{number}/remove")
     assert len(db.session.scalars(select(Server)).all()) == 2
+
+
+def test_names_what_is_to_begin_later_where_a_server_is_removed_or_disabled(ada: FlaskClient, pair: Scene) -> None:
+    run = start(pair.preflight(), Schedule(start_at=datetime(2099, 5, 1, 10, 0, tzinfo=UTC)))
+    db.session.commit()
+    named = f"migration {run.id} (Cedar → Birch, 2099-05-01 "
+    assert named in ada.get("/servers/1/remove").text
+    ada.post("/servers/1/remove")
+    assert db.session.get(Server, 1) is not None
+    assert named in ada.get("/servers/2/actions").text
+    assert named in ada.post("/servers/2/switch", data={"enabled": "no"}, follow_redirects=True).text
+    assert named not in ada.post("/servers/2/switch", data={"enabled": "yes"}, follow_redirects=True).text
 
 
 def test_shows_viewers_the_form_without_a_way_to_send_it(vic: FlaskClient, pair: Scene) -> None:

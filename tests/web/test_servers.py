@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
+
 from flask.testing import FlaskClient
 
 from panel.extensions import db
@@ -37,6 +40,21 @@ def test_shows_what_is_wrong_with_a_server(ada: FlaskClient, pair: Scene) -> Non
     assert "Disabled" in text
 
 
+def test_says_when_a_server_was_checked_last(ada: FlaskClient, pair: Scene) -> None:
+    pair.source.row.problem = "Cedar does not answer."
+    pair.source.row.checked_at = pair.target.row.checked_at = datetime.now(UTC).replace(hour=0, minute=7)
+    pair.target.row.synced_at = datetime.now(UTC).replace(hour=0, minute=3)
+    db.session.commit()
+    state = {side: re.sub(r"<[^>]+>|\s+", " ", text) for side, text in zip("sb", states(ada.get("/servers").text), strict=True)}
+    assert re.search(r"Online +checked +today, 00:07 +· synced +today, 00:03", state["s"])
+    assert re.search(r"Problem +checked +today, 00:07", state["b"])
+
+
+def states(text: str) -> list[str]:
+    """The states of all servers, by name."""
+    return re.findall(r'<div class="state">(.*?)</td>', text, re.S)
+
+
 def test_links_the_run_that_holds_a_server(ada: FlaskClient, pair: Scene) -> None:
     run = pair.start()
     assert f'href="/migrations/{run.id}">Migration queued' in ada.get("/servers").text
@@ -70,15 +88,23 @@ def test_gives_the_list_alone_to_htmx(ada: FlaskClient, pair: Scene) -> None:
 
 
 def test_checks_a_server_now(ada: FlaskClient, pair: Scene) -> None:
-    text = ada.post("/servers/1/look", follow_redirects=True).text
-    assert "Cedar answers; 4 libraries" in text
+    for headers in ({}, by_htmx("dialog")):
+        text = " ".join(ada.post("/servers/1/look", headers=headers).text.split())
+        assert "It answers at this address: yes" in text and "It takes the key: yes" in text
+        assert "The key is an administrator’s: yes" in text and "4 libraries" in text
+    pair.source.row.token = "wrong"
+    db.session.commit()
+    text = " ".join(ada.post("/servers/1/look").text.split())
+    assert "It answers at this address: yes" in text and "It takes the key: no" in text
+    assert "checked" in ada.get("/servers").text and pair.source.row.checked_at
 
 
 def test_says_so_when_the_server_does_not_answer(ada: FlaskClient, pair: Scene) -> None:
     pair.source.sim.stop()
-    text = ada.post("/servers/1/look", follow_redirects=True).text
+    text = ada.post("/servers/1/look").text
+    assert "It answers at this address: no" in " ".join(text.split())
     assert "Check its address and that it is running." in text
-    assert "Problem" in text
+    assert "Problem" in ada.get("/servers").text
 
 
 def test_says_that_redis_is_away_while_a_migration_waits(ada: FlaskClient, pair: Scene) -> None:

@@ -91,7 +91,7 @@ def test_sends_a_test_mail_with_what_is_typed_before_it_is_saved(ada: FlaskClien
     before = Setting.current().smtp_sender
     answer = ada.post("/settings/mail/test", data=here(mailbox, test_to="bob@example.test, eve@example.test"), headers=by_htmx("smtp"))
     assert answer.status_code == 200 and answer.text.lstrip().startswith('<form id="smtp"')
-    assert "has taken the mail to bob@example.test, eve@example.test" in answer.text
+    assert "has taken the mail to bob@example.test, eve@example.test. It answered: 250 " in answer.text
     assert mailbox.recipients == [["bob@example.test", "eve@example.test"]]
     assert mailbox.mails[0]["From"] == "Streamferry <panel@example.test>"
     assert Setting.current().smtp_sender == before != "Streamferry <panel@example.test>"

@@ -90,7 +90,10 @@ def test_previews_what_is_typed_and_stores_nothing(ada: FlaskClient) -> None:
     assert "Own Birch" in answer.text and "&lt;Alex Example&gt; &lt;Robin&gt;" in answer.text
     assert "HTML: Line 1:" in answer.text
     assert db.session.get(EmailTemplate, notices.SYSTEM_MESSAGE) is None
-    assert "<!doctype html>" in ada.post(f"{ADDRESS}/preview", data=fields).text
+    page = ada.post(f"{ADDRESS}/preview", data=fields).text
+    assert "<!doctype html>" in page and "Nothing is stored yet" in page
+    assert 'value="Own {{ target }}"' in page and "{% for name in invited %}&lt;{{ name }}&gt;" in page and ">\r\n{{ broken" in page
+    assert f'action="{ADDRESS}"' in page
 
 
 def test_shows_the_html_in_a_frame_that_may_do_nothing(ada: FlaskClient) -> None:

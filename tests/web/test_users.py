@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
@@ -26,7 +27,7 @@ def fields(text: str) -> dict[str, list[str]]:
     """The hidden inputs of a page's question."""
     found: dict[str, list[str]] = {}
     for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text):
-        found.setdefault(name, []).append(value)
+        found.setdefault(name, []).append(unescape(value))
     return found
 
 
@@ -79,7 +80,7 @@ def test_adds_and_edits_a_user(ada: FlaskClient) -> None:
     assert (user("Zoe").email, user("Zoe").permanent, user("Zoe").notes) == ("zoe@example.test", True, "Pays in cash.")
     ada.post(f"/users/{user('Zoe').id}/edit", data={"name": "Zoë", "email": "zoe@example.test"})
     assert not user("Zoë").permanent
-    assert noted("user.edited").detail == "Changed: name, permanent, notes"
+    assert noted("user.edited").detail == "name: Zoe → Zoë; permanent: yes → no; notes: Pays in cash. → empty"
     assert noted("user.added").by == "ada@example.test"
 
 
@@ -144,7 +145,7 @@ def test_changes_the_checked_users_only_after_saying_how_many(ada: FlaskClient, 
     assert "changes 2 of the 2 users" in asked and not user("Alice").permanent
     assert "done for 2 of 2" in ada.post("/users/bulk", data=fields(asked), follow_redirects=True).text
     assert user("Alice").permanent and user("Bob").permanent and not user("Lapsed").permanent
-    assert noted("users.edited").detail == "Make permanent"
+    assert noted("users.edited").detail == f"Make permanent: Alice ({ids[0]}), Bob ({ids[1]})"
 
 
 def test_changes_all_that_match(ada: FlaskClient, pair: Scene) -> None:
@@ -215,7 +216,7 @@ def test_asks_again_when_as_many_others_match_by_now(ada: FlaskClient, pair: Sce
 
 
 def test_changes_nobody_when_nobody_was_checked(ada: FlaskClient, pair: Scene) -> None:
-    assert "Check at least one" in ada.post("/users/bulk", data={"change": "permanent"}, follow_redirects=True).text
+    assert "Select at least one" in ada.post("/users/bulk", data={"change": "permanent"}, follow_redirects=True).text
 
 
 CSV = "name;plex_email;emby_email\nAlice;new@example.test;\nNobody;x@example.test;\nBob;;BAD\n;;lapsed@example.test\n"

@@ -1,7 +1,7 @@
 """Who moves and who stays. Each rule stands in a file named after its reason; all that apply are collected."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from panel.domain.eligibility.candidate import Candidate, Pair, TargetAccess, libraries_for, plan_of
 from panel.domain.eligibility.emby_email_missing import emby_email_missing
@@ -12,7 +12,7 @@ from panel.domain.eligibility.no_active_subscription import no_active_subscripti
 from panel.domain.eligibility.not_shared import not_shared
 from panel.domain.eligibility.plan_not_offered import plan_not_offered
 from panel.domain.eligibility.plex_email_missing import plex_email_missing
-from panel.domain.eligibility.target_full import target_full
+from panel.domain.eligibility.target_full import target_full, with_place_taken
 from panel.domain.reasons import Reason
 
 __all__ = ["RULES", "Candidate", "Pair", "TargetAccess", "Verdict", "judge", "judge_all", "libraries_for", "plan_of"]
@@ -58,6 +58,6 @@ def judge_all(candidates: Iterable[Candidate], pair: Pair) -> list[Verdict]:
     for candidate in candidates:
         verdict = judge(candidate, pair)
         verdicts.append(verdict)
-        if verdict.moves and pair.room is not None and candidate.target_access is TargetAccess.NONE:
-            pair = replace(pair, room=pair.room - 1)
+        if verdict.moves:
+            pair = with_place_taken(candidate, pair)
     return verdicts

@@ -21,7 +21,8 @@ class TargetAccess(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One user as the rules see them. `source_group_ids`: groups of the libraries they see on the source."""
+    """One user as the rules see them. `source_group_ids`: groups of the libraries they see on the source; `on_account`: whether the
+    Plex account that owns the target counts them already."""
 
     id: int
     name: str
@@ -35,17 +36,20 @@ class Candidate:
     source_group_ids: frozenset[int] = frozenset()
     target_access: TargetAccess = TargetAccess.NONE
     name_is_taken: bool = False
+    on_account: bool = False
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Source and target of a run at one moment. `room`: how many more people fit on the target (`None`: no limit)."""
+    """Source and target of a run at one moment. `room`: how many more people fit on the target, `account_room`: how many more people
+    its Plex account may have (`None`: no limit)."""
 
     source: Platform
     target: Platform
     now: datetime
     offer: Offer = field(default_factory=Offer)
     room: int | None = None
+    account_room: int | None = None
 
     @property
     def platforms(self) -> frozenset[Platform]:

@@ -93,6 +93,17 @@ def people(
     return _each_once(found)
 
 
+def connected(
+    token: str, cloud_url: str = "", client_id: str = "", *, timeouts: tuple[float, float] = (CONNECT_S, READ_S)
+) -> list[PlexPerson]:
+    """Friends, Home members and whoever has accepted a share of any of the account's servers: 1 request. Raises `PlatformError`."""
+    cloud = PlexCloud(token, cloud_url, client_id, timeouts=timeouts)
+    try:
+        return [_friend(account_id, user) for account_id, user in _friends(cloud).items()]
+    finally:
+        cloud.close()
+
+
 @contextmanager
 def _signed_in(token: str, cloud_url: str, client_id: str, timeouts: tuple[float, float]) -> Iterator[tuple[MyPlexAccount, PlexCloud]]:
     """PlexAPI's account, and the door it speaks through. Whatever PlexAPI raises leaves as a `PlatformError` without its text: it

@@ -101,14 +101,23 @@ class PlexCloud:
     @contextmanager
     def _with_token(self) -> Iterator[None]:
         if not self._token:
-            raise CredentialsRefused("The Plex token is empty or has characters that no token has; nothing was sent.")
+            raise _refused("The Plex token is empty or has characters that no token has; nothing was sent.")
         try:
             yield
+        except CredentialsRefused as error:
+            error.of_account = True
+            raise
         except Refused as error:
             # plex.tv was seen to answer 422 instead of 401 to a revoked token.
             if "invalid token" in str(error).lower():
-                raise CredentialsRefused(f"{WHO} refused the token: it was revoked or is mistyped.") from None
+                raise _refused(f"{WHO} refused the token: it was revoked or is mistyped.") from None
             raise
+
+
+def _refused(sentence: str) -> CredentialsRefused:
+    error = CredentialsRefused(sentence)
+    error.of_account = True
+    return error
 
 
 @contextmanager

@@ -79,12 +79,10 @@ class Lease:
                 log.warning("The hold on run %s could not be renewed; trying again.", self.run_id, exc_info=True)
 
     def _renew(self) -> bool:
+        # A hold that was given back meanwhile stays given back: it has no holder any more.
+        held = Migration.id == self.run_id, Migration.epoch == self.epoch, Migration.lease_holder != ""
         with self._engine.begin() as connection:
-            done = connection.execute(
-                update(Migration)
-                .where(Migration.id == self.run_id, Migration.epoch == self.epoch)
-                .values(lease_until=utc_now() + timedelta(seconds=self.seconds))
-            )
+            done = connection.execute(update(Migration).where(*held).values(lease_until=utc_now() + timedelta(seconds=self.seconds)))
         return done.rowcount == 1
 
 

@@ -1,0 +1,124 @@
+"""The end state of a run as plain values: both servers, plex.tv and our database, without what differs from try to try."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table, select
+
+from panel.extensions import db
+from tests.faults.stage import PEOPLE, Stage
+from tests.scene import Side
+
+#: How a run got there (epochs, tries, turns, the record of requests), which a crash may lengthen; not where it ended.
+WAYS = {"pacemakers", "pace_waiters", "alembic_version", "sent_requests", "audit_entries", "audits", "claims", "claim_links"}
+STEPS_ON_THE_WAY = {
+    "migrations": {"epoch", "outages"},
+    "moves": {"attempts", "needs_look", "secure_after"},
+    "servers": {"checked_at"},
+}
+#: Numbers that a server or our database gives out anew: equal states may have other ones.
+NUMBERS = {
+    "shares": {"id", "remote_id"},
+    "share_libraries": {"share_id"},
+    "accounts": {"id", "remote_id"},
+    "moves": {"target_member_id", "target_account_id"},
+    "emails": {"id"},
+}
+
+
+def end_state(stage: Stage) -> dict[str, Any]:
+    """Everything that has to be equal, by where it stands."""
+    db.session.rollback()
+    found: dict[str, Any] = {side.row.name: of_server(stage, side) for side in stage.scene.sides}
+    return found | {f"table {name}": rows for name, rows in of_database().items()}
+
+
+def of_server(stage: Stage, side: Side) -> Any:
+    """Who has what on one server."""
+    if side.kind == "plex":
+        shares = stage.scene.tv.shares_of(side.sim)
+        return sorted(
+            (share.email, share.accepted, sorted(section.title for section in share.sections), share.settings) for share in shares
+        )
+    return sorted(
+        (
+            account.name,
+            sorted(side.sim.visible(account)),
+            bool(account.password),
+            account.connect_email,
+            sorted((key, str(value)) for key, value in account.policy.items()),
+        )
+        for account in side.sim.users.values()
+    )
+
+
+def of_database() -> dict[str, list[dict[str, object]]]:
+    """All rows, times as set or not, sorted."""
+    return {table.name: _rows(table) for table in db.metadata.sorted_tables if table.name not in WAYS}
+
+
+def _rows(table: Table) -> list[dict[str, object]]:
+    left_out = STEPS_ON_THE_WAY.get(table.name, set()) | NUMBERS.get(table.name, set())
+    columns = [column for column in table.columns if column.name not in left_out]
+    rows = db.session.execute(select(*columns)).all()
+    return sorted(({column.name: _plain(value) for column, value in zip(columns, row, strict=True)} for row in rows), key=str)
+
+
+def _plain(value: object) -> object:
+    return "a moment" if isinstance(value, datetime) else value
+
+
+def wrongs(stage: Stage) -> list[str]:
+    """What must never be, whatever happened: somebody doubled, left open, or without access anywhere."""
+    found = []
+    for side in stage.scene.sides:
+        if side.kind == "plex":
+            found += _doubled_shares(stage, side)
+        else:
+            found += _wrong_accounts(side)
+    for name in PEOPLE:
+        if not (_has(stage, name, stage.scene.source) or _has(stage, name, stage.scene.target)):
+            found.append(f"{name} has access nowhere")
+    return found
+
+
+def _has(stage: Stage, name: str, side: Side) -> bool:
+    """Access, or for a Plex target an invite that waits."""
+    if side.kind == "plex" and side is stage.scene.target:
+        return side.sim.share_of(f"{name}@example.test") is not None
+    return bool(stage.scene.opened(name, side))
+
+
+def _doubled_shares(stage: Stage, side: Side) -> list[str]:
+    tv = stage.scene.tv
+    ever = [share.email for share in (*tv.shares.values(), *tv.deleted_shares) if share.server is side.sim]
+    return [f"{email} was invited to {side.row.name} {ever.count(email)} times" for email in sorted(set(ever)) if ever.count(email) > 1]
+
+
+def _wrong_accounts(side: Side) -> list[str]:
+    names = [account.name.casefold() for account in side.sim.users.values()]
+    found = [f"{name} has {names.count(name)} accounts on {side.row.name}" for name in set(names) if names.count(name) > 1]
+    found += [f"{name} stood open for {changes} changes" for name, changes in side.sim.exposed_moments() if changes > 1]
+    found += [f"{name} stands open" for name in side.sim.exposure.still_open()]
+    found += [f"{name} can sign in to {side.row.name} without a password" for name in PEOPLE if side.sim.can_sign_in(name, "")]
+    return found
+
+
+def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Where two end states differ, in as few words as will do."""
+    return [f"{where}: {_told(rows, found[where])}" for where, rows in expected.items() if rows != found[where]]
+
+
+def _told(expected: list[Any], found: list[Any]) -> str:
+    if len(expected) == len(found):
+        fields = [_fields(one, other) for one, other in zip(expected, found, strict=True) if one != other]
+        return "; ".join(fields)
+    return f"expected {len(expected)} rows, found {found}"
+
+
+def _fields(expected: Any, found: Any) -> str:
+    if isinstance(expected, dict):
+        return ", ".join(f"{name} {value!r} -> {found[name]!r}" for name, value in expected.items() if value != found[name])
+    return f"{[one for one in expected if one not in found]} -> {[one for one in found if one not in expected]}"

@@ -1,0 +1,249 @@
+"""Workers on several hosts, on one PostgreSQL and one Redis: everybody moves once, the pace of a Plex account holds for all together, and a
+host that slept too long does nothing when it wakes up."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from panel import embedded_redis, var
+from panel.config import Config
+from panel.domain.statuses import Removal
+from panel.extensions import db
+from panel.models import Migration
+from panel.services.preflight import ask_both, assess
+from panel.services.run.start import Blocked, start
+from panel.simulators.http import Call, Entry, Simulator
+from panel.simulators.plex_tv import PlexTv
+from tests.databases import upgraded_database_url
+from tests.faults.hosts import Host, has_namespaces, hosts, network
+from tests.faults.stage import opened
+from tests.processes import wait_until
+from tests.scene import Scene, Side
+
+PACE_S = 1.0
+LEASE_S = 3.0
+
+
+class Several:
+    """The hosts, the stage they work on, and what was asked of the servers."""
+
+    def __init__(self, scene: Scene, made: list[Host]) -> None:
+        self.scene, self.hosts = scene, made
+
+    def run(self, source: Side, target: Side, people: int, *, removal: Removal = Removal.WHEN_ACTIVE, pace_s: float = 0.0) -> Migration:
+        """A run of so many people between two sides of the stage, queued."""
+        for number in range(people):
+            self.scene.person(f"{source.row.name}{number}".lower(), on=source)
+        flight = assess(source.row, target.row, looks=ask_both(source.row, target.row), removal=removal, pace_s=pace_s)
+        run = start(flight)
+        db.session.commit()
+        return run
+
+    def work(self, *runs: Migration) -> None:
+        """All hosts, until these runs have ended."""
+        for host in self.hosts:
+            if host.process is None:
+                host.start()
+        wait_until(lambda: all(ended(run) for run in runs), 200)
+
+    def changes(self, path: str = "") -> list[Entry]:
+        """The changing requests to plex.tv, in order."""
+        return sorted(self.scene.tv.calls(path=path, changes=True), key=lambda entry: entry.at)
+
+
+def ended(run: Migration) -> bool:
+    """Whether the run has ended, read afresh."""
+    db.session.rollback()
+    found = db.session.get_one(Migration, run.id, populate_existing=True).ended_at is not None
+    db.session.rollback()
+    return found
+
+
+@pytest.fixture
+def several(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Several]:
+    """Two hosts, or as many as the test asks for."""
+    count = getattr(request, "param", 2)
+    made_simulator = Simulator.__init__
+    with ExitStack() as stack:
+        address, prefixes = stack.enter_context(network(count))
+
+        def reachable(self: Simulator) -> None:
+            made_simulator(self)
+            self.host = address
+
+        monkeypatch.setattr(Simulator, "__init__", reachable)
+        tv = PlexTv()
+        stack.enter_context(tv.running())
+        url = stack.enter_context(upgraded_database_url("postgresql", tmp_path))
+        redis_home = Config.from_env({"PANEL_VAR": str(tmp_path / "redis-home"), "DATABASE_URL": url}).ensure()
+        (redis_home.var / "redis").mkdir(exist_ok=True)
+        shared = {
+            "DATABASE_URL": url,
+            "PLEX_TV_URL": tv.url,
+            "REDIS_URL": stack.enter_context(embedded_redis.running(redis_home)),
+            "SECRET_KEY": var.random_text(),
+            "PANEL_ENCRYPTION_KEYS": var.fernet_key(),
+            "PANEL_LEASE_S": str(LEASE_S),
+            "PANEL_OUTAGE_WAITS_S": "0.1,0.1,0.2",
+            "PANEL_RETRY_WAITS_S": "0.1,0.1,0.1",
+        }
+        config = Config.from_env({"PANEL_VAR": str(tmp_path / "here"), **shared}).ensure()
+        stack.enter_context(opened(config))
+        yield Several(Scene(tv, stack), stack.enter_context(hosts(config, tmp_path, prefixes)))
+
+
+def moved_once(scene: Scene, source: Side, target: Side, run: Migration) -> None:
+    """Everybody of a run has one account on the target, closed to strangers, and nothing on the source."""
+    db.session.expire_all()
+    everybody = scene.outcome(db.session.get_one(Migration, run.id))
+    outcome = {name: status for name, status in everybody.items() if name.startswith(source.row.name.lower())}
+    assert set(outcome.values()) == {"moved"}
+    for name in outcome:
+        assert scene.opened(name, target) == {"Films", "Shows"}
+        assert scene.opened(name, source) is None
+    if target.kind != "plex":
+        assert sorted(account.name for account in target.sim.users.values()) == sorted(["admin", *outcome])
+        assert not any(changes > 1 for _, changes in target.sim.exposed_moments())
+    else:
+        assert len(scene.tv.shares_of(target.sim)) == len(outcome)
+
+
+def overrun(gaps: list[float]) -> str:
+    """For people to read (`-rP`): by how much the pace was over."""
+    told = f"gaps {min(gaps):.3f} to {max(gaps):.3f} s at a pace of {PACE_S} s; namespaces: {has_namespaces()}"
+    sys.stdout.write(f"{told}\n")
+    return told
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("several", [2, 4], indirect=True)
+def test_each_user_is_moved_once(several: Several) -> None:
+    scene = several.scene
+    scene.plan("Basic")
+    sides = [scene.add_server(kind, name) for kind, name in (("jellyfin", "One"), ("emby", "Two"), ("emby", "Three"), ("jellyfin", "Four"))]
+    runs = [several.run(sides[0], sides[1], 6), several.run(sides[2], sides[3], 6)]
+    several.work(*runs)
+    moved_once(scene, sides[0], sides[1], runs[0])
+    moved_once(scene, sides[2], sides[3], runs[1])
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("several", [2, 4], indirect=True)
+def test_runs_that_share_an_account_share_its_pace_fairly(several: Several, record_property: pytest.RecordProperty) -> None:
+    scene = several.scene
+    scene.plan("Basic")
+    first = scene.add_server("plex", "One")
+    sides = [first, *(scene.add_server("plex", name, owner=first.owner) for name in ("Two", "Three", "Four"))]
+    runs = [several.run(sides[index], sides[index + 1], 6, removal=Removal.KEEP, pace_s=PACE_S) for index in (0, 2)]
+    several.work(*runs)
+    sent = several.changes()
+    assert len(sent) == 12, "one invite each"
+    gaps = [later.at - earlier.at for earlier, later in pairwise(sent)]
+    record_property("pace", overrun(gaps))
+    assert min(gaps) >= PACE_S
+    turns = [next(side.row.name for side in sides if side.sim.machine_id.encode() in entry.call.body) for entry in sent]
+    assert fairly_shared(turns), turns
+
+
+def fairly_shared(turns: list[str]) -> bool:
+    """Whether from the moment at which both were at work, and as long as both had work, neither had two turns more than the other."""
+    both = turns[max(turns.index(name) for name in set(turns)) :]
+    last = min(len(both) - both[::-1].index(name) for name in set(turns))
+    leads = [2 * both[:count].count(both[0]) - count for count in range(1, last + 1)]
+    return max(leads) - min(leads) <= 2 and max(leads) <= 2
+
+
+@pytest.mark.faults
+def test_runs_that_share_no_account_do_not_wait_for_each_other(several: Several, record_property: pytest.RecordProperty) -> None:
+    scene = several.scene
+    scene.plan("Basic")
+    sides = []
+    for one, other in (("One", "Two"), ("Three", "Four")):
+        sides.append(scene.add_server("plex", one))
+        sides.append(scene.add_server("plex", other, owner=sides[-1].owner))
+    runs = [several.run(sides[index], sides[index + 1], 5, removal=Removal.KEEP, pace_s=PACE_S) for index in (0, 2)]
+    several.work(*runs)
+    sent = several.changes()
+    for owner in (sides[0].owner, sides[2].owner):
+        mine = [entry.at for entry in sent if entry.call.headers.get("x-plex-token") == owner.token]
+        assert len(mine) == 5
+        gaps = [later - earlier for earlier, later in pairwise(mine)]
+        record_property("pace", overrun(gaps))
+        assert min(gaps) >= PACE_S
+        assert len([entry for entry in sent if mine[0] < entry.at < mine[-1]]) > 5, "the other's came in between"
+
+
+@pytest.mark.faults
+def test_a_host_that_slept_longer_than_its_hold_does_nothing_when_it_wakes_up(several: Several) -> None:
+    scene = several.scene
+    scene.plan("Basic")
+    source, target = scene.add_server("jellyfin", "One"), scene.add_server("emby", "Two")
+    run = several.run(source, target, 6)
+    sleeper, other = several.hosts
+    asleep = threading.Event()
+
+    def send_to_sleep(call: Call, moment: str) -> None:
+        if moment == "after" and call.path.endswith("/Policy") and not asleep.is_set():
+            sleeper.send(signal.SIGSTOP)
+            asleep.set()
+
+    target.sim.on_call = send_to_sleep
+    sleeper.start()
+    assert asleep.wait(60)
+    other.start()
+    wait_until(lambda: ended(run), 120)
+    moved_once(scene, source, target, run)
+    before = [len(sim.journal) for sim in (source.sim, target.sim)]
+    busy = len(sleeper.pids())
+    sleeper.send(signal.SIGCONT)
+    wait_until(lambda: len(sleeper.pids()) < busy, 60)
+    late = [entry for sim, seen in zip((source.sim, target.sim), before, strict=True) for entry in sim.journal[seen:] if entry.changes]
+    # What had passed its last check before the sleep and was being sent cannot be called back: one request at most, and it changes nothing.
+    assert len(late) <= 1, [(entry.call.path, entry.status) for entry in late]
+    moved_once(scene, source, target, run)
+
+
+@pytest.mark.faults
+def test_of_two_runs_on_one_server_begun_at_the_same_moment_one_is_refused(several: Several) -> None:
+    from flask import current_app
+
+    scene = several.scene
+    scene.plan("Basic")
+    one, two, three = (scene.add_server("jellyfin", name) for name in ("One", "Two", "Three"))
+    scene.person("ada", on=one)
+    scene.person("ben", on=two)
+    pairs = [(one.row.id, two.row.id), (two.row.id, three.row.id)]
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    together, ends = threading.Barrier(2), []
+
+    def begin(source_id: int, target_id: int) -> None:
+        from panel.models import Server
+
+        with app.app_context():
+            source, target = db.session.get_one(Server, source_id), db.session.get_one(Server, target_id)
+            looks = ask_both(source, target)
+            db.session.commit()
+            together.wait(30)
+            try:
+                start(assess(source, target, looks=looks, removal=Removal.KEEP, pace_s=0.0))
+                db.session.commit()
+                ends.append("begun")
+            except Blocked as refusal:
+                ends.append(str(refusal))
+
+    threads = [threading.Thread(target=begin, args=pair) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert ends.count("begun") == 1 and len(ends) == 2
+    assert any("migration" in refusal for refusal in ends), ends
