@@ -84,6 +84,7 @@ def test_headless_runs_a_migration_to_its_end_and_prints_result_and_mail(tmp_pat
     assert "UNEXPECTED" not in demo.output
 
 
+@pytest.mark.thorough
 def test_prints_where_to_go_answers_there_refuses_a_second_one_and_leaves_nothing_behind(tmp_path: Path, demos: list[Demo]) -> None:
     demo = Demo(tmp_path, "--port", "0", "--pace", "0.2")
     demos.append(demo)

@@ -168,6 +168,7 @@ def test_plex_to_jellyfin(installation: Installation, sit: Sit) -> None:
     assert birch.can_sign_in("alice", "my own password")
 
 
+@pytest.mark.thorough
 def test_emby_to_plex(installation: Installation, sit: Sit) -> None:
     cedar, elm = emby_server(installation), plex_server(installation, "Elm")
     for name in ("alice", "bob"):
@@ -211,6 +212,7 @@ def test_emby_to_plex(installation: Installation, sit: Sit) -> None:
     assert seen_on(cedar, "Zoe") == {"Films"}
 
 
+@pytest.mark.thorough
 def test_emby_to_jellyfin_without_javascript(installation: Installation, sit: Sit) -> None:
     cedar, birch = emby_server(installation), jellyfin_server(installation)
     ada = sit(javascript=False)

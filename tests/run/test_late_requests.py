@@ -91,6 +91,7 @@ def test_an_account_made_late_by_a_dead_worker_is_closed_at_once_and_moved(
     assert not [moment for moment in sim.exposed_moments() if moment[1] > 1], "the next change to each account closed it"
 
 
+@pytest.mark.thorough
 def test_nobody_else_is_begun_before_such_an_account_is_closed(app: Flask, config: Config, scene: Scene) -> None:
     run, _ = killed_with_requests_on_their_way(scene, config, "jellyfin", "emby")
     late = scene.person("cleo")

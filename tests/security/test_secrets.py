@@ -187,6 +187,7 @@ def in_exceptions(scene: Scene) -> Places:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.thorough
 def test_two_whole_runs_leave_no_secret_behind(app: Flask, config: Config, stage: Scene, mailbox: Mailbox, tmp_path: Path) -> None:
     log = tmp_path.parent / f"{tmp_path.name}-up.log"
     Setting.current().public_url = "http://panel.example"

@@ -83,20 +83,20 @@ def test_begins_links_in_mails_with_the_public_address(ada: FlaskClient) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "shown", "clock"),
+    ("name", "shown", "clock", "exact"),
     [
-        ("UTC", "1 Jul 2031, 10:05 UTC", "10:05 UTC"),
-        ("Europe/Berlin", "1 Jul 2031, 12:05 CEST", "12:05 CEST"),
-        ("Asia/Kolkata", "1 Jul 2031, 15:35 IST", "15:35 IST"),
-        ("No/Where", "1 Jul 2031, 10:05 UTC", "10:05 UTC"),
+        ("UTC", "1 Jul 2031, 10:05 UTC", "10:05 UTC", ""),
+        ("Europe/Berlin", "1 Jul 2031, 12:05 CEST", "12:05 CEST", "1 Jul 2031, 12:05:09 CEST · "),
+        ("Asia/Kolkata", "1 Jul 2031, 15:35 IST", "15:35 IST", "1 Jul 2031, 15:35:09 IST · "),
+        ("No/Where", "1 Jul 2031, 10:05 UTC", "10:05 UTC", ""),
     ],
 )
-def test_shows_times_in_the_zone_with_the_exact_utc_time_on_hover(app: Flask, name: str, shown: str, clock: str) -> None:
+def test_shows_times_in_the_zone_with_the_exact_utc_time_on_hover(app: Flask, name: str, shown: str, clock: str, exact: str) -> None:
     Setting.current().time_zone = name
     db.session.commit()
     at = datetime(2031, 7, 1, 10, 5, 9, tzinfo=UTC)
     with app.test_request_context():
-        assert moment(at) == f'<time datetime="2031-07-01T10:05:09Z" title="1 Jul 2031, 10:05:09 UTC">{shown}</time>'
+        assert moment(at) == f'<time datetime="2031-07-01T10:05:09Z" title="{exact}1 Jul 2031, 10:05:09 UTC">{shown}</time>'
         assert f">{clock}<" in moment(at, clock=True)
         assert moment(None) == "–"
 
