@@ -95,7 +95,7 @@ class Taking:
             db.session.commit()
             return []
         self.did_something = True
-        if self._has_to_ask():
+        if self._has_to_ask(moves):
             # Nothing is locked while the source is asked; a crash leaves the claim.
             db.session.commit()
         removals = self._removals(moves)
@@ -154,16 +154,20 @@ class Taking:
             self.wait = Wait(utc_now() + timedelta(seconds=seconds), "")
         return seconds <= 0
 
-    def _has_to_ask(self) -> bool:
-        """A Plex share is removed by its id alone: no list is needed, and a share that is gone answers 404."""
-        if self.run.source.platform is Platform.PLEX:
+    def _is_named_by_id(self, moves: list[Move]) -> bool:
+        """A Plex share is removed by its id alone: no list is needed, and a share that is gone answers 404. One that is made again what it
+        was has to be known as it is now, so that no restriction set since is lifted."""
+        return self.run.source.platform is Platform.PLEX and not (self.run.kind is RunKind.UNDO and any(move.before for move in moves))
+
+    def _has_to_ask(self, moves: list[Move]) -> bool:
+        if self._is_named_by_id(moves):
             return False
         return self._members is None or time.monotonic() - self._listed > FRESH_S
 
     def _removals(self, moves: list[Move]) -> list[Removal]:
-        if self.run.source.platform is Platform.PLEX:
+        if self._is_named_by_id(moves):
             return [self._kept(move, Member(move.source_member_id, "", move.name)) for move in moves]
-        if self._has_to_ask():
+        if self._has_to_ask(moves):
             try:
                 self._members = {member.id: member for member in self.remote.members()}
                 self._listed = time.monotonic()
