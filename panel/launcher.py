@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from panel import embedded_redis
+from panel import embedded_redis, listening
 from panel.config import ROOT, Config, ConfigError
 from panel.tree import Tree, TreeError, write_line
 
@@ -23,22 +23,23 @@ WORKER_GRACE_S = 30.0
 def up(
     config: Config,
     *,
-    port: int,
+    port: int = 0,
     host: str = "127.0.0.1",
+    listener: socket.socket | None = None,
     upgrade: Callable[[], None] | None = None,
     before: Callable[[Tree], None] | None = None,
     when_up: Callable[[str], int | None] | None = None,
 ) -> int:
     """Runs the whole panel until SIGTERM or Ctrl+C; gives the exit code (1: it could not start, the reason is on standard error).
 
-    `port` 0 takes a free one. `upgrade` runs once Redis answers, then `before(tree)` may add programs of its own (the demo's
-    simulators), then worker and web start. `when_up(address)` runs in a thread once the web answers; a number it returns ends the tree.
+    `port` 0 takes a free one; `listener` listens already, in place of host and port. `upgrade` runs once Redis answers, then
+    `before(tree)` may add programs of its own (the demo's simulators), then worker and web start. `when_up(address)` runs in a thread
+    once the web answers; a number it returns ends the tree.
     """
     try:
         config = config.ensure()
-        with single_tree(config):
-            port = free_port(host, port)
-            return run_tree(config, host, port, upgrade, before, when_up)
+        with single_tree(config), listener or listen(host, port) as door:
+            return run_tree(config, host, door, upgrade, before, when_up)
     except (ConfigError, TreeError, embedded_redis.EmbeddedRedisError) as error:
         print(f"Streamferry did not start: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return 1
@@ -47,13 +48,13 @@ def up(
 def run_tree(
     config: Config,
     host: str,
-    port: int,
+    door: socket.socket,
     upgrade: Callable[[], None] | None,
     before: Callable[[Tree], None] | None,
     when_up: Callable[[str], int | None] | None,
 ) -> int:
     """`up` once the place is known to be free."""
-    env = config.child_environ()
+    env, port = config.child_environ(), listening.port_of(door)
     # A name before each line would spoil the JSON.
     with Tree(prefixed=not config.log_json) as tree:
         add_redis(tree, config)
@@ -62,8 +63,8 @@ def run_tree(
         if before is not None and not tree.stopping:
             before(tree)
         tree.add("worker", [sys.executable, str(ROOT / "worker.py")], env, grace_s=WORKER_GRACE_S)
-        web = [sys.executable, "-m", "panel.serve", "--host", host, "--port", str(port)]
-        tree.add("web", web, env, ready=lambda: web_answers(host, port))
+        web = [sys.executable, "-m", "panel.serve", "--socket", str(door.fileno())]
+        tree.add("web", web, env, sockets=[door], ready=lambda: web_answers(host, port))
         if not tree.stopping:
             announce(tree, address(host, port), when_up)
         return tree.run()
@@ -118,14 +119,10 @@ def single_tree(config: Config) -> Iterator[None]:
         yield
 
 
-def free_port(host: str, port: int) -> int:
-    """The port, or a free one for 0. Raises `TreeError` when it is taken or may not be used."""
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on the port, or on a free one for 0. Raises `TreeError` when it is taken or may not be used."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            return int(probe.getsockname()[1])
+        return listening.listen(host, port)
     except (OSError, OverflowError) as error:
         reason = "is taken by another program" if getattr(error, "errno", None) == errno.EADDRINUSE else f"cannot be used ({error})"
         raise TreeError(f"port {port} on {host} {reason}: choose another with --port.") from error

@@ -1,4 +1,4 @@
-"""The web process of `flask up`: `python -m panel.serve --host H --port P`, waitress in front of `wsgi:app`."""
+"""The web process of `flask up`: `python -m panel.serve --socket FD`, waitress in front of `wsgi:app`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import FrameType
 
 import waitress
 
-from panel import logs
+from panel import listening, logs
 from panel.config import Config
 
 THREADS = 8
@@ -18,8 +18,7 @@ THREADS = 8
 def main() -> None:
     """Serves until SIGTERM; requests in hand are finished."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--socket", type=int, required=True, metavar="FD", help="number of the listening socket that was handed down")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, leave)
     config = Config.from_env()
@@ -29,8 +28,7 @@ def main() -> None:
 
     waitress.serve(
         app,
-        host=options.host,
-        port=options.port,
+        sockets=[listening.handed(options.socket)],
         threads=THREADS,
         ident="Streamferry",
         # What a proxy says about the visitor is for the app to judge, which knows how many to trust; else it is thrown away here.

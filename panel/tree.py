@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,12 +30,15 @@ class TreeError(Exception):
 
 @dataclass
 class Child:
-    """One program of a tree: how to start it, and the process that runs it now. `stdin` is fed to every start."""
+    """One program of a tree: how to start it, and the process that runs it now. `stdin` is fed to every start,
+    `sockets` are handed to it under the numbers they have here.
+    """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] | None = None
     stdin: bytes = b""
+    sockets: Sequence[socket.socket] = ()
     grace_s: float = 10.0
     prefixed: bool = True
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -55,6 +59,7 @@ class Child:
             stdout=output,
             stderr=subprocess.STDOUT if self.prefixed else None,
             process_group=0,
+            pass_fds=[each.fileno() for each in self.sockets],
         )
         if self.process.stdout is not None:
             threading.Thread(target=self._copy_output, args=(self.process,), daemon=True).start()
@@ -140,6 +145,7 @@ class Tree:
         env: Mapping[str, str] | None = None,
         *,
         stdin: bytes = b"",
+        sockets: Sequence[socket.socket] = (),
         ready: Callable[[], bool] | None = None,
         ready_within_s: float = READY_WITHIN_S,
         grace_s: float = 10.0,
@@ -148,7 +154,7 @@ class Tree:
 
         Raises `TreeError` when it is not ready in time. Adds nothing once the tree is stopping.
         """
-        child = Child(name, argv, env, stdin, grace_s, self.prefixed)
+        child = Child(name, argv, env, stdin, sockets, grace_s, self.prefixed)
         if self.stopping:
             return child
         self.children.append(child)

@@ -178,6 +178,14 @@ def test_starts_each_part_again_when_it_is_killed(start: Callable[..., Panel], t
     panel.nap(0, tmp_path / "nap")
 
 
+def test_who_asks_while_the_web_starts_again_waits_and_is_not_refused(panel: Panel) -> None:
+    web = panel.part("panel.serve")
+    os.kill(web, signal.SIGKILL)
+    wait_until(lambda: not alive(web))
+    with pytest.raises(urllib.error.HTTPError, match="503|404"):
+        urllib.request.urlopen(f"{panel.url}/no/such/page", timeout=PATIENCE_S)
+
+
 def test_lets_a_job_end_while_redis_is_started_again(panel: Panel, tmp_path: Path) -> None:
     file = tmp_path / "nap"
     horse = panel.nap(7, file)

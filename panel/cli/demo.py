@@ -34,13 +34,14 @@ def demo(port: int, pace: float | None, headless: bool) -> None:
     """Run the panel with simulated media servers, sample users and an inbox."""
     from panel.config import ConfigError
     from panel.demo import headless as alone
+    from panel.demo import ports
     from panel.demo.estate import ADMIN
     from panel.demo.stage import Stage, emptied
     from panel.tree import TreeError
 
     try:
-        port = launcher.free_port("127.0.0.1", 0 if headless else port)
-        stage = Stage(emptied(), port, pace if pace is not None else (0.2 if headless else 1.0))
+        door = launcher.listen(ports.HOST, 0 if headless else port)
+        stage = Stage(emptied(), door, pace if pace is not None else (0.2 if headless else 1.0))
     except (TreeError, ConfigError, OSError) as error:
         click.echo(f"The demo did not start: {error}", err=True)
         sys.exit(1)
@@ -54,7 +55,7 @@ def demo(port: int, pace: float | None, headless: bool) -> None:
         click.echo(WELCOME.format(url=url, run=run, **words))
         return None
 
-    sys.exit(launcher.up(stage.config(), port=port, before=stage.set_up, when_up=when_up))
+    sys.exit(launcher.up(stage.config(), listener=door, before=stage.set_up, when_up=when_up))
 
 
 COMMANDS = [demo]

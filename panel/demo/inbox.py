@@ -5,17 +5,17 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import quote
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from panel.demo import inbox_pages as pages
-from panel.demo import ports
+from panel.demo.mail_server import MailServer
 from panel.simulators.http import Answer, Call, Simulator
 
 #: A mail is shown as its sender wrote it, but can neither run anything nor load anything; its links open in a new tab.
@@ -71,20 +71,19 @@ class Inbox(Simulator):
         super().__init__()
         self.mails: list[Mail] = []
         self._taken = 0
-        self._controller: Controller | None = None
+        self._server_for_mails: MailServer | None = None
 
-    def receive(self, port: int = 0) -> int:
-        """Listen for mails on this loopback port (0: a free one); answers the port."""
-        port = port or ports.free_ports(["smtp"])["smtp"]
-        self._controller = Controller(self, hostname=ports.HOST, port=port, data_size_limit=32 * 1024 * 1024)
-        self._controller.start()
-        return port
+    def receive(self, listener: socket.socket | None = None) -> int:
+        """Take mails in on a free loopback port, or on a socket that listens already; gives the port."""
+        self._server_for_mails = MailServer(self, listener)
+        self._server_for_mails.start()
+        return self._server_for_mails.port
 
     def stop(self) -> None:
         """No more mails, no page."""
-        if self._controller is not None:
-            self._controller.stop()
-            self._controller = None
+        if self._server_for_mails is not None:
+            self._server_for_mails.stop()
+            self._server_for_mails = None
         super().stop()
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:

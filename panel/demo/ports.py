@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
+
+from panel import listening
 
 HOST = "127.0.0.1"
-
-
-def free_ports(names: Iterable[str]) -> dict[str, int]:
-    """A free loopback port for each name, all different."""
-    with ExitStack() as stack:
-        sockets = {name: stack.enter_context(socket.socket()) for name in names}
-        for each in sockets.values():
-            each.bind((HOST, 0))
-        return {name: each.getsockname()[1] for name, each in sockets.items()}
-
-
-def answers(port: int) -> bool:
-    """Whether somebody listens there."""
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex((HOST, port)) == 0
 
 
 def url(port: int) -> str:
@@ -31,14 +16,14 @@ def url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def written(ports: Mapping[str, int]) -> str:
-    """As an argument of a command."""
-    return json.dumps(dict(ports))
+def written(listeners: Mapping[str, socket.socket]) -> str:
+    """Their numbers, as an argument of the command they are handed to."""
+    return json.dumps({name: listener.fileno() for name, listener in listeners.items()})
 
 
-def read(argument: str) -> dict[str, int]:
-    """From an argument. Raises `ValueError`."""
+def handed(argument: str) -> dict[str, socket.socket]:
+    """From such an argument. Raises `ValueError`, or `OSError` for a number that is no socket."""
     found = json.loads(argument)
-    if not isinstance(found, dict) or not all(isinstance(port, int) for port in found.values()):
-        raise ValueError('Ports look like {"plex.tv": 8101, "smtp": 8125}.')
-    return found
+    if not isinstance(found, dict) or not all(isinstance(number, int) for number in found.values()):
+        raise ValueError('Sockets look like {"plex.tv": 5, "smtp": 6}.')
+    return {name: listening.handed(number) for name, number in found.items()}

@@ -1,6 +1,7 @@
-"""All simulated hosts and the inbox in one process: `python -m panel.demo.simulators --ports '{"plex.tv": 8101, …}'`.
+"""All simulated hosts and the inbox in one process: `python -m panel.demo.simulators --sockets '{"plex.tv": 5, …}'`.
 
-State is in memory and ends with the process. Without `--ports` each host takes a free port; all are printed, as JSON, once they listen.
+State is in memory and ends with the process. A host that is handed no listening socket takes a free port; where none is handed down,
+all ports are printed, as JSON, once they answer.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Mapping
@@ -26,21 +28,21 @@ CONTROL, INBOX, SMTP = "control", "inbox", "smtp"
 def main() -> int:
     """Serves until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description="The simulated media servers of the demo.")
-    parser.add_argument("--ports", type=ports.read, default={}, help="JSON: a port for each host, 0 or nothing for a free one")
+    parser.add_argument("--sockets", type=ports.handed, default={}, help="JSON: the number of each host's listening socket")
     parser.add_argument("--crowd", type=int, default=0, metavar="N", help="instead of the demo's people, N alike ones on a Jellyfin server")
     options = parser.parse_args()
     over = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: over.set())
-    hosts = serve(options.ports, options.crowd)
-    if not options.ports:
+    hosts = serve(options.sockets, options.crowd)
+    if not options.sockets:
         sys.stdout.write(json.dumps(hosts) + "\n")
         sys.stdout.flush()
     over.wait()
     return 0
 
 
-def serve(wanted: Mapping[str, int], people: int = 0) -> dict[str, int]:
+def serve(listeners: Mapping[str, socket.socket], people: int = 0) -> dict[str, int]:
     """Start everything in threads; the port of each host."""
     hosts: dict[str, Simulator] = {}
     if people:
@@ -50,9 +52,9 @@ def serve(wanted: Mapping[str, int], people: int = 0) -> dict[str, int]:
         Guests(world).start()
         hosts = dict(world.hosts)
     inbox = Inbox()
-    smtp_port = inbox.receive(wanted.get(SMTP, 0))
+    smtp_port = inbox.receive(listeners.get(SMTP))
     for name, host in {**hosts, INBOX: inbox, CONTROL: Control(hosts)}.items():
-        host.start(wanted.get(name, 0))
+        host.start(listeners.get(name))
         hosts[name] = host
     return {SMTP: smtp_port, **{name: host.port for name, host in hosts.items()}}
 

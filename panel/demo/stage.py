@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from panel import create_app, jobs, launcher
+from panel import create_app, jobs, launcher, listening
 from panel.config import Config, is_setting
 from panel.demo import ports
 from panel.demo.estate import ADMIN, estate
@@ -32,18 +33,20 @@ LOCK = "up.lock"
 
 @dataclass
 class Stage:
-    """One demo: where its files are, which ports its hosts have, the pace of its migrations in seconds."""
+    """One demo: where its files are, where panel and hosts listen, the pace of its migrations in seconds."""
 
     folder: Path
-    port: int
+    door: socket.socket
     pace_s: float
     world: World = field(default_factory=World)
     password: str = field(default_factory=lambda: secrets.token_urlsafe(9), repr=False)
-    listening: dict[str, int] = field(default_factory=dict)
+    doors: dict[str, socket.socket] = field(init=False)
+    listening: dict[str, int] = field(init=False)
     app: Flask | None = None
 
     def __post_init__(self) -> None:
-        self.listening = ports.free_ports([*self.world.hosts, INBOX, SMTP, CONTROL])
+        self.doors = {name: listening.listen(ports.HOST, 0) for name in [*self.world.hosts, INBOX, SMTP, CONTROL]}
+        self.listening = {name: listening.port_of(door) for name, door in self.doors.items()}
 
     @property
     def inbox_url(self) -> str:
@@ -54,7 +57,7 @@ class Stage:
         """The demo's own installation: nothing of the environment's settings but what has to do with this machine."""
         environ = {
             "PANEL_VAR": str(self.folder),
-            "PANEL_PUBLIC_URL": launcher.address(ports.HOST, self.port),
+            "PANEL_PUBLIC_URL": launcher.address(ports.HOST, listening.port_of(self.door)),
             "PLEX_TV_URL": ports.url(self.listening[PLEX_TV]),
             "PANEL_RETRY_WAITS_S": "1,2,4",
         }
@@ -62,8 +65,8 @@ class Stage:
 
     def set_up(self, tree: Tree) -> None:
         """What comes before the panel's own processes: simulators, then everything imported and synchronised."""
-        argv = [sys.executable, "-m", "panel.demo.simulators", "--ports", ports.written(self.listening)]
-        tree.add("hosts", argv, self.config().child_environ(), ready=self._all_listen)
+        argv = [sys.executable, "-m", "panel.demo.simulators", "--sockets", ports.written(self.doors)]
+        tree.add("hosts", argv, self.config().child_environ(), sockets=list(self.doors.values()), ready=self._hosts_answer)
         if tree.stopping:
             return
         self.app = create_app(self.config())
@@ -86,8 +89,9 @@ class Stage:
             jobs.wake(run.id)
             return run.id
 
-    def _all_listen(self) -> bool:
-        return all(ports.answers(port) for port in self.listening.values())
+    def _hosts_answer(self) -> bool:
+        # The last one to start.
+        return launcher.web_answers(ports.HOST, self.listening[CONTROL])
 
     def _import(self) -> None:
         document = estate(self.world, self.listening, pace_s=self.pace_s)

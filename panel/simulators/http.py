@@ -126,10 +126,10 @@ class Simulator:
         """Base URL without a trailing slash. Only meaningful once started."""
         return f"http://{self.host}:{self.port}"
 
-    def start(self, port: int = 0) -> str:
-        """Listen on the loopback `port` (0: a free one; after `stop` the same one again) and answer the base URL."""
+    def start(self, listener: socket.socket | None = None) -> str:
+        """Answer on a free loopback port, after `stop` the same one again, or on a socket that listens already; gives the base URL."""
         if self._server is None:
-            self._server = _Server((self.host, port or self.port), self)
+            self._server = _Server((self.host, self.port), self, listener)
             self.port = self._server.server_address[1]
             threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self.url
@@ -200,10 +200,13 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], simulator: Simulator) -> None:
+    def __init__(self, address: tuple[str, int], simulator: Simulator, listener: socket.socket | None) -> None:
         self.simulator = simulator
         self.connections: set[socket.socket] = set()
-        super().__init__(address, _Handler)
+        super().__init__(address, _Handler, bind_and_activate=listener is None)
+        if listener is not None:
+            self.socket.close()
+            self.socket, self.server_address = listener, listener.getsockname()
 
     def cut_connections(self) -> None:
         """Close what clients keep alive, as a host that goes away does."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import email
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import policy
 from email.message import EmailMessage
 from typing import Any
 
-from aiosmtpd.controller import Controller
-
+from panel.demo.mail_server import MailServer
 from panel.extensions import db
 from panel.models import Setting, SmtpSecurity
 
@@ -21,8 +19,8 @@ ADMIN = "olga@example.test"
 class Mailbox:
     """What has arrived. `refusal`: what the server answers instead of taking a mail, such as `550 No.`"""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self) -> None:
+        self.port = 0
         self.mails: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
         self.refusal = ""
@@ -41,17 +39,15 @@ class Mailbox:
 @contextmanager
 def running_mailbox() -> Iterator[Mailbox]:
     """Listens while inside; the installation is told of it and of an administrator address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mailbox = Mailbox(port)
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
-    controller.start()
-    tell(port)
+    mailbox = Mailbox()
+    server = MailServer(mailbox)
+    server.start()
+    mailbox.port = server.port
+    tell(mailbox.port)
     try:
         yield mailbox
     finally:
-        controller.stop()
+        server.stop()
 
 
 def tell(port: int) -> None:
