@@ -1,3 +1,6 @@
+# Some images forbid compiled modules: each of the many processes would compile all of them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin

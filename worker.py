@@ -24,7 +24,7 @@ def main() -> int:
     """Runs until SIGTERM or SIGINT; one that dies is started again."""
     config = Config.from_env().ensure()
     logs.to_stdout(as_json=config.log_json)
-    app = create_app(config)
+    app = create_app(config, screens=False, commands=False)
     stop = threading.Event()
     with Tree(together=True, prefixed=False) as tree:
         for number in range(1, config.workers + 1):

@@ -1,4 +1,4 @@
-"""The panel as a WSGI application: for `flask`, `gunicorn wsgi:app` and `python -m panel.serve`."""
+"""The panel as a WSGI application: for `flask` and `gunicorn wsgi:app`."""
 
 import json
 import sys

@@ -9,10 +9,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from panel.config import ROOT, Config
 
 
-def create_app(config: Config | None = None) -> Flask:
-    """The application for this configuration (the environment's by default). Raises `ConfigError`."""
-    from panel import cli, extensions, web
-    from panel.web.session_cookie import SessionCookie
+def create_app(config: Config | None = None, *, screens: bool = True, commands: bool = True) -> Flask:
+    """The application for this configuration (the environment's by default). Raises `ConfigError`.
+
+    A process that shows nothing does without the `screens`, one that nobody types at without the `commands`: it starts in half the time.
+    """
+    from panel import extensions
 
     config = (config or Config.from_env()).ensure()
     app = Flask("panel", root_path=str(ROOT), static_folder="static", template_folder="templates")
@@ -34,8 +36,13 @@ def create_app(config: Config | None = None) -> Flask:
         # The visitor's address, for the limits on guessing, and whether they came by https; the host stays as it comes.
         proxies = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign]
-    app.session_interface = SessionCookie()
     extensions.bind(app)
-    web.register(app)
-    cli.register(app)
+    if screens:
+        from panel import web
+
+        web.register(app)
+    if commands:
+        from panel import cli
+
+        cli.register(app)
     return app

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import CursorResult, Delete, MetaData, Update, event
@@ -29,7 +28,6 @@ class Base(DeclarativeBase):
 
 # Rows stay readable after a commit: the run commits after every step and goes on with what it holds.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-schema = Migrate(directory="panel/schema", render_as_batch=True)
 login = LoginManager()
 csrf = CSRFProtect()
 
@@ -55,7 +53,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def bind(app: Flask) -> None:
     """Bind all of them to an app."""
     db.init_app(app)
-    schema.init_app(app, db)
     login.init_app(app)
     csrf.init_app(app)
 

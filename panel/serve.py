@@ -1,4 +1,4 @@
-"""The web process of `flask up`: `python -m panel.serve --socket FD`, waitress in front of `wsgi:app`."""
+"""The web process of `flask up`: `python -m panel.serve --socket FD`, waitress in front of the screens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import FrameType
 
 import waitress
 
-from panel import listening, logs
+from panel import create_app, listening, logs
 from panel.config import Config
 
 THREADS = 8
@@ -23,9 +23,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, leave)
     config = Config.from_env()
     logs.to_stdout(as_json=config.log_json)
-
-    from wsgi import app
-
+    app = create_app(config, commands=False)
     waitress.serve(
         app,
         sockets=[listening.handed(options.socket)],

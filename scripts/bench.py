@@ -183,11 +183,11 @@ def ended_run(run_id: int) -> Migration | None:
     return run if run.ended_at else None
 
 
-def begin() -> int:
-    """Judge and start."""
+def begin(pace_s: float | None = None) -> int:
+    """Judge and start, by default without a pace."""
     servers = {server.name: server for server in db.session.scalars(db.select(Server))}
     source, target = servers[SOURCE], servers[TARGET]
-    run = start(assess(source, target, looks=ask_both(source, target)))
+    run = start(assess(source, target, pace_s=pace_s, looks=ask_both(source, target)))
     db.session.commit()
     jobs.wake(run.id)
     return run.id

@@ -23,6 +23,14 @@ document.addEventListener("htmx:afterSwap", (event) => {
   (dialog.querySelector("[autofocus]") || document.getElementById("dialog-title"))?.focus();
 });
 
+// Only now has what was swapped in its own classes: until it settles htmx leaves it those of its predecessors.
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.target !== dialog) return;
+  const wrong = dialog.querySelector(".is-invalid");
+  wrong?.focus();
+  wrong?.scrollIntoView({ block: "center" });
+});
+
 // A form of the whole page has no dialog to fall into: the browser sends it itself.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const element = event.detail.elt;
@@ -72,6 +80,28 @@ document.addEventListener("htmx:responseError", (event) => {
 document.addEventListener("htmx:sendError", () => say("The panel cannot be reached; trying again. Migrations go on without this page."));
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful && !notice.hidden) say("");
+});
+
+// What a page fetches by itself makes way for people: it swaps nothing under a press, which would come to nothing, nor what an answer they
+// wait for will replace or has replaced. The next look brings it.
+const awaited = new Set();
+let isPressed = false;
+document.addEventListener("pointerdown", () => { isPressed = true; });
+["pointerup", "pointercancel"].forEach((ended) => document.addEventListener(ended, () => setTimeout(() => { isPressed = false; })));
+document.addEventListener("pointermove", (event) => { isPressed &&= event.buttons > 0; });
+document.addEventListener("htmx:beforeRequest", ({ detail: { requestConfig, target } }) => {
+  if (requestConfig.triggeringEvent) {
+    awaited.add(target);
+    return;
+  }
+  // An element that is no longer in the page tells nobody but itself.
+  target.addEventListener("htmx:beforeSwap", (event) => {
+    const isOurs = !event.detail.requestConfig.triggeringEvent;
+    if (isOurs && (isPressed || awaited.has(target) || !target.isConnected)) event.detail.shouldSwap = false;
+  }, { once: true });
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, target } }) => {
+  if (requestConfig?.triggeringEvent) awaited.delete(target);
 });
 
 // What is left alone within a dialog closes it; without one the link goes back to the list.

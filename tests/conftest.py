@@ -13,6 +13,7 @@ from flask import Flask
 from panel import create_app, extensions
 from panel.config import Config
 from tests.compiled import once_per_session, remember_statements, spare_the_collector
+from tests.databases import upgraded_database_url
 from tests.world import World, running_world
 
 once_per_session()
@@ -26,11 +27,11 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Flask]:
     """The application over a fresh SQLite file under a PANEL_VAR of its own. No context is pushed: views bring theirs."""
-    app = create_app(Config.from_env({"PANEL_VAR": str(tmp_path / "var")}))
+    with upgraded_database_url("sqlite", tmp_path) as url:
+        app = create_app(Config.from_env({"PANEL_VAR": str(tmp_path / "var"), "DATABASE_URL": url}))
     app.testing = True
     with app.app_context():
         remember_statements(extensions.db.engine)
-        extensions.db.create_all()
     yield app
     with app.app_context():
         extensions.db.engine.dispose()

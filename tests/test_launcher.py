@@ -156,14 +156,17 @@ def test_ends_a_job_together_with_its_worker(panel: Panel, tmp_path: Path) -> No
     wait_until(lambda: not alive(horse), SOON_S)
 
 
-def test_lets_a_job_end_before_it_stops_without_a_trace(start: Callable[..., Panel], tmp_path: Path) -> None:
-    panel = start().wait()
-    panel.nap(2, tmp_path / "nap")
-    family = descendants(panel.process.pid)
-    panel.process.terminate()
-    assert panel.process.wait(timeout=PATIENCE_S) == 0
-    assert (tmp_path / "nap").read_text().endswith("ended\n")
-    assert [pid for pid in family if alive(pid)] == []
+def test_uses_the_redis_it_is_given_and_lets_a_job_end_before_it_stops_without_a_trace(start: Callable[..., Panel], tmp_path: Path) -> None:
+    other = Config.from_env({"PANEL_VAR": str(tmp_path / "other")}).ensure()
+    with embedded_redis.running(other) as url:
+        panel = start(REDIS_URL=url).wait()
+        assert not panel.part("valkey-server")
+        panel.nap(2, tmp_path / "nap")
+        family = descendants(panel.process.pid)
+        panel.process.terminate()
+        assert panel.process.wait(timeout=PATIENCE_S) == 0
+        assert (tmp_path / "nap").read_text().endswith("ended\n")
+        assert [pid for pid in family if alive(pid)] == []
 
 
 # `make test` kills all four in tests/journeys/test_tree_kills.py.
@@ -207,15 +210,6 @@ def test_says_that_the_port_is_taken(start: Callable[..., Panel]) -> None:
         panel = start(port)
         assert panel.process.wait(timeout=PATIENCE_S) == 1
     assert f"port {port} on 127.0.0.1 is taken by another program" in panel.output
-
-
-def test_uses_the_redis_it_is_given(start: Callable[..., Panel], tmp_path: Path) -> None:
-    other = Config.from_env({"PANEL_VAR": str(tmp_path / "other")}).ensure()
-    with embedded_redis.running(other) as url:
-        panel = start(REDIS_URL=url).wait()
-        assert not panel.part("valkey-server")
-        panel.nap(0, tmp_path / "nap")
-        panel.end()
 
 
 def test_has_an_embedded_redis_that_wants_the_password_and_listens_on_no_port(tmp_path: Path) -> None:

@@ -142,6 +142,11 @@ def undo(number: int, names: tuple[str, ...], wait: bool, as_json: bool) -> None
     _print_run(back, as_json)
 
 
+def _minutes(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+
+
 COMMANDS = [preflight, migrate_users, migrations, pause, resume, cancel, retry, undo]
 
 
@@ -159,7 +164,7 @@ def _print_preflight(flight: Preflight) -> None:
         word = "move" if verdict.moves else "skip"
         reasons = " ".join(reason.sentence for reason in verdict.reasons)
         click.echo(f"{word:<6} {verdict.candidate.name}{'  ' + reasons if reasons else ''}")
-    click.echo(f"{len(flight.moving)} would move, {len(flight.staying)} would stay; about {flight.duration_s / 60:.0f} minutes.")
+    click.echo(f"{len(flight.moving)} would move, {len(flight.staying)} would stay; about {_minutes(flight.duration_s)}.")
 
 
 def _print_one(run: Migration, requests: bool, as_json: bool) -> None:

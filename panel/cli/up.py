@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
@@ -31,12 +33,14 @@ def upgrade() -> None:
 
 
 def welcome(app: Flask, url: str) -> None:
-    """On the first start, say how to create the first admin."""
+    """On the first start, say how to create the first admin. Where nothing can be written (a full disk) the panel works all the same; the
+    next start says it again."""
     with app.app_context():
         if not admins.exist():
             token = claims.make(claims.SETUP)
             db.session.commit()
-            click.echo(f"Create the first admin (the link works once, for two days): {url}/setup/{token}")
+            with suppress(OSError):
+                click.echo(f"Create the first admin (the link works once, for two days): {url}/setup/{token}")
 
 
 COMMANDS = [up]

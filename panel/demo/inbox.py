@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
 import socket
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.message import EmailMessage
 from typing import Any
 from urllib.parse import quote
 
@@ -16,52 +11,13 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from panel.demo import inbox_pages as pages
 from panel.demo.mail_server import MailServer
+from panel.demo.received import Mail
 from panel.simulators.http import Answer, Call, Simulator
 
 #: A mail is shown as its sender wrote it, but can neither run anything nor load anything; its links open in a new tab.
 SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 OWN_PAGES = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'"
 KEPT = 1000
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """A file that came with a mail."""
-
-    name: str
-    content: bytes
-
-
-@dataclass(frozen=True)
-class Mail:
-    """One mail as it came in; `number` counts from 1."""
-
-    number: int
-    at: datetime
-    sender: str
-    recipients: tuple[str, ...]
-    subject: str
-    text: str
-    html: str
-    attachments: tuple[Attachment, ...]
-
-    @classmethod
-    def read(cls, number: int, sender: str, recipients: list[str], raw: bytes) -> Mail:
-        """From its source."""
-        message = email.message_from_bytes(raw, policy=email.policy.default)
-        return cls(
-            number=number,
-            at=datetime.now(UTC),
-            sender=sender,
-            recipients=tuple(recipients),
-            subject=str(message.get("Subject", "")),
-            text=_part(message, "plain"),
-            html=_part(message, "html"),
-            attachments=tuple(
-                Attachment(part.get_filename() or "attachment", part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
-                for part in message.iter_attachments()
-            ),
-        )
 
 
 class Inbox(Simulator):
@@ -71,19 +27,19 @@ class Inbox(Simulator):
         super().__init__()
         self.mails: list[Mail] = []
         self._taken = 0
-        self._server_for_mails: MailServer | None = None
+        self._mail_server: MailServer | None = None
 
     def receive(self, listener: socket.socket | None = None) -> int:
         """Take mails in on a free loopback port, or on a socket that listens already; gives the port."""
-        self._server_for_mails = MailServer(self, listener)
-        self._server_for_mails.start()
-        return self._server_for_mails.port
+        self._mail_server = MailServer(self, listener)
+        self._mail_server.start()
+        return self._mail_server.port
 
     def stop(self) -> None:
         """No more mails, no page."""
-        if self._server_for_mails is not None:
-            self._server_for_mails.stop()
-            self._server_for_mails = None
+        if self._mail_server is not None:
+            self._mail_server.stop()
+            self._mail_server = None
         super().stop()
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
@@ -111,11 +67,6 @@ class Inbox(Simulator):
         if found[3] is not None:
             return _file(mail, int(found[3]))
         return _framed(mail) if found[2] else _page(pages.reading(mail))
-
-
-def _part(message: EmailMessage, kind: str) -> str:
-    part = message.get_body(preferencelist=(kind,))
-    return str(part.get_content()) if part is not None else ""
 
 
 def _page(html: str, status: int = 200) -> Answer:

@@ -11,6 +11,8 @@ FIRST_COOL_DOWN_S = 30.0
 LONGEST_COOL_DOWN_S = 3600.0
 #: By how much longer a cool-down may last than it has to, so that what was stopped together does not come back together.
 JITTER = 0.1
+#: By how many seconds the clocks of two hosts may differ; what lies further ahead was written before a clock was put back.
+CLOCKS_DIFFER_S = 10.0
 #: How an account's interval grows with a 429, shrinks with each turn that went well, and where growing ends.
 SLOWER, FASTER, SLOWEST = 2.0, 0.9, 8.0
 
@@ -41,6 +43,21 @@ def next_turn(now: datetime, last_turn: datetime | None, interval_s: float, not_
     if not_before is not None:
         earliest.append(not_before)
     return max(earliest)
+
+
+def by_this_clock(
+    now: datetime, last_turn: datetime | None, cool_until: datetime | None, apart_s: float
+) -> tuple[datetime | None, datetime | None]:
+    """The last turn and the end of the cool-down, by the clock of `now`: one and the same unless it was put back since.
+
+    It was where the last turn lies further ahead than `apart_s`. That turn then counts as taken now, and the cool-down begins anew: nobody
+    waits much longer than they have to, and nobody goes sooner. No cool-down is longer than the longest.
+    """
+    if last_turn is not None and last_turn > now + timedelta(seconds=max(apart_s, CLOCKS_DIFFER_S)):
+        cool_until = cool_until and cool_until - (last_turn - now)
+        last_turn = now
+    longest = now + timedelta(seconds=LONGEST_COOL_DOWN_S * (1 + JITTER) + CLOCKS_DIFFER_S)
+    return last_turn, min(cool_until, longest) if cool_until else None
 
 
 def cool_down_s(times_in_a_row: int, asked_s: float | None, chance: float = 0.0) -> float:

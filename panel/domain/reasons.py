@@ -20,21 +20,61 @@ class Reason(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """What it means and what to do, for people."""
-        return REASON_SENTENCES[self]
+        """What it means for one person and what to do, for people."""
+        return f"{REASON_WORDS[self].alone} {self.advice}"
+
+    @property
+    def advice(self) -> str:
+        """What to do, or why nothing is to be done."""
+        return REASON_WORDS[self].advice
+
+    def headline(self, count: int) -> str:
+        """How many stay for this reason, as the heading of a list of them."""
+        return f"{count} {'person stays' if count == 1 else 'people stay'}: {REASON_WORDS[self].together}"
 
 
-REASON_SENTENCES: dict[Reason, str] = {
-    Reason.NOT_SHARED: "Does not use the source server now, so there is nothing to move.",
-    Reason.NO_ACTIVE_SUBSCRIPTION: "Has no active subscription. Add or extend a payment, or make the user permanent.",
-    Reason.PLEX_EMAIL_MISSING: "The Plex e-mail is missing. Fill it in on the user.",
-    Reason.EMBY_EMAIL_MISSING: "The Emby e-mail is missing. Fill it in on the user.",
-    Reason.MUST_CHANGE_PLEX_ACCOUNT: "Must change the Plex account first; the flag on the user says so.",
-    Reason.PLAN_NOT_OFFERED: "The target offers no library of this user's plan or groups. Put its libraries into groups.",
-    Reason.TARGET_FULL: "The target server has no room left. Raise its maximum or choose another server.",
-    Reason.IS_OWNER: "Is the owner or an administrator of one of the servers; such accounts are never touched.",
-    Reason.NAME_TAKEN: "Somebody else on the target already has this account name. Give the user another name.",
-    Reason.ALREADY_THERE: "Has the right access on the target already; nothing needs to be sent.",
+@dataclass(frozen=True)
+class Words:
+    """How a reason is said: of one person (`alone`, a sentence), after how many they are (`together`), and what to do (`advice`)."""
+
+    alone: str
+    together: str
+    advice: str
+
+
+REASON_WORDS: dict[Reason, Words] = {
+    Reason.NOT_SHARED: Words("Does not use the source server now.", "they do not use the source server now", "There is nothing to move."),
+    Reason.NO_ACTIVE_SUBSCRIPTION: Words(
+        "Has no active subscription.", "they have no active subscription", "Add or extend a payment, or make the user permanent."
+    ),
+    Reason.PLEX_EMAIL_MISSING: Words("The Plex e-mail is missing.", "their Plex e-mail is missing", "Fill it in on the user’s page."),
+    Reason.EMBY_EMAIL_MISSING: Words("The Emby e-mail is missing.", "their Emby e-mail is missing", "Fill it in on the user’s page."),
+    Reason.MUST_CHANGE_PLEX_ACCOUNT: Words(
+        "Must change to another Plex account first.",
+        "they must change to another Plex account first",
+        "Once that is done, clear “Must change Plex account” on the user’s page.",
+    ),
+    Reason.PLAN_NOT_OFFERED: Words(
+        "The target offers no library of this user’s plan or groups.",
+        "the target offers no library of their plan or groups",
+        "Put its libraries into groups.",
+    ),
+    Reason.TARGET_FULL: Words(
+        "The target server has no room left.", "the target server has no room left", "Raise its maximum or choose another server."
+    ),
+    Reason.IS_OWNER: Words(
+        "Is the owner or an administrator of one of the servers.",
+        "they own or administer one of the servers",
+        "Such accounts are never touched.",
+    ),
+    Reason.NAME_TAKEN: Words(
+        "Somebody else on the target already has this account name.",
+        "somebody else on the target already has their account name",
+        "Give the user another name.",
+    ),
+    Reason.ALREADY_THERE: Words(
+        "Has the right access on the target already.", "they have the right access on the target already", "Nothing needs to be sent."
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -58,10 +59,13 @@ class PanelWorker(Worker):
 
 
 def preload() -> None:
-    """Imports every job module once, so that no work-horse has to."""
+    """Imports every job module once, so that no work-horse has to, and leaves what is there alone: a work-horse whose garbage collector
+    looked at all of it would copy the memory it shares with this process."""
     for module in pkgutil.iter_modules(jobs.__path__, f"{jobs.__name__}."):
         if module.name != f"{jobs.__name__}.worker":
             importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()
 
 
 def unique_name() -> str:
@@ -75,7 +79,7 @@ def main() -> int:
     tie_forks()
     config = Config.from_env().ensure()
     logs.to_stdout(as_json=config.log_json)
-    app = create_app(config)
+    app = create_app(config, screens=False, commands=False)
     preload()
     try:
         connection = redis.Redis.from_url(config.redis_url)

@@ -13,11 +13,12 @@ import socket
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from panel.platforms.base import PlatformError
+from panel.platforms.wire import GuardedConnection, never_late
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -88,7 +89,7 @@ class CheckedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _CheckedPool, "https": _CheckedTlsPool}
 
 
-class _CheckedConnection(HTTPConnection):
+class _CheckedConnection(GuardedConnection):
     def _new_conn(self) -> socket.socket:
         # TLS goes on to ask for the name, whichever address is tried: it is put back in any case.
         name = self.host
@@ -111,7 +112,7 @@ class _CheckedConnection(HTTPConnection):
 
     def _to(self, address: str) -> socket.socket:
         self.host = address
-        return super()._new_conn()
+        return never_late(super()._new_conn())
 
 
 class _CheckedTlsConnection(_CheckedConnection, HTTPSConnection):

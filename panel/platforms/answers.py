@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import requests
 from urllib3.exceptions import HTTPError
 
-#: How long one answer may take from its first byte to its last, in seconds, however steadily it drips.
+#: How long one answer may take, from the sending of its request to its last byte, in seconds, however steadily it drips.
 LONGEST_S = 120.0
 CHUNK_BYTES = 65536
 
@@ -28,21 +28,28 @@ class TooMuch(Exception):
     """An answer passed a bound; `str(error)` says which, to go on after the name of the server."""
 
 
-def body_of(response: requests.Response, most_bytes: int) -> bytes:
-    """The whole body, unpacked; at most `most_bytes`. Raises `TooMuch`, and `requests.ConnectionError` when it does not arrive in full."""
-    chunks, size, until = [], 0, time.monotonic() + LONGEST_S
+def body_of(response: requests.Response, most_bytes: int, until: float) -> bytes:
+    """The whole body, unpacked; at most `most_bytes`, and no longer than `until` (`time.monotonic` seconds). Raises `TooMuch`, and
+    `requests.ConnectionError` when it does not arrive in full."""
+    chunks, size = [], 0
     try:
         # Whatever has arrived, not a full chunk: a server that drips must not keep us waiting for one.
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
             size += len(chunk)
             if size > most_bytes:
                 raise TooMuch(f"sent more than {most_bytes // 2**20} MB in one answer; it was not read.")
-            if time.monotonic() > until:
-                raise TooMuch(f"took longer than {LONGEST_S:.0f} seconds for one answer; it was not read.")
+            if time.monotonic() >= until:
+                raise _too_long()
             chunks.append(chunk)
     except HTTPError as error:
+        if time.monotonic() >= until:
+            raise _too_long() from None
         raise requests.ConnectionError(error) from error
     return b"".join(chunks)
+
+
+def _too_long() -> TooMuch:
+    return TooMuch(f"took longer than {LONGEST_S:.0f} seconds for one answer; it was not read.")
 
 
 def data_of(body: bytes) -> Any:

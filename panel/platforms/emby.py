@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from panel.platforms.base import NotAvailable, NotThere, Person, PlatformError, RemoteLibrary, ServerFault, UnexpectedAnswer
-from panel.platforms.http import HttpDoor
+from panel.platforms.base import (
+    CredentialsRefused,
+    NotAvailable,
+    NotThere,
+    Person,
+    PlatformError,
+    RemoteLibrary,
+    ServerFault,
+    TooManyRequests,
+    UnexpectedAnswer,
+)
+from panel.platforms.http import Guard
 from panel.platforms.mediabrowser import MediaBrowserRemote
 from panel.platforms.mediabrowser_rows import is_library, library_of, rows_of, text_of, total_of
 
@@ -90,14 +101,13 @@ class EmbyRemote(MediaBrowserRemote):
         # A password here would be ignored in silence.
         return {"Name": name}
 
-    def _seal(self, account_id: str, password: str) -> None:
-        # Comes before the policy, so that an empty password opens the account for the length of one request only; and unguarded, because
-        # a worker that has just lost its claim must not leave such an account behind.
-        self._write_password(self._unguarded, account_id, password)
+    def _seal(self, account_id: str, password: str, guard: Guard) -> None:
+        # Comes before the policy, so that an empty password opens the account for the length of one request only.
+        self._write_password(account_id, password, guard)
 
-    def _write_password(self, door: HttpDoor, account_id: str, password: str) -> None:
+    def _write_password(self, account_id: str, password: str, guard: Guard | None = None) -> None:
         body = {"Id": account_id, "CurrentPw": "", "NewPw": password}
-        self._post(door, f"/Users/{quote(account_id, safe='')}/Password", json=body, quoted=False)
+        self._post(f"/Users/{quote(account_id, safe='')}/Password", json=body, quoted=False, guard=guard)
 
     def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> str:
         if not person.email:
@@ -109,16 +119,26 @@ class EmbyRemote(MediaBrowserRemote):
             answer = self._door.json(
                 "POST", f"{path}/Connect/Link", params={"ConnectUsername": person.email}, read_s=CONNECT_LINK_READ_S, quoted=False
             )
-        except ServerFault:
+        except PlatformError as error:
+            return self._why_not_linked(path, error)
+        if isinstance(answer, dict) and answer.get("IsPending") is True:
+            return "Emby Connect has sent an e-mail that the person has to confirm before signing in through it."
+        return ""
+
+    def _why_not_linked(self, path: str, error: PlatformError) -> str:
+        """A failure may have come after the link was made: the account tells (1 request). Not asked where nothing more may be."""
+        linked: bool | None = None
+        if not isinstance(error, (TooManyRequests, CredentialsRefused)):
+            with suppress(PlatformError):
+                linked = self._is_linked(path)
+        if linked:
+            return ""
+        if isinstance(error, ServerFault) and linked is False:
             return (
                 "The account was not linked with Emby Connect: the person must first create an Emby Connect account with this address, or "
                 "it is linked with another account of this server already."
             )
-        except PlatformError as error:
-            return f"The account was perhaps not linked with Emby Connect: {error}"
-        if isinstance(answer, dict) and answer.get("IsPending") is True:
-            return "Emby Connect has sent an e-mail that the person has to confirm before signing in through it."
-        return ""
+        return f"The account was perhaps not linked with Emby Connect: {error}"
 
     def _is_linked(self, path: str) -> bool:
         row = self._door.json("GET", path)

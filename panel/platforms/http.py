@@ -7,7 +7,7 @@ import json as jsonlib
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import check_header_validity
 
-from panel.platforms import answers, sent
+from panel.platforms import answers, sent, wire
 from panel.platforms.addresses import CheckedAdapter
 from panel.platforms.base import (
     CredentialsRefused,
@@ -42,8 +42,7 @@ QUOTED_CHARS = 200
 #: Paths that mean the same in every notation; any other is brought into its proper form first.
 PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_-]+)*")
 
-#: Asked before every request that changes something: raises to forbid it (a worker that lost its claim).
-Guard = Callable[[], None]
+Guard = wire.Guard
 
 
 def unguarded() -> None:
@@ -53,7 +52,8 @@ def unguarded() -> None:
 class HttpDoor:
     """Requests to one base URL with one set of headers. Connections are kept alive; safe to use from a few threads at once.
 
-    `who` names the other side in sentences. `timeouts` is (connect, read) in seconds. `guard` is called before each changing request.
+    `who` names the other side in sentences. `timeouts` is (connect, read) in seconds. `guard` is called before each changing request,
+    and once more when its connection stands and nothing is left to do but to send it.
     """
 
     def __init__(
@@ -85,22 +85,26 @@ class HttpDoor:
         headers: Mapping[str, str] | None = None,
         read_s: float | None = None,
         quoted: bool = True,
+        guard: Guard | None = None,
     ) -> bytes:
         """One request; the body of a 2xx answer. Raises a `PlatformError` for everything else.
 
         `creates` marks a request that must not be sent twice: where its effect is unknown it raises `LostAnswer`. `quoted=False` keeps
-        the other side's words out of errors: for requests with a password, which some servers echo.
+        the other side's words out of errors: for requests with a password, which some servers echo. `guard` stands in for the door's.
         """
-        if method != "GET":
-            self.guard()
+        guard = None if method == "GET" else guard or self.guard
+        if guard is not None:
+            guard()
+        until = time.monotonic() + answers.LONGEST_S
         with sent.noted(method, path, self._headers) as call:
             try:
                 request = self._prepared(method, path, params, json, headers or {})
                 # Straight to the adapter: it follows no redirects, and cookies are neither kept nor sent.
                 adapter = self._session.get_adapter(self.base_url)
-                with adapter.send(request, stream=True, timeout=(self.timeouts[0], read_s or self.timeouts[1])) as response:
+                timeouts = self.timeouts[0], read_s or self.timeouts[1]
+                with wire.sending(guard, until), adapter.send(request, stream=True, timeout=timeouts) as response:
                     call.answered(response.status_code)
-                    body = self._read(response, creates=creates)
+                    body = self._read(response, until, creates=creates)
                     log.debug("%s %s %s -> %s", self.who, method, path, response.status_code)
             except requests.RequestException as error:
                 raise self._failure(error, creates=creates) from _bare(error)
@@ -150,9 +154,9 @@ class HttpDoor:
     def _pattern(self) -> requests.PreparedRequest:
         return self._session.prepare_request(requests.Request("GET", f"{self.base_url}/", headers=self._headers))
 
-    def _read(self, response: requests.Response, *, creates: bool) -> bytes:
+    def _read(self, response: requests.Response, until: float, *, creates: bool) -> bytes:
         try:
-            return answers.body_of(response, MOST_BYTES)
+            return answers.body_of(response, MOST_BYTES, until)
         except answers.TooMuch as error:
             kind = LostAnswer if creates and response.ok else UnexpectedAnswer
             raise kind(f"{self.who} {error}") from None

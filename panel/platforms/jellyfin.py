@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from panel.platforms import policy
 from panel.platforms.base import Access, Member, NotAllowed, RemoteLibrary
-from panel.platforms.http import HttpDoor
+from panel.platforms.http import Guard
 from panel.platforms.mediabrowser import MediaBrowserRemote
 from panel.platforms.mediabrowser_rows import is_library, library_of, rows_of, text_of, texts
 
@@ -50,8 +50,8 @@ class JellyfinRemote(MediaBrowserRemote):
     def _new_account_body(self, name: str, password: str) -> dict[str, object]:
         return {"Name": name, "Password": password}
 
-    def _write_password(self, door: HttpDoor, account_id: str, password: str) -> None:
-        self._post(door, "/Users/Password", params={"userId": account_id}, json={"NewPw": password}, quoted=False)
+    def _write_password(self, account_id: str, password: str, guard: Guard | None = None) -> None:
+        self._post("/Users/Password", params={"userId": account_id}, json={"NewPw": password}, quoted=False, guard=guard)
 
     def _exact(self, member: Member, access: Access) -> policy.Policy:
         if self._blocked(member):

@@ -33,10 +33,13 @@ from panel.platforms.base import (
 from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, host_of, new_session, unguarded
 from panel.platforms.mediabrowser_rows import identity_of, member_of, rows_of
 from panel.platforms.names import allowed_name
+from panel.platforms.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
 
 CLOSING_READ_S = 10.0
+#: Within so many seconds after the request for a new account nobody else can have begun to work on it: far less than a hold lasts.
+PROMPT_S = 2.0
 
 
 class MediaBrowserRemote:
@@ -65,7 +68,6 @@ class MediaBrowserRemote:
         how: dict[str, Any] = {"timeouts": timeouts or (CONNECT_S, READ_S), "session": self._session}
         base, headers = self._base_url(url), self._key_headers(secret)
         self._door = HttpDoor(base, headers, self.who, guard=guard, **how)
-        self._unguarded = HttpDoor(base, headers, self.who, **how)
         # Until the server has said who it is, it does not get the key.
         self._keyless = HttpDoor(base, {}, self.who, **how)
 
@@ -115,7 +117,8 @@ class MediaBrowserRemote:
 
     def give(self, person: Person, access: Access, known: Member | None = None, *, ours: bool = False) -> Given:
         """See `Remote.give`. New: Jellyfin 2 requests, Emby 3, and one more for Emby Connect. Known: 1; with `ours` 2, and on Emby up to
-        2 more for Emby Connect. Raises `NotAllowed` for an administrator's account, `NameTaken` or `Refused` for a name."""
+        2 more for Emby Connect; 1 more where linking went wrong. Raises `NotAllowed` for an administrator's account, `NameTaken` or
+        `Refused` for a name."""
         require_libraries(access.library_ids)
         self._meet()
         if known is None:
@@ -123,7 +126,7 @@ class MediaBrowserRemote:
         self._require_no_administrator(known)
         wanted = self._exact(known, access)
         if ours:
-            self._write_password(self._door, known.account_id, _random_password())
+            self._write_password(known.account_id, _random_password())
         self._write_policy(known.account_id, wanted)
         note = self._link(known.account_id, person, perhaps_linked=True) if ours else ""
         return _given(known, access, note)
@@ -148,7 +151,7 @@ class MediaBrowserRemote:
         if not password or not account_id:
             raise Refused("Neither an account nor a password may be empty; nothing was sent.")
         self._meet()
-        self._write_password(self._door, account_id, password)
+        self._write_password(account_id, password)
 
     def restrictions_for(self, person: Person, settings: Mapping[str, object]) -> Mapping[str, object]:
         """The source's policy as it is: a new account has no settings of its own."""
@@ -176,10 +179,10 @@ class MediaBrowserRemote:
     def _new_account_body(self, name: str, password: str) -> dict[str, object]:
         raise NotImplementedError
 
-    def _seal(self, account_id: str, password: str) -> None:
-        """Give a just made account its password, where creating it could not."""
+    def _seal(self, account_id: str, password: str, guard: Guard) -> None:
+        """Give a just made account its password, where creating it could not; `guard` in place of the connection's."""
 
-    def _write_password(self, door: HttpDoor, account_id: str, password: str) -> None:
+    def _write_password(self, account_id: str, password: str, guard: Guard | None = None) -> None:
         raise NotImplementedError
 
     def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> str:
@@ -189,16 +192,22 @@ class MediaBrowserRemote:
     # What is the same.
 
     def _create(self, person: Person, access: Access) -> Given:
-        name, password = allowed_name(person.name), _random_password()
+        name, password, since = allowed_name(person.name), _random_password(), Stopwatch()
         made = self._new_account(name, self._new_account_body(name, password))
         try:
-            self._seal(made.account_id, password)
+            self._seal(made.account_id, password, lambda: self._still_mine(since))
             self._write_policy(made.account_id, self._exact(made, access))
         except PlatformError as error:
             if not isinstance(error, CredentialsRefused):
                 self._close_half_made(made)
             raise
         return _given(made, access, self._link(made.account_id, person))
+
+    def _still_mine(self, since: Stopwatch) -> None:
+        """A worker that has only just lost its claim must not leave an open account behind; one that was asleep meanwhile must not set the
+        password of an account that others have finished."""
+        if since.at_most_s > PROMPT_S:
+            self._door.guard()
 
     def _new_account(self, name: str, body: Mapping[str, object]) -> Member:
         try:
@@ -225,11 +234,11 @@ class MediaBrowserRemote:
             log.warning("%s: the unfinished account %s could not be closed: %s", self.who, made.account_id, error)
 
     def _write_policy(self, account_id: str, wanted: Mapping[str, object], *, read_s: float | None = None) -> None:
-        self._post(self._door, f"{_path(account_id)}/Policy", json=wanted, read_s=read_s)
+        self._post(f"{_path(account_id)}/Policy", json=wanted, read_s=read_s)
 
-    def _post(self, door: HttpDoor, path: str, **how: Any) -> None:
+    def _post(self, path: str, **how: Any) -> None:
         """A changing request whose answer has no body worth reading, but must not be a page: sign-in pages answer 200 as well."""
-        if door.send("POST", path, **how).lstrip()[:1] == b"<":
+        if self._door.send("POST", path, **how).lstrip()[:1] == b"<":
             page = UnexpectedAnswer(f"{self.who} answered a change with a page: perhaps a sign-in page stands before it.")
             raise sent.misread(page)
 

@@ -14,12 +14,11 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from panel.config import Config
-from panel.extensions import schema
 from panel.services import backup_rows, backup_secrets
 from panel.services.backup_file import Backup, BackupRefused, Manifest
 from panel.services.backup_places import place_of
 from panel.services.backup_settle import settle
-from panel.services.database import SCHEMA
+from panel.services.database import SCHEMA, schema
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from flask_migrate import Migrate
 from flask_migrate import upgrade as alembic_upgrade
 from sqlalchemy import inspect
 
@@ -11,6 +12,9 @@ from panel.config import ROOT
 from panel.extensions import db
 
 SCHEMA = str(ROOT / "panel" / "schema")
+
+#: Bound where the commands are: only these bring a schema up to date.
+schema = Migrate(directory=SCHEMA, render_as_batch=True)
 
 
 class SchemaMismatch(RuntimeError):

@@ -1,4 +1,4 @@
-"""From what happened to a row in the outbox; texts come from templates that an admin may override, rendered in a sandbox."""
+"""What is told by mail, to whom, and why not; texts come from templates that an admin may override, rendered in a sandbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sqlalchemy import exists, select
 
 from panel.config import ROOT
 from panel.domain.platform import Platform
-from panel.domain.reasons import Reason
 from panel.domain.statuses import MigrationStatus, MoveStatus
 from panel.extensions import config, db
 from panel.models import Email, EmailTemplate, Migration, Move, Server, Setting
@@ -71,28 +70,6 @@ def check(event: str, part: str, source: str, values: Mapping[str, Any]) -> Text
     return tried(event, part, source, [values]).problem
 
 
-def run_ended(run: Migration) -> Email | None:
-    """Put the result mail of a run into the outbox; flushed. `None` when none is to be sent (`why_no_mail_of` says why)."""
-    from panel.services.report import run_csv
-
-    if why_no_mail_of(run):
-        return None
-    mail = render(SYSTEM_MESSAGE, result_values(run))
-    row = Email(
-        event=SYSTEM_MESSAGE,
-        migration_id=run.id,
-        recipient=Setting.current().admin_email,
-        subject=mail.subject,
-        text=mail.text,
-        html=mail.html,
-        attachment_name=f"migration-{run.id}.csv",
-        attachment=run_csv(run),
-    )
-    db.session.add(row)
-    db.session.flush()
-    return row
-
-
 def why_no_mail_of(run: Migration) -> str:
     """Why the end of this very run is reported by no mail; empty when it is."""
     return _why_no_news(run) or why_no_result_mail()
@@ -118,30 +95,6 @@ def why_no_result_mail() -> str:
     if not setting.smtp_host:
         return "No mail server (SMTP) is set."
     return ""
-
-
-def result_values(run: Migration) -> dict[str, Any]:
-    """What the System Message template may use."""
-    from panel.services.report import counts_of, detail_of, moves_now
-
-    moves = db.session.scalars(moves_now(run.id)).all()
-    stayed = [move for move in moves if move.status not in (MoveStatus.MOVED, MoveStatus.INVITED)]
-    return {
-        "run": {"id": run.id, "status": run.status.value, "note": run.note, "problem": run.problem, "undoes": run.undoes_id or 0},
-        "source": run.source.name,
-        "target": run.target.name,
-        "counts": vars(counts_of(run.id)),
-        "stayed": [{"name": move.name, "status": move.status.value, "why": detail_of(move)} for move in stayed if _was_there(move)],
-        "not_shared": [move.name for move in stayed if not _was_there(move)],
-        "invited": [move.name for move in moves if move.status is MoveStatus.INVITED],
-        "remarks": [{"name": move.name, "what": move.remark} for move in moves if move.remark and move not in stayed],
-        "link": _link(f"/migrations/{run.id}"),
-    }
-
-
-def _was_there(move: Move) -> bool:
-    """Whether there was anything to move: whoever is not on the source has no other reason that matters."""
-    return move.status is not MoveStatus.SKIPPED or Reason.NOT_SHARED not in move.reasons
 
 
 def people_are_told() -> bool:
@@ -196,7 +149,7 @@ def account_moved_values(move: Move, claim_link: str) -> dict[str, Any]:
 
 def claim_link(token: str) -> str:
     """The address a person opens to choose their password; empty while the panel's public address is not set."""
-    return _link(f"/claim/{token}")
+    return link_to(f"/claim/{token}")
 
 
 def public_url() -> str:
@@ -204,7 +157,8 @@ def public_url() -> str:
     return config().public_url or Setting.current().public_url
 
 
-def _link(path: str) -> str:
+def link_to(path: str) -> str:
+    """The address of a page of this panel; empty while the public address is not set."""
     base = public_url()
     return f"{base}{path}" if base else ""
 

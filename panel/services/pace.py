@@ -6,17 +6,19 @@ import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from panel import tally
-from panel.domain.pacing import cool_down_s, faster, next_turn, place_kept_s, slower
+from panel.domain.pacing import by_this_clock, cool_down_s, faster, next_turn, place_kept_s, slower
 from panel.domain.platform import Platform
 from panel.domain.statuses import ACTIVE, MigrationStatus
 from panel.extensions import db, execute
 from panel.models import Migration, Pacemaker, PaceWaiter, Server
 from panel.models.types import utc_now
 
+#: What lies so many seconds ahead although it is past was written before the clock was put back.
+PUT_BACK_S = 60.0
 #: Seconds before a run that lets another one go first asks again.
 ASK_AGAIN_S = 0.05
 
@@ -57,6 +59,8 @@ def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
     """
     row = _row(name)
     now = utc_now()
+    if _put_right(row, now, interval_s * row.slowness):
+        row = _row(name)
     due = next_turn(now, row.last_turn_at, interval_s * row.slowness, row.cool_until)
     if due > now:
         tally.note_pace_wait((due - now).total_seconds())
@@ -87,13 +91,26 @@ def end_turn(name: str, *, refused: bool = False) -> None:
 
 
 def cool_down(name: str, asked_s: float | None) -> float:
-    """Leave the account alone after a 429 and go more slowly afterwards; answers for how long, in seconds. Flushed by the caller."""
+    """Leave the account alone after a 429 and go more slowly afterwards; answers for how long, in seconds. Flushed by the caller.
+
+    What was refused counts as a turn, whatever it was: by it can be told how long the cool-down was meant to be, should the clock change.
+    """
     row = _row(name)
+    row.last_turn_at = utc_now()
     row.refusals += 1
     row.slowness = slower(row.slowness)
     seconds = cool_down_s(row.refusals, asked_s, random.random())
     row.cool_until = max(row.cool_until or utc_now(), utc_now() + timedelta(seconds=seconds))
     return seconds
+
+
+def put_right() -> None:
+    """After the clock was put back, turns and cool-downs by the new one; committed. Does nothing else."""
+    now = utc_now()
+    ahead = now + timedelta(seconds=PUT_BACK_S)
+    written_ahead = select(Pacemaker).where(or_(Pacemaker.last_turn_at > ahead, Pacemaker.cool_until > ahead))
+    for row in db.session.scalars(written_ahead.execution_options(populate_existing=True)).all():
+        _put_right(row, now, PUT_BACK_S)
 
 
 def cooling_until(servers: Iterable[Server]) -> datetime | None:
@@ -125,7 +142,9 @@ def _queue_up(name: str, run_id: int | None, now: datetime, back_at: datetime) -
     if run_id is None or not name.startswith("plex:"):
         return
     here = PaceWaiter.name == name, PaceWaiter.migration_id == run_id
-    if not execute(update(PaceWaiter).where(*here).values(back_at=back_at)):
+    # Of a time that is still to come, by a clock that was put back, nobody can have waited.
+    since = case((PaceWaiter.since > now, now), else_=PaceWaiter.since)
+    if not execute(update(PaceWaiter).where(*here).values(back_at=back_at, since=since)):
         db.session.add(PaceWaiter(name=name, migration_id=run_id, since=now, back_at=back_at))
     db.session.commit()
 
@@ -143,6 +162,21 @@ def _is_kept_for_another(name: str, run_id: int, now: datetime, kept: timedelta)
         at_work,
     )
     return bool(db.session.scalar(select(others.exists())))
+
+
+def _put_right(row: Pacemaker, now: datetime, apart_s: float) -> bool:
+    """What was written before the clock was put back, by the clock of now; committed. Answers whether there was such a thing."""
+    written = row.last_turn_at, row.cool_until
+    last_turn, cool_until = by_this_clock(now, *written, apart_s)
+    if (last_turn, cool_until) == written:
+        return False
+    as_read = [
+        column.is_(None) if value is None else column == value
+        for column, value in zip((Pacemaker.last_turn_at, Pacemaker.cool_until), written, strict=True)
+    ]
+    execute(update(Pacemaker).where(Pacemaker.name == row.name, *as_read).values(last_turn_at=last_turn, cool_until=cool_until))
+    db.session.commit()
+    return True
 
 
 def _row(name: str) -> Pacemaker:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,7 +71,10 @@ class Progress:
 def counts_of(run_id: int) -> Counts:
     """One query."""
     rows = db.session.execute(select(Move.status, func.count()).where(Move.migration_id == run_id).group_by(Move.status))
-    by_status = {row[0]: row[1] for row in rows}
+    return _counts({row[0]: row[1] for row in rows})
+
+
+def _counts(by_status: Mapping[MoveStatus, int]) -> Counts:
     return Counts(
         total=sum(by_status.values()),
         pending=sum(by_status.get(status, 0) for status in OPEN),
@@ -78,15 +83,13 @@ def counts_of(run_id: int) -> Counts:
 
 
 def progress_of(run: Migration) -> Progress:
-    """Bar, counts and time left, in a fixed number of queries."""
-    counts = counts_of(run.id)
-    steps = {
-        (status, step): number
-        for status, step, number in db.session.execute(
-            select(Move.status, Move.step, func.count()).where(Move.migration_id == run.id).group_by(Move.status, Move.step)
-        )
-    }
-    to_give = sum(number for (status, step), number in steps.items() if status in OPEN and step is Step.GIVE)
+    """Bar, counts and time left, in a fixed number of queries: every open page of a run asks for them every other second."""
+    by_status, to_give = Counter[MoveStatus](), 0
+    grouped = select(Move.status, Move.step, func.count()).where(Move.migration_id == run.id).group_by(Move.status, Move.step)
+    for status, step, number in db.session.execute(grouped):
+        by_status[status] += number
+        to_give += number if status in OPEN and step is Step.GIVE else 0
+    counts = _counts(by_status)
     to_settle = counts.pending - to_give
     halves = 2 * counts.to_move - 2 * to_give - to_settle
     percent = 100 if not counts.to_move else int(100 * halves / (2 * counts.to_move))

@@ -34,7 +34,8 @@ class Room:
 
 def room_on(server: Server, rosters: Iterable[Roster], users: Iterable[UserFacts], people: Iterable[PlexPerson] | None = None) -> Room:
     """The room on `server`. `rosters`: who is on it, first, and on other servers that were looked at; `people`: who plex.tv says is
-    connected to its account."""
+    connected to its account. Where nobody was asked these are the shares that the last sync has left, waiting invites among them: people
+    whom the panel does not know take no room then, and the pages say that the last sync is what counts."""
     target, *others = rosters
     on_server = None if server.max_users is None else max(0, server.max_users - target.people_count)
     account = server.plex_account

@@ -46,6 +46,7 @@ from panel.web import (
     words,
     workers,
 )
+from panel.web.session_cookie import SessionCookie
 
 SCREENS = (
     auth,
@@ -88,6 +89,7 @@ def register(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     bootstrap.init_app(app)
     app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
+    app.session_interface = SessionCookie()
     limits.register(app)
     access.register(app)
     ids.register(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -95,46 +96,46 @@ def change_role(admin_id: int) -> BaseResponse:
 @screen.get("/<int:admin_id>/remove")
 def ask_remove(admin_id: int) -> Response:
     """Asks before it is done."""
-    admin = db.get_or_404(Admin, admin_id)
     sentence = "They are signed out at once and cannot sign in again. What they have changed stays, with their e-mail, under “Changes”."
-    return sheets.ask(f"Remove {brief(admin.email)}?", _back(), [sentence], "Remove", service.why_not_removed(admin, current_user))
+    return _ask(admin_id, "Remove", sentence, service.why_not_removed)
 
 
 @screen.post("/<int:admin_id>/remove")
 def remove(admin_id: int) -> BaseResponse:
     """They cannot sign in any more."""
-    admin = db.get_or_404(Admin, admin_id)
-    try:
-        service.remove(admin, current_user)
-    except ValueError as refusal:
-        return _refused(refusal)
-    audit.note(current_user.email, "admin.removed", admin.email)
-    db.session.commit()
-    return htmx.go(url_for("admins.index"), f"{admin.email} is removed.")
+    return _do(admin_id, service.remove, "admin.removed", "", "is removed")
 
 
 @screen.get("/<int:admin_id>/second-factor")
 def ask_reset(admin_id: int) -> Response:
     """Asks before it is done."""
-    admin = db.get_or_404(Admin, admin_id)
     sentence = (
         "For somebody who has lost their telephone and their recovery codes: their password alone is enough until they set it up again."
     )
-    title, why_not = f"Reset the second factor of {brief(admin.email)}?", service.why_not_reset(admin, current_user)
-    return sheets.ask(title, _back(), [sentence], "Reset", why_not)
+    return _ask(admin_id, "Reset", sentence, service.why_not_reset, "the second factor of ")
 
 
 @screen.post("/<int:admin_id>/second-factor")
 def reset(admin_id: int) -> BaseResponse:
     """Their second factor is off."""
+    return _do(admin_id, service.reset_second_factor, "admin.edited", "Second factor reset", "signs in with the password alone now")
+
+
+def _ask(admin_id: int, verb: str, sentence: str, why_not: Callable[[Admin, Admin], str], what: str = "") -> Response:
     admin = db.get_or_404(Admin, admin_id)
+    return sheets.ask(f"{verb} {what}{brief(admin.email)}?", _back(), [sentence], verb, why_not(admin, current_user))
+
+
+def _do(admin_id: int, verb: Callable[[Admin, Admin], object], action: str, detail: str, done: str) -> BaseResponse:
+    admin = db.get_or_404(Admin, admin_id)
+    email = admin.email
     try:
-        service.reset_second_factor(admin, current_user)
+        verb(admin, current_user)
     except ValueError as refusal:
         return _refused(refusal)
-    audit.note(current_user.email, "admin.edited", admin.email, "Second factor reset")
+    audit.note(current_user.email, action, email, detail)
     db.session.commit()
-    return htmx.go(url_for("admins.index"), f"{admin.email} signs in with the password alone now.")
+    return htmx.go(url_for("admins.index"), f"{email} {done}.")
 
 
 def _other_role(admin: Admin) -> Role:

@@ -10,8 +10,9 @@ from panel.extensions import db
 from panel.models import LibraryGroup
 from panel.services import audit
 from panel.services import groups as service
-from panel.web import htmx
+from panel.web import htmx, sheets
 from panel.web.forms.libraries import GroupForm
+from panel.web.words import brief, counted
 
 screen = Blueprint("groups", __name__, url_prefix="/libraries/groups")
 
@@ -36,6 +37,13 @@ def add() -> BaseResponse:
     audit.note(current_user.email, "group.added", group.name)
     db.session.commit()
     return htmx.go(url_for("groups.index"), f"{group.name} is there. Put libraries into it, then add it to plans.")
+
+
+@screen.get("/<int:group_id>/actions")
+def actions(group_id: int) -> Response:
+    """What can be done about one group."""
+    line = service.line_of(db.get_or_404(LibraryGroup, group_id))
+    return sheets.sheet("groups/_actions.html", line.group.name, _back(), line=line)
 
 
 @screen.get("/<int:group_id>/edit")
@@ -66,8 +74,8 @@ def rename(group_id: int) -> BaseResponse:
 def ask(group_id: int) -> Response:
     """What deleting would do, asked once."""
     line = service.line_of(db.get_or_404(LibraryGroup, group_id))
-    parts = {htmx.DIALOG: "groups/_delete.html"}
-    return htmx.page_or_partial("groups/delete.html", parts, line=line, title=f"Delete {line.group.name}?")
+    sentences = [] if line.why_no_delete else [_freed(line.libraries)]
+    return sheets.ask(f"Delete {brief(line.group.name)}?", _back(), sentences, "Delete group", line.why_no_delete)
 
 
 @screen.post("/<int:group_id>/delete")
@@ -89,5 +97,15 @@ def _list(form: GroupForm, status: int = 200) -> Response:
 
 
 def _edit(group: LibraryGroup, form: GroupForm, status: int = 200) -> Response:
-    parts = {htmx.DIALOG: "groups/_form.html"}
-    return htmx.page_or_partial("groups/edit.html", parts, status, group=group, form=form, title=f"Rename {group.name}")
+    return sheets.sheet("groups/_form.html", f"Rename {brief(group.name)}", _back(), status, form=form)
+
+
+def _freed(libraries: int) -> str:
+    if not libraries:
+        return "No library is in it, so nothing else changes."
+    which = "The library in it is" if libraries == 1 else f"{counted(libraries, 'library', 'libraries')} are"
+    return f"{which} in no group afterwards and offered to nobody until you choose another one. Nobody loses access on a server."
+
+
+def _back() -> sheets.Back:
+    return "Library groups", url_for("groups.index")

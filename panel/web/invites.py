@@ -45,9 +45,23 @@ def index() -> Response:
         "runs": [] if by_sync else [(run.id, _title(run)) for run in service.runs_awaited()],
         "mails": {} if by_sync else people_mails.newest_of(page.rows),
         "servers": db.session.scalars(select(Server).order_by(func.lower(Server.name))).all(),
-        "why_no_reminder": service.why_no_reminder,
     }
     return htmx.page_or_partial("invites/index.html", {"invites": "invites/_list.html"}, **values)
+
+
+@screen.get("/moves/<int:move_id>/actions")
+def actions(move_id: int) -> Response:
+    """What can be done about an invite that a migration has sent."""
+    move = db.get_or_404(Move, move_id)
+    values: dict[str, Any] = {"move": True, "server": move.migration.target, "why_no_reminder": service.why_no_reminder(move)}
+    return sheets.sheet("invites/_actions.html", f"Invite of {brief(move.name)}", _back(), row=move, **values)
+
+
+@screen.get("/shares/<int:share_id>/actions")
+def actions_of_share(share_id: int) -> Response:
+    """What can be done about an invite that only a sync knows of."""
+    share = db.get_or_404(Share, share_id)
+    return sheets.sheet("invites/_actions.html", f"Invite of {brief(share.user.name)}", _back(), row=share, server=share.server)
 
 
 @screen.post("/moves/<int:move_id>/remind")
@@ -137,7 +151,7 @@ def _count(query: Select[Any], model: type[Move] | type[Share]) -> int:
 
 
 def _ask(name: str, *sentences: str) -> Response:
-    back = "Waiting invites", _list()
+    back = _back()
     return sheets.ask(f"Withdraw the invite of {brief(name)}?", back, [NO_ACCESS, *sentences], "Withdraw", fields=[("next", back[1])])
 
 
@@ -154,6 +168,10 @@ def _withdrawn(name: str, where: str, verb: Callable[[], None]) -> BaseResponse:
 def _list() -> str:
     """The list as it was when something in it was pressed: its tab, filters, order and page."""
     return safe_next(request.values.get("next"), url_for("invites.index"))
+
+
+def _back() -> sheets.Back:
+    return "Waiting invites", _list()
 
 
 def _refused(refusal: ValueError) -> BaseResponse:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 
 from panel.domain.platform import Platform
-from panel.domain.statuses import OPEN, MoveStatus, RunKind
+from panel.domain.statuses import OPEN, MoveStatus, RunKind, Step
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
 from panel.services import invites, notices, people_mails, report
@@ -66,9 +67,16 @@ class Live:
     @cached_property
     def rows(self) -> list[Move]:
         """The rows of this page."""
+        return self._moves([sight[0] for sight in self.sights])
+
+    @cached_property
+    def sights(self) -> list[Row[int, MoveStatus, Step, datetime]]:
+        """What tells whether a row of this page has changed, and no more of it: it is asked for much more often than it changes."""
         first = (self.page.number - 1) * PER_PAGE
-        query = select(Move).where(Move.migration_id == self.run.id, Move.status.in_(TABS[self.page.tab]))
-        return list(db.session.scalars(query.order_by(Move.position).offset(first).limit(PER_PAGE)))
+        query = select(Move.id, Move.status, Move.step, Move.changed_at).where(Move.migration_id == self.run.id)
+        if self.page.tab != "all":
+            query = query.where(Move.status.in_(TABS[self.page.tab]))
+        return list(db.session.execute(query.order_by(Move.position).offset(first).limit(PER_PAGE)))
 
     @cached_property
     def shown(self) -> int:
@@ -96,7 +104,7 @@ class Live:
         """What the browser sends back when it asks again: a sum over what stands above the table, then one for each row of it."""
         run = self.run
         above = [self.page, self.progress, run.status, run.note, run.problem, run.prepared_at, run.ended_at, workers_problem()]
-        return _sum(above) + "".join(_sum([row.id, row.status, row.step, row.changed_at]) for row in self.rows)
+        return _sum(above) + "".join(map(_sum, self.sights))
 
     @property
     def has_changed(self) -> bool:
@@ -115,7 +123,10 @@ class Live:
             return self.rows
         places = range(SUM_LENGTH, len(self.marker), SUM_LENGTH)
         changed = [self.since[place : place + SUM_LENGTH] != self.marker[place : place + SUM_LENGTH] for place in places]
-        return [row for row, is_changed in zip(self.rows, changed, strict=True) if is_changed]
+        return self._moves([sight[0] for sight, is_changed in zip(self.sights, changed, strict=True) if is_changed])
+
+    def _moves(self, ids: list[int]) -> list[Move]:
+        return list(db.session.scalars(select(Move).where(Move.id.in_(ids)).order_by(Move.position))) if ids else []
 
     @property
     def keeps_rows(self) -> bool:
@@ -159,7 +170,7 @@ class Live:
         return report.result_mail(self.run.id)
 
 
-def _sum(values: list[object]) -> str:
+def _sum(values: Sequence[object]) -> str:
     digest = hashlib.blake2s(repr(values).encode(), digest_size=4).digest()
     return base64.urlsafe_b64encode(digest).decode()[:SUM_LENGTH]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel import jobs
@@ -70,8 +71,11 @@ def create() -> BaseResponse:
     if source is None:
         abort(404)
     if target is None or not form.validate():
-        sentences = ["Choose a target server."] if target is None else form.problems
-        return _screen(source, target, _judge(source, target, form) if target else None, form, sentences, 422)
+        if target is None:
+            return _screen(source, target, None, form, ["Choose a target server."], 422)
+        judged = _judge(source, target, form)
+        has_fields = bool(judged.moving) and not judged.blockers
+        return _screen(source, target, judged, form, form.problems_elsewhere if has_fields else form.problems, 422)
     flight = _judge(source, target, form)
     try:
         run = start(flight, form.schedule)
@@ -96,7 +100,8 @@ def show(run_id: int) -> Response:
 @screen.get("/<int:run_id>/progress")
 def progress(run_id: int) -> Response:
     """What changed since the marker: the same parts the page consists of, or an empty 204."""
-    live = Live(db.get_or_404(Migration, run_id), page_of(request.args), since=request.args.get("since", ""))
+    servers = joinedload(Migration.source), joinedload(Migration.target)
+    live = Live(db.get_or_404(Migration, run_id, options=servers), page_of(request.args), since=request.args.get("since", ""))
     if not live.has_changed:
         return Response(status=204)
     return htmx.page_or_partial("migrations/_update.html", {}, live=live, run=live.run)
@@ -169,6 +174,8 @@ def _screen(
         "flight": flight,
         "form": form,
         "problems": problems or [],
+        # What was sent is judged once more by what is known; asked are the servers when a target is chosen.
+        "judged_by_sync": request.method == "POST" or current_user.role is Role.VIEWER,
         "names_shown": NAMES_SHOWN,
         "already_there": sum(Reason.ALREADY_THERE in verdict.reasons for verdict in flight.moving) if flight else 0,
         "time_zone": str(times.zone()),

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel import jobs
 from panel.extensions import db
 from panel.models import Migration, Move
-from panel.services import audit, claims, mail, notices, report
+from panel.services import audit, claims, mail, notices, report, result_mail
 from panel.services.run import steer
 from panel.web import htmx, sheets
 from panel.web.live import Live, can_claim, page_of, why_no_mail
@@ -68,7 +68,7 @@ def send_mail(run_id: int) -> BaseResponse:
     if not problem:
         row = report.result_mail(run.id)
         if row is None:
-            row = notices.run_ended(run)
+            row = result_mail.put_in_outbox(run)
         else:
             mail.send_again(row)
         _note("migration.mailed", run, "The result mail, asked for by hand" if row is not None else "")

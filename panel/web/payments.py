@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
+from wtforms.fields.choices import SelectChoice
 
 from panel.extensions import db
 from panel.models import Payment, Plan, User
@@ -50,7 +51,7 @@ def new() -> Response:
     if user is None:
         search = request.args.get("q", "").strip()[:100]
         values: dict[str, Any] = {"search": search, "found": find(search), "offered": OFFERED}
-        return sheets.sheet("payments/_choose_user.html", "Who has paid?", _back(), next=_next(), **values)
+        return sheets.sheet("users/_find.html", "Who has paid?", _back(), next=_next(), **values)
     today, plan = utc_now().date(), Plan.default()
     form = _form_of(formdata=None, start_on=today)
     if plan is not None:
@@ -63,6 +64,14 @@ def create() -> BaseResponse:
     """Add one."""
     user = db.get_or_404(User, request.args.get("user", 0, int))
     return _save(Payment(user_id=user.id), user, "payment.added")
+
+
+@screen.get("/<int:payment_id>/actions")
+def actions(payment_id: int) -> Response:
+    """What can be done about one payment."""
+    payment = db.get_or_404(Payment, payment_id)
+    title = f"Payment of {brief(payment.user.name)} for {brief(payment.plan.name)}"
+    return sheets.sheet("payments/_actions.html", title, _left(payment.user), payment=payment, next=_next())
 
 
 @screen.get("/<int:payment_id>/edit")
@@ -144,7 +153,7 @@ def _save(payment: Payment, user: User, action: str) -> BaseResponse:
 
 def _form_of(**how: object) -> PaymentForm:
     form = PaymentForm(**how)
-    form.plan.choices = [(plan.id, plan.name) for plan in _plans()]
+    form.plan.choices = [SelectChoice(str(plan.id), plan.name) for plan in _plans()]
     return form
 
 

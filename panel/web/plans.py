@@ -36,6 +36,13 @@ def add() -> BaseResponse:
     return _save(Plan(), "plan.added")
 
 
+@screen.get("/<int:plan_id>/actions")
+def actions(plan_id: int) -> Response:
+    """What can be done about one plan."""
+    line = service.line_of(db.get_or_404(Plan, plan_id))
+    return sheets.sheet("plans/_actions.html", line.plan.name, _back(), line=line)
+
+
 @screen.get("/<int:plan_id>/edit")
 def edit(plan_id: int) -> Response:
     """The form of one plan."""

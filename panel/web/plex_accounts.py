@@ -14,7 +14,7 @@ from panel.models import PlexAccount, Server
 from panel.services import audit
 from panel.services import plex_accounts as service
 from panel.services.plex_accounts import AccountRefused
-from panel.web import htmx
+from panel.web import htmx, losses, sheets
 from panel.web.forms.plex_accounts import PlexAccountForm, TokenForm
 
 screen = Blueprint("plex_accounts", __name__, url_prefix="/plex-accounts")
@@ -50,10 +50,9 @@ def create() -> BaseResponse:
 
 @screen.get("/<int:account_id>/actions")
 def actions(account_id: int) -> Response:
-    """What can be done with one account: a page, or the content of the dialog."""
+    """What can be done with one account."""
     account = db.get_or_404(PlexAccount, account_id)
-    part = "plex_accounts/_actions.html"
-    return htmx.page_or_partial("servers/ask.html", {htmx.DIALOG: part}, account=account, title=account.email, body=part)
+    return sheets.sheet("plex_accounts/_actions.html", account.email, _back(), account=account)
 
 
 @screen.get("/<int:account_id>/edit")
@@ -90,7 +89,7 @@ def save(account_id: int) -> BaseResponse:
 
 
 @screen.post("/<int:account_id>/test")
-def test(account_id: int) -> BaseResponse:
+def test(account_id: int) -> Response:
     """Ask plex.tv now whether the token still works."""
     account = db.get_or_404(PlexAccount, account_id)
     had_pass = account.has_plex_pass
@@ -100,24 +99,16 @@ def test(account_id: int) -> BaseResponse:
         audit.note(current_user.email, "plex_account.edited", account.email, _pass_change(had_pass, account.has_plex_pass))
     db.session.commit()
     wake_syncs(healed)
-    if problem:
-        return htmx.go(url_for("plex_accounts.index"), f"{account.email}: {problem}", "danger")
-    return htmx.go(url_for("plex_accounts.index"), f"{account.email}: plex.tv takes the token. It is the account {account.username}.")
+    edit_address = url_for("plex_accounts.edit", account_id=account.id)
+    return sheets.tested(account.email, _back(), "plex_accounts/_connection.html", edit_address, failed=bool(problem), account=account)
 
 
 @screen.get("/<int:account_id>/remove")
 def ask_remove(account_id: int) -> Response:
     """What removing would take along."""
     account = db.get_or_404(PlexAccount, account_id)
-    return htmx.page_or_partial(
-        "servers/ask.html",
-        {htmx.DIALOG: "plex_accounts/_remove.html"},
-        account=account,
-        title=f"Remove {account.email}?",
-        body="plex_accounts/_remove.html",
-        why_not=service.why_not_remove(account),
-        loss=service.loss_of(account),
-    )
+    why_not, lost = service.why_not_remove(account), losses.of_account(account, service.loss_of(account))
+    return sheets.ask(f"Remove {account.email}?", _back(), [] if why_not else lost, "Remove it", why_not)
 
 
 @screen.post("/<int:account_id>/remove")
@@ -153,6 +144,10 @@ def wake_syncs(servers: Sequence[Server]) -> None:
     """Wake a worker for each; housekeeping does it later for those whose wake-up is lost."""
     for server in servers:
         jobs.wake_sync(server.id)
+
+
+def _back() -> sheets.Back:
+    return "Plex accounts", url_for("plex_accounts.index")
 
 
 def _pass_change(before: bool, now: bool) -> str:

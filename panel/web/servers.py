@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
@@ -15,11 +14,16 @@ from panel.extensions import db
 from panel.models import Server
 from panel.services import audit, first_steps, server_changes, server_removal, sync_progress
 from panel.services.overview import server_card, server_cards
-from panel.web import htmx, sheets
+from panel.web import htmx, losses, sheets
 
 screen = Blueprint("servers", __name__, url_prefix="/servers")
 
 QUEUE_AWAY = "The queue cannot be reached, so nothing was synced. Is Redis running?"
+BELIEVING = (
+    "Believing it asks the server once more. Whoever it does not list then loses the remembered share in the panel, and no longer moves "
+    "with a migration from it.",
+    "The users themselves stay, and nothing on the server is touched.",
+)
 
 
 @screen.get("")
@@ -32,13 +36,10 @@ def index() -> Response:
 
 @screen.get("/<int:server_id>/actions")
 def actions(server_id: int) -> Response:
-    """What can be done with one server: a page, or the content of the dialog."""
+    """What can be done with one server."""
     card = server_card(db.get_or_404(Server, server_id))
-    parts = {htmx.DIALOG: "servers/_actions.html"}
-    why_no_removal = server_removal.why_not_remove(card.server)
-    scheduled = server_removal.scheduled_on(card.server)
-    values: dict[str, Any] = {"card": card, "title": card.server.name, "why_no_removal": why_no_removal, "scheduled": scheduled}
-    return htmx.page_or_partial("servers/actions.html", parts, **values)
+    why_no_removal, scheduled = server_removal.why_not_remove(card.server), server_removal.scheduled_on(card.server)
+    return sheets.sheet("servers/_actions.html", card.server.name, _back(), card=card, why_no_removal=why_no_removal, scheduled=scheduled)
 
 
 @screen.post("/<int:server_id>/sync")
@@ -67,10 +68,8 @@ def sync_all() -> BaseResponse:
 def ask_believe(server_id: int) -> Response:
     """What believing a short list would do."""
     server = db.get_or_404(Server, server_id)
-    card, title = server_card(server), f"Believe {server.name}?"
-    return htmx.page_or_partial(
-        "servers/ask.html", {htmx.DIALOG: "servers/_believe.html"}, card=card, title=title, body="servers/_believe.html"
-    )
+    sentences = [server.sync_result, *BELIEVING]
+    return sheets.ask(f"Believe {server.name}?", _back(), sentences, "Believe it", server_card(server).why_no_sync)
 
 
 @screen.post("/<int:server_id>/believe")
@@ -85,8 +84,9 @@ def look(server_id: int) -> Response:
     server = db.get_or_404(Server, server_id)
     trial = server_changes.try_stored(server)
     db.session.commit()
-    back = "Servers", url_for("servers.index")
-    return sheets.sheet("servers/_tested.html", f"Test of {server.name}", back, trial=trial, server=server, platform=server.platform)
+    values = {"trial": trial, "platform": server.platform}
+    address = url_for("server_forms.edit", server_id=server.id)
+    return sheets.tested(server.name, _back(), "servers/_connection.html", address, failed=bool(trial.failed), **values)
 
 
 @screen.post("/<int:server_id>/switch")
@@ -106,15 +106,8 @@ def switch(server_id: int) -> BaseResponse:
 def ask_remove(server_id: int) -> Response:
     """What removing would take along."""
     server = db.get_or_404(Server, server_id)
-    return htmx.page_or_partial(
-        "servers/ask.html",
-        {htmx.DIALOG: "servers/_remove.html"},
-        server=server,
-        title=f"Remove {server.name}?",
-        body="servers/_remove.html",
-        why_not=server_removal.why_not_remove(server),
-        loss=server_removal.loss_of(server),
-    )
+    why_not, lost = server_removal.why_not_remove(server), losses.of_server(server, server_removal.loss_of(server))
+    return sheets.ask(f"Remove {server.name}?", _back(), [] if why_not else lost, "Remove it", why_not)
 
 
 @screen.post("/<int:server_id>/remove")
@@ -143,6 +136,10 @@ def _sync(server: Server, wake: Callable[[int], bool], action: str) -> BaseRespo
         _unqueue([server])
         return htmx.go(address, QUEUE_AWAY, "danger")
     return htmx.go(address, f"{server.name} is being synced in the background.", "info")
+
+
+def _back() -> sheets.Back:
+    return "Servers", url_for("servers.index")
 
 
 def _unqueue(servers: list[Server]) -> None:

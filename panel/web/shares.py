@@ -14,9 +14,10 @@ from panel.models import Server, Share
 from panel.services import audit
 from panel.services import shares as service
 from panel.services.listing import order_from, page_of
-from panel.web import htmx
+from panel.web import htmx, sheets
 from panel.web.access import safe_next
 from panel.web.listing import asked
+from panel.web.words import brief
 
 screen = Blueprint("shares", __name__, url_prefix="/shares")
 
@@ -33,9 +34,16 @@ def index() -> Response:
         "page": page,
         "servers": servers,
         "states": service.STATES,
-        "why_not_now": service.why_not_now,
     }
     return htmx.page_or_partial("shares/index.html", {"shares": "shares/_list.html"}, **values)
+
+
+@screen.get("/<int:share_id>/actions")
+def actions(share_id: int) -> Response:
+    """What can be done about one person on one server."""
+    share = db.get_or_404(Share, share_id)
+    title = f"{brief(share.user.name)} on {brief(share.server.name)}"
+    return sheets.sheet("shares/_actions.html", title, _back(share), share=share, why_not=service.why_not_now(share.server))
 
 
 @screen.post("/<int:share_id>/read")
@@ -43,7 +51,7 @@ def read(share_id: int) -> BaseResponse:
     """Ask its server now, and bring this entry alone in step."""
     share = db.get_or_404(Share, share_id)
     subject = f"{share.user.name} on {share.server.name}"
-    back = safe_next(request.form.get("next"), url_for("shares.index", q=share.user.name))
+    back = _back(share)[1]
     try:
         with db.session.no_autoflush:
             found = service.read_again(share)
@@ -53,3 +61,8 @@ def read(share_id: int) -> BaseResponse:
     audit.note(current_user.email, "share.read", subject, found)
     db.session.commit()
     return htmx.go(back, found)
+
+
+def _back(share: Share) -> sheets.Back:
+    """The list as it was when something in it was pressed."""
+    return "Shared servers", safe_next(request.values.get("next"), url_for("shares.index", q=share.user.name))

@@ -38,7 +38,7 @@ def create(run_id: int) -> BaseResponse:
         back = undo.start_undo(run, _chosen())
     except (undo.NothingToUndo, Blocked) as refusal:
         db.session.rollback()
-        return _ask(run, str(refusal), 409)
+        return _ask(run, str(refusal), 422)
     audit.note(current_user.email, "migration.undone", f"{run.source.name} → {run.target.name}", f"Migration {run.id}, by {back.id}")
     db.session.commit()
     jobs.wake(back.id)

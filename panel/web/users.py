@@ -148,4 +148,4 @@ def _counts(rows: service.Loss | merging.Merge) -> str:
 def _choose(user: User) -> Response:
     search = request.args.get("q", "").strip()[:100]
     values: dict[str, Any] = {"user": user, "search": search, "found": find(search, user.id), "offered": OFFERED}
-    return sheets.sheet("users/_choose_other.html", f"Who is the same person as {brief(user.name)}?", back(user), **values)
+    return sheets.sheet("users/_find.html", f"Who is the same person as {brief(user.name)}?", back(user), **values)

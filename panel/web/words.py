@@ -77,12 +77,13 @@ def moment(at: datetime | None, *, clock: bool = False) -> Markup:
 
 
 def when(at: datetime | None) -> Markup:
-    """A time as people say it: “today, 14:05”, “yesterday, 9:30”, then the date. It says nothing that grows wrong on a page left open, as
-    “two minutes ago” would."""
+    """A time as people say it: “today, 14:05”, “yesterday, 9:30”, “tomorrow, 8:00”, else the date. It says nothing that grows wrong on a
+    page left open, as “two minutes ago” would."""
     if at is None:
         return Markup("–")
     here, now = at.astimezone(zone()), datetime.now(zone())
-    days = {now.date(): "today", (now - timedelta(days=1)).date(): "yesterday"}
+    one = timedelta(days=1)
+    days = {now.date(): "today", (now - one).date(): "yesterday", (now + one).date(): "tomorrow"}
     on = days.get(here.date()) or here.strftime("%-d %b" if here.year == now.year else "%-d %b %Y")
     return _time(at, f"{on}, {here:%H:%M}")
 

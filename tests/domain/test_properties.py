@@ -15,7 +15,7 @@ from panel.domain.compatibility import BLOCKERS, PairFacts, Side, blockers_of
 from panel.domain.eligibility import RULES, Candidate, Pair, TargetAccess, judge, judge_all, libraries_for, plan_of
 from panel.domain.libraries import PRIVATE, GroupedLibrary, Offer
 from panel.domain.platform import Platform
-from panel.domain.reasons import REASON_SENTENCES, Blocker, Reason, Refusal
+from panel.domain.reasons import REASON_WORDS, Blocker, Reason, Refusal
 from panel.domain.statuses import MOVE_TRANSITIONS, OPEN, MigrationStatus, MoveStatus, Removal
 from panel.domain.subscriptions import Period, PlanTerms
 from panel.domain.suggestions import NamedLibrary, suggestions
@@ -244,5 +244,5 @@ def alone(row: NamedLibrary, rows: list[NamedLibrary]) -> bool:
 
 
 def test_every_reason_has_a_sentence_and_a_rule_of_its_own() -> None:
-    assert set(REASON_SENTENCES) == set(Reason)
+    assert set(REASON_WORDS) == set(Reason)
     assert {rule.__name__ for rule in eligibility.RULES} == {reason.value for reason in Reason} - {"already_there"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from panel.simulators.http import Call, Simulator
 from panel.simulators.plex_tv import PlexTv
 from tests.compiled import remember_statements
 from tests.databases import upgraded_database_url
+from tests.faults.kept import keep_database
 from tests.scene import Scene
 
 PEOPLE = ("ada", "ben")
@@ -39,18 +39,14 @@ class Stage:
     def __init__(self, scene: Scene, config: Config, run: Migration) -> None:
         self.scene, self.config, self.run_id = scene, config, run.id
         self.sims: tuple[Simulator, ...] = (scene.tv, *(side.sim for side in scene.sides))
-        self.database = Path(config.database_url.removeprefix("sqlite:///"))
-        self._kept = self.database.with_suffix(".kept")
         self.let_go()
-        shutil.copy(self.database, self._kept)
+        self._kept = keep_database(config.database_url)
         self._state = self._copied([{key: value for key, value in vars(sim).items() if key not in KEPT} for sim in self.sims])
 
     def reset(self) -> None:
         """As it was at the beginning: both servers, plex.tv, our database; no hooks, no faults."""
         self.let_go()
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self.database}{suffix}").unlink(missing_ok=True)
-        shutil.copy(self._kept, self.database)
+        self._kept.bring_back()
         for sim, state in zip(self.sims, self._copied(self._state), strict=True):
             with sim.lock:
                 vars(sim).update(state)
@@ -58,10 +54,20 @@ class Stage:
                 sim.faults.clear()
                 sim.journal.clear()
 
+    @property
+    def database(self) -> Path:
+        """The file of the database, where it is SQLite."""
+        return Path(self.config.database_url.removeprefix("sqlite:///"))
+
     def let_go(self) -> None:
         """Nothing of the database is open in this process."""
         db.session.remove()
         db.engine.dispose()
+
+    def forget(self) -> None:
+        """Throw away what is kept for `reset`."""
+        self.let_go()
+        self._kept.forget()
 
     def hook(self, on_call: Callable[[Call, str], None] | None) -> None:
         """Have every simulator tell of its calls."""
@@ -109,18 +115,24 @@ def labour(run_id: int, accept: Callable[[], None]) -> None:
 
 
 @contextmanager
-def stage(source: str, target: str, *, width: int = 1, same_account: bool = False, **environ: str) -> Iterator[Stage]:
+def stage(
+    source: str, target: str, *, width: int = 1, same_account: bool = False, database: str = "sqlite", **environ: str
+) -> Iterator[Stage]:
     """A stage for this pair; `width`: how many users are moved at once."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
         tv = PlexTv()
         stack.enter_context(tv.running())
-        url = stack.enter_context(upgraded_database_url("sqlite", folder))
+        url = stack.enter_context(upgraded_database_url(database, folder))
         named = {"PANEL_VAR": str(folder), "DATABASE_URL": url, "PLEX_TV_URL": tv.url, "PANEL_SIDE_BY_SIDE": str(width), **QUICK, **environ}
         config = Config.from_env(named).ensure()
         stack.enter_context(opened(config))
         scene = Scene(tv, stack)
-        yield Stage(scene, config, queued(scene, source, target, same_account=same_account))
+        made = Stage(scene, config, queued(scene, source, target, same_account=same_account))
+        try:
+            yield made
+        finally:
+            made.forget()
 
 
 @contextmanager

@@ -38,10 +38,12 @@ def _closes(path: str) -> bool:
     return path.endswith(("/Password", "/Policy"))
 
 
-def run_all(source: str, target: str, moment: str, *, width: int, same_account: bool = False, which: slice = slice(None)) -> None:
+def run_all(
+    source: str, target: str, moment: str, *, width: int, same_account: bool = False, which: slice = slice(None), database: str = "sqlite"
+) -> None:
     """Every request of this pair's run."""
     failed = {}
-    with stage(source, target, width=width, same_account=same_account) as on, zygote(on) as workers:
+    with stage(source, target, width=width, same_account=same_account, database=database) as on, zygote(on) as workers:
         expected, count = undisturbed(on, workers)
         for nth in range(1, count + 1)[which]:
             crashed = crash(on, workers, nth, moment)
@@ -66,6 +68,12 @@ def test_a_crash_at_every_request_changes_nothing(source: str, target: str, widt
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_crash_at_every_request_within_one_plex_account_changes_nothing(moment: str) -> None:
     run_all("plex", "plex", moment, width=1, same_account=True)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("source", "target", "moment", "width"), [("jellyfin", "emby", "after", 2), ("plex", "jellyfin", "before", 1)])
+def test_a_crash_at_one_request_in_two_changes_nothing_on_postgresql(source: str, target: str, moment: str, width: int) -> None:
+    run_all(source, target, moment, width=width, which=slice(0, None, 2), database="postgresql")
 
 
 def test_a_crash_at_one_request_in_four_changes_nothing() -> None:

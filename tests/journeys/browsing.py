@@ -88,5 +88,5 @@ def visit(browser: Browser, panel_url: str) -> Iterator[Any]:
     yield enter
     for opened in visits:
         opened.context.close()
-    complaints = [complaint for opened in visits for complaint in opened.complaints]
-    assert [complaint for complaint in complaints if "422" not in complaint] == []
+    complaints = [complaint for opened in visits for complaint in opened.complaints if "422" not in complaint]
+    assert complaints == [], "\n".join(complaints)

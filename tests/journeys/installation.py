@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from panel.config import ROOT, Config
-from panel.demo.inbox import Inbox, Mail
+from panel.demo.inbox import Inbox
+from panel.demo.received import Mail
 from panel.simulators.http import Simulator
 from panel.simulators.plex_tv import PlexTv
 from tests.fixtures import QUICK

@@ -13,6 +13,7 @@ from tests.journeys.installation import PATIENCE_S
 
 EMAIL = "ada@example.test"
 PATIENCE_MS = PATIENCE_S * 1000
+LOOK_EVERY_MS = 250
 
 
 @dataclass
@@ -106,18 +107,21 @@ class Person:
 
     def await_sync(self, name: str, found: str) -> None:
         """Watch the row of a server until its sync has found this."""
-        row = self.page.get_by_role("row", name=name)
-        done, reload = row.get_by_text(found), self.main.get_by_role("link", name="Reload to see how far the syncs are")
-        deadline = time.monotonic() + PATIENCE_S
-        while not self.has_javascript and not done.count() and time.monotonic() < deadline:
-            expect(row).to_be_visible()
-            if reload.count():
-                reload.click()
-        expect(done).to_be_visible(timeout=PATIENCE_MS)
+        self._until_seen(self.page.get_by_role("row", name=name).get_by_text(found))
 
     def is_next(self, label: str) -> None:
         """The list of first steps names this as the next thing to do."""
-        expect(self.steps.filter(has_text=label)).to_have_attribute("aria-current", "step", timeout=PATIENCE_MS)
+        self._until_seen(self.steps.and_(self.page.locator("[aria-current=step]")).filter(has_text=label))
+
+    def _until_seen(self, sight: Locator) -> None:
+        """What a sync brings comes by itself, or without JavaScript by the link the page offers for it."""
+        reload = self.main.get_by_role("link", name="Reload to see how far the syncs are")
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.has_javascript and not sight.count() and time.monotonic() < deadline:
+            if reload.count():
+                reload.click()
+            self.page.wait_for_timeout(LOOK_EVERY_MS)
+        expect(sight).to_be_visible(timeout=PATIENCE_MS)
 
     def apply_suggestions(self, libraries: int) -> None:
         """Put all libraries into the suggested groups."""

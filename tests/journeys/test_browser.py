@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from panel.extensions import db
 from panel.models import Migration
@@ -35,7 +36,7 @@ def test_moves_everybody_in_a_few_clicks_and_watches(visit: Open, pair: Scene) -
     dialog = page.get_by_role("dialog", name="Migrate users of Cedar")
     dialog.get_by_role("radio", name="Birch").check()
     expect(dialog.get_by_text("2 people move")).to_be_visible()
-    expect(dialog.get_by_text("1 stays: no active subscription")).to_be_visible()
+    expect(dialog.get_by_text("1 person stays: they have no active subscription")).to_be_visible()
     dialog.get_by_role("button", name="OK, migrate 2 users").click()
     page.wait_for_url("**/migrations/*")
 
@@ -110,6 +111,41 @@ def test_steers_the_run_from_its_page(visit: Open, pair: Scene) -> None:
     expect(page.get_by_role("row", name="Alice").get_by_text("cancelled", exact=True)).to_be_visible()
 
 
+def test_takes_a_press_during_which_the_run_goes_on(visit: Open, pair: Scene) -> None:
+    run = pair.start()
+    page = visit()
+    page.goto(f"/migrations/{run.id}")
+    page.get_by_role("button", name="Pause").hover()
+    page.mouse.down()
+    run.note = "Something has changed meanwhile."
+    db.session.commit()
+    with page.expect_response(lambda answer: "/progress" in answer.url and answer.status == 200):
+        pass
+    page.mouse.up()
+    live = page.locator("#migration-progress")
+    expect(live.get_by_text("paused", exact=True)).to_be_visible()
+    expect(live.get_by_text("Something has changed meanwhile.")).to_be_visible()
+
+
+def test_leaves_a_look_that_was_overtaken_by_a_press(visit: Open, pair: Scene) -> None:
+    run, held = pair.start(), list[Route]()
+    page = visit()
+    page.goto(f"/migrations/{run.id}")
+    page.route("**/progress*", lambda look: held.append(look))
+    run.note = "Something has changed meanwhile."
+    db.session.commit()
+    with page.expect_request("**/progress*"):
+        pass
+    overtaken = held[0].fetch()
+    page.get_by_role("button", name="Pause").click()
+    live = page.locator("#migration-progress")
+    expect(live.get_by_text("paused", exact=True)).to_be_visible()
+    held[0].fulfill(response=overtaken)
+    with page.expect_request("**/progress*"):
+        pass
+    expect(live.get_by_text("paused", exact=True)).to_be_visible()
+
+
 def test_closes_the_dialog_with_escape_and_gives_the_focus_back(visit: Open, pair: Scene) -> None:
     page = visit()
     opener = page.get_by_role("link", name="Actions for Cedar")
@@ -169,6 +205,52 @@ def test_keeps_the_key_in_the_form_of_a_new_server_until_it_is_added(visit: Open
     page.get_by_role("button", name="Add the server").click()
     expect(page.get_by_text("There is a server named Cedar already.")).to_be_visible()
     expect(page.get_by_label("API key")).to_have_value(sim.api_key)
+
+
+@contextmanager
+def late_htmx(page: Page, address: str) -> Iterator[None]:
+    """Opens an address whose page is there before htmx is; it comes at the end."""
+    late: list[Route] = []
+    page.route("**/htmx*.js*", lambda script: late.append(script))
+    page.goto(address, wait_until="commit")
+    yield
+    assert late
+    for script in late:
+        script.continue_()
+
+
+def test_keeps_the_key_that_is_sent_before_the_scripts_have_come(visit: Open, pair: Scene) -> None:
+    sim, page = pair.source.sim, visit()
+    with late_htmx(page, "/servers/new?platform=emby"):
+        page.get_by_label("Address").fill(sim.url)
+        page.get_by_label("API key").fill(sim.api_key)
+        page.get_by_role("button", name="Test connection").click()
+    expect(page.get_by_text("It takes the key: yes")).to_be_visible()
+    expect(page.get_by_label("API key")).to_have_value(sim.api_key)
+
+
+def test_opens_the_dialog_that_is_asked_for_before_the_scripts_have_come(visit: Open, pair: Scene) -> None:
+    page = visit()
+    with late_htmx(page, "/servers"):
+        page.get_by_role("link", name="Actions for Cedar").click()
+    expect(page.get_by_role("dialog", name="Cedar")).to_be_visible()
+    assert page.url.endswith("/servers")
+
+
+def test_judges_the_target_that_is_chosen_before_the_scripts_have_come(visit: Open, pair: Scene) -> None:
+    page = visit()
+    with late_htmx(page, "/migrations/new?source=1"):
+        page.get_by_role("radio", name="Birch").check()
+    expect(page.get_by_text("2 people move")).to_be_visible()
+
+
+def test_works_as_without_javascript_where_htmx_does_not_come(visit: Open, pair: Scene) -> None:
+    page = visit()
+    page.route("**/htmx*.js*", lambda script: script.fulfill(body="", content_type="text/javascript"))
+    page.goto("/migrations/new?source=1")
+    page.get_by_role("radio", name="Birch").check()
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_text("2 people move")).to_be_visible()
 
 
 def test_gives_a_link_to_choose_a_password(visit: Open, pair: Scene) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from panel.demo.inbox import Mail
+from panel.demo.received import Mail
 from panel.simulators.connect import ConnectAccount
 from panel.simulators.emby import Emby
 from panel.simulators.jellyfin import Jellyfin
@@ -137,7 +137,7 @@ def test_plex_to_jellyfin(installation: Installation, sit: Sit) -> None:
     ada.say_where_the_panel_is()
     pair = ada.open_preflight("Oak", "Birch")
     expect(pair.get_by_text("3 people move")).to_be_visible()
-    expect(pair.get_by_text("1 stays: no active subscription")).to_be_visible()
+    expect(pair.get_by_text("1 person stays: they have no active subscription")).to_be_visible()
     ada.start("3 users", access="When active", pace="0.2")
     ada.watch_until("finished")
     ada.sees("alice", "moved")
@@ -192,7 +192,7 @@ def test_emby_to_plex(installation: Installation, sit: Sit) -> None:
     ada.say_where_the_panel_is()
     pair = ada.open_preflight("Cedar", "Elm")
     expect(pair.get_by_text("2 people move")).to_be_visible()
-    expect(pair.get_by_text("2 stay: plex email missing")).to_be_visible()
+    expect(pair.get_by_text("2 people stay: their Plex e-mail is missing")).to_be_visible()
     ada.start("2 users", access="When active", pace="0.2")
     ada.watch_until("finished")
     ada.sees("Alice", "invited")
@@ -205,7 +205,8 @@ def test_emby_to_plex(installation: Installation, sit: Sit) -> None:
     assert share is not None
     installation.tv.accept(share)
     ada.choose("Users", "Waiting invites")
-    ada.button("Ask Elm now who has accepted", ada.page.get_by_role("row", name="Alice"))
+    ada.follow("Actions for the invite of Alice")
+    ada.button("Check now", ada.sheet)
     wait_until(lambda: seen_on(cedar, "Alice") is None, PATIENCE_S)
     assert shared_on(elm, "alice@plex.test") == {"Movies", "TV Shows"}
     assert (shared_on(elm, "bob@plex.test"), seen_on(cedar, "Bob")) == (None, {"Films"})

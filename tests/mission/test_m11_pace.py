@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 
 import pytest
 from flask import Flask
 
-from panel.config import ROOT, Config
+from panel.config import Config
 from panel.domain.statuses import Removal
 from panel.extensions import db
 from panel.models import Migration, Setting
@@ -18,6 +16,7 @@ from panel.services.run.start import start
 from panel.simulators.http import Simulator
 from tests.databases import BOTH
 from tests.mission.stage import cli, set_up
+from tests.run.one_worker import OneWorker
 from tests.scene import Scene, Side
 
 PACE_S = 0.4
@@ -27,11 +26,6 @@ def gaps(sim: Simulator, path: str = "") -> list[float]:
     """Seconds between the changing requests a simulator was sent."""
     times = sorted(entry.at for entry in sim.calls(path=path, changes=True))
     return [later - earlier for earlier, later in itertools.pairwise(times)]
-
-
-def one_worker(config: Config, run: Migration) -> subprocess.Popen[bytes]:
-    """A worker process of its own."""
-    return subprocess.Popen([sys.executable, "-m", "tests.run.one_worker", str(run.id)], cwd=ROOT, env=config.child_environ())
 
 
 # M11
@@ -73,8 +67,8 @@ class TestTwoRunsOfOneAccount:
             scene.person(name, on=third)
         first = scene.start(removal=Removal.KEEP, pace_s=PACE_S)
         second = self.begin(third, fourth)
-        workers = [one_worker(config, run) for run in (first, second)]
-        assert [worker.wait(timeout=60) for worker in workers] == [0, 0]
+        workers = [OneWorker(config, run) for run in (first, second)]
+        assert [worker.wait() for worker in workers] == [0, 0]
         db.session.expire_all()
         for run in (first, second):
             assert sorted(scene.outcome(run).values()) == ["moved"] * 2 + ["skipped"] * 2

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +13,7 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from panel import create_app, embedded_redis, jobs
-from panel.config import ROOT, Config
+from panel.config import Config
 from panel.domain.statuses import MigrationStatus
 from panel.extensions import db
 from panel.jobs import housekeeping
@@ -24,6 +23,7 @@ from tests.databases import BOTH
 from tests.mission.stage import PEOPLE, cli, document, set_up
 from tests.mission.visitor import Visitor, token_in, words
 from tests.processes import wait_until
+from tests.run.one_worker import OneWorker
 from tests.scene import Scene
 
 
@@ -73,21 +73,17 @@ class TestKilledWorker:
     def test_a_run_goes_on_after_its_worker_was_killed(self, config: Config, scene: Scene) -> None:
         set_up(scene, "jellyfin", "emby")
         run = scene.start()
-        workers: list[subprocess.Popen[bytes]] = []
-
-        def begin() -> subprocess.Popen[bytes]:
-            command = [sys.executable, "-m", "tests.run.one_worker", str(run.id)]
-            workers.append(subprocess.Popen(command, cwd=ROOT, env=config.child_environ()))
-            return workers[-1]
+        made = threading.Event()
 
         def kill(call: Call, moment: str) -> None:
-            if moment == "after" and call.path.endswith("/Users/New") and workers[0].poll() is None:
-                workers[0].send_signal(signal.SIGKILL)
-                workers[0].wait()
+            if moment == "after" and call.path.endswith("/Users/New") and not made.is_set():
+                made.set()
+                first.kill()
 
         scene.target.sim.on_call = kill
-        assert begin().wait(60) == -signal.SIGKILL
-        assert begin().wait(60) == 0
+        first = OneWorker(config, run)
+        assert first.wait() == -signal.SIGKILL
+        assert OneWorker(config, run).wait() == 0
         assert_all_moved_once(scene, run)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from panel.platforms import stopwatch
 from panel.platforms.base import CredentialsRefused, Person, ServerFault, UnexpectedAnswer, Unreachable
 from panel.platforms.emby import EmbyRemote
 from panel.simulators.http import Fault
@@ -60,6 +61,31 @@ def test_it_seals_a_new_account_even_when_the_worker_has_just_lost_its_claim(ser
     with pytest.raises(Lost):
         remote.give(Person("mira"), access(remote, "Films"))
     assert not server.can_sign_in("mira", "")
+
+
+def test_it_sets_no_password_once_others_may_have_finished_the_account(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lost(Exception):
+        pass
+
+    asleep = 0.0
+
+    def fall_asleep(call: Any, moment: str) -> None:
+        nonlocal asleep
+        if moment == "after" and call.path.endswith("/Users/New"):
+            asleep = 30.0
+
+    def guard() -> None:
+        if asleep:
+            raise Lost
+
+    since_boot_s = stopwatch.since_boot_s
+    monkeypatch.setattr(stopwatch, "since_boot_s", lambda: since_boot_s() + asleep)
+    remote = client_of(server, guard=guard)
+    wanted = access(remote, "Films")
+    server.on_call = fall_asleep
+    with pytest.raises(Lost):
+        remote.give(Person("mira"), wanted)
+    assert not server.calls("POST", "/Password"), "the person may have chosen one of their own by now"
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"html": True}], ids=str)
@@ -164,15 +190,35 @@ def test_it_moves_the_person_although_the_link_needs_more(server: Any, remote: E
     assert server.visible(server.user("mira")) == {"Films"} and not server.can_sign_in("mira", "")
 
 
-@pytest.mark.parametrize(
-    "fault", [{"drop": True, "effect": True}, {"status": 401}, {"status": 404}, {"html": True}, {"half": True}], ids=str
-)
+@pytest.mark.parametrize("fault", [{"drop": True}, {"status": 401}, {"status": 404}, {"html": True}, {"status": 429}], ids=str)
 def test_it_does_not_try_the_link_again_by_itself(server: Any, remote: EmbyRemote, fault: Any) -> None:
     wanted = access(remote, "Films")
     server.faults.append(Fault("POST", "/Connect/Link", **fault))
     given = remote.give(Person("mira", email="mira@mail.example"), wanted)
     assert "perhaps not linked" in given.note
     assert len(server.calls("POST", "/Connect/Link")) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"drop": True}, {"status": 500}, {"status": 502, "body": "<html>Bad Gateway</html>", "content_type": "text/html"}, {"html": True}],
+    ids=str,
+)
+def test_it_says_nothing_against_a_link_that_was_made_although_the_answer_went_wrong(server: Any, remote: EmbyRemote, fault: Any) -> None:
+    wanted = access(remote, "Films")
+    before = len(server.journal)
+    server.faults.append(Fault("POST", "/Connect/Link", effect=True, **fault))
+    given = remote.give(Person("mira", email="mira@mail.example"), wanted)
+    assert server.user("mira").connect_name and given.note == ""
+    assert routes(server, before)[:4] == ["POST New", "POST Password", "POST Policy", "POST Link"]
+    assert len(server.journal) - before == 5, "one look tells"
+
+
+def test_it_does_not_claim_to_know_about_a_link_where_the_account_cannot_be_read(server: Any, remote: EmbyRemote) -> None:
+    wanted = access(remote, "Films")
+    server.faults += [Fault("POST", "/Connect/Link", status=500, effect=True), Fault("GET", "/Users/", status=500)]
+    given = remote.give(Person("mira", email="mira@mail.example"), wanted)
+    assert "perhaps not linked" in given.note
 
 
 def test_it_links_an_unfinished_account_of_ours_unless_it_is_linked(server: Any, remote: EmbyRemote) -> None:

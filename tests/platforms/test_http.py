@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from panel.platforms import http
+from panel.config import Config
+from panel.platforms import addresses, answers, http
 from panel.platforms.base import LostAnswer, PlatformError, UnexpectedAnswer, Unreachable
 from panel.platforms.http import HttpDoor
 from panel.simulators.http import Answer, Call, Simulator
@@ -153,6 +158,100 @@ def test_it_asks_its_guard_before_each_change_and_only_then(host: Host) -> None:
         with pytest.raises(Forbidden):
             door.send(method, "/two")
     assert len(host.journal) == 1
+
+
+def test_it_asks_its_guard_again_when_the_connection_stands(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    class LostMeanwhile(Exception):
+        pass
+
+    lost, resolve = threading.Event(), addresses.resolve
+
+    def slow(name: str, port: int) -> list[str]:
+        lost.set()  # While the name is looked up the host is put to sleep, and somebody else goes on with its work.
+        return resolve(name, port)
+
+    def guard() -> None:
+        if lost.is_set():
+            raise LostMeanwhile
+
+    monkeypatch.setattr(addresses, "resolve", slow)
+    door = HttpDoor(host.url, {}, "The host", guard=guard)
+    with pytest.raises(LostMeanwhile):
+        door.send("POST", "/one", json={"a": 1})
+    assert not host.journal
+    lost.clear()
+    monkeypatch.undo()
+    door.send("POST", "/two", json={"a": 1})
+    assert [entry.call.path for entry in host.journal] == ["/two"], "what was given up leaves nothing behind on the connection"
+
+
+def test_a_body_does_not_follow_its_headers_when_the_guard_forbids_it_by_then(host: Host) -> None:
+    class LostMeanwhile(Exception):
+        pass
+
+    asked: list[int] = []
+
+    def guard() -> None:
+        asked.append(len(asked))
+        if len(asked) == 3:
+            raise LostMeanwhile
+
+    with pytest.raises(LostMeanwhile):
+        HttpDoor(host.url, {}, "The host", guard=guard).send("POST", "/one", json={"a": 1})
+    assert not host.journal
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Only Linux knows this.")
+def test_what_the_network_does_not_take_is_given_up_before_a_hold_can_have_run_out(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    send = addresses._CheckedConnection.send
+
+    def look(self: addresses._CheckedConnection, what: object) -> None:
+        send(self, what)
+        seen.append(self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+
+    monkeypatch.setattr(addresses._CheckedConnection, "send", look)
+    HttpDoor(host.url, {}, "The host").send("POST", "/one", json={})
+    assert seen and all(0 < milliseconds <= 1000 * Config.lease_s / 2 for milliseconds in seen)
+
+
+@contextlib.contextmanager
+def dripping(start: bytes, drop: bytes) -> Iterator[str]:
+    """The address of a server that sends `start` and then `drop` again and again, until the client hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(start)
+                while True:
+                    connection.sendall(drop)
+                    time.sleep(0.02)
+
+        threading.Thread(target=drip, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("start", "drop"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"y"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"x"),
+    ],
+    ids=["status line", "header", "informational answers", "length of a chunk"],
+)
+@pytest.mark.parametrize(("creates", "error"), [(False, PlatformError), (True, LostAnswer)])
+def test_an_answer_that_drips_has_a_deadline(
+    monkeypatch: pytest.MonkeyPatch, start: bytes, drop: bytes, creates: bool, error: type[PlatformError]
+) -> None:
+    monkeypatch.setattr(answers, "LONGEST_S", 0.3)
+    begun = time.monotonic()
+    with dripping(start, drop) as url, pytest.raises(error):
+        HttpDoor(url, {}, "The host", timeouts=(1.0, 1.0)).send("POST", "/one", creates=creates)
+    assert time.monotonic() - begun < 1.3
 
 
 @pytest.mark.parametrize("creates", [False, True])

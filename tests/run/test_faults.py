@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 
 import pytest
 from flask import Flask
 
-from panel.domain.statuses import MigrationStatus
+from panel.domain.statuses import MigrationStatus, Step
 from panel.extensions import db
 from panel.models import Migration, Move
+from panel.services.run.trouble import with_what_stands
 from panel.simulators.http import Fault
 from tests.scene import Scene
 
@@ -160,21 +162,22 @@ def test_a_user_deleted_on_the_source_during_the_run_counts_as_moved(scene: Scen
     assert scene.outcome(run) == dict.fromkeys(PEOPLE, "moved")
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["<b>Bold</b>", "Quo\"te's", "\u05e9\u05dc\u05d5\u05dd \u202eabc", "n" * 255, "Ünï çödé", "{{ 7*7 }}", "=SUM(A1)", "\U0001f600 smile"],
-)
+ODD = ["<b>Bold</b>", "Quo\"te's", "\u05e9\u05dc\u05d5\u05dd \u202eabc", "n" * 255, "Ünï çödé", "{{ 7*7 }}", "=SUM(A1)", "\U0001f600 smile"]
+
+
 @pytest.mark.parametrize("target", ["emby", "jellyfin"])
-def test_odd_names_move_under_a_name_the_target_takes(scene: Scene, name: str, target: str) -> None:
+def test_odd_names_move_under_a_name_the_target_takes(scene: Scene, target: str) -> None:
     scene.add_server("plex", "Old")
     scene.plan("Basic")
     scene.add_server(target, "New")
-    scene.person(name, plex_email="odd@example.test", emby_email="odd@example.test")
+    for number, name in enumerate(ODD):
+        address = f"odd{number}@example.test"
+        scene.person(name, email=address, plex_email=address, emby_email=address)
     run = scene.move()
-    assert set(scene.outcome(run).values()) == {"moved"}, run.moves[0].detail
+    assert scene.outcome(run) == dict.fromkeys(ODD, "moved"), [move.detail for move in run.moves]
     accounts = [account for account in scene.target.sim.users.values() if not account.policy["IsAdministrator"]]
-    assert len(accounts) == 1
-    assert scene.target.sim.visible(accounts[0]) == {"Films", "Shows"}
+    assert len(accounts) == len(ODD)
+    assert all(scene.target.sim.visible(account) == {"Films", "Shows"} for account in accounts)
 
 
 def test_an_account_of_the_same_name_that_is_not_known_to_be_theirs_is_left_alone(scene: Scene) -> None:
@@ -221,3 +224,10 @@ def test_a_mistake_of_ours_puts_the_run_off_and_ends_it_at_last(scene: Scene, mo
     assert run.status is MigrationStatus.FAILED
     assert "unforeseen" in run.problem
     assert scene.source.row.migration_id is None
+
+
+@pytest.mark.parametrize("said", ["no", "It says no.", "Really?"])
+def test_what_stands_begins_a_sentence_of_its_own(said: str) -> None:
+    whole = with_what_stands(said, Step.CHECK)
+    assert whole.startswith(said) and re.search(r"[.?] Has access on the target", whole)
+    assert with_what_stands(said, Step.GIVE) == said

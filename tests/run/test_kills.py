@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import threading
 
 import pytest
 from flask import Flask
 
-from panel.config import ROOT, Config
+from panel.config import Config
 from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import Account, Email, Migration, Share
 from panel.simulators.http import Call
+from tests.run.one_worker import OneWorker
 from tests.scene import Scene
 
 PEOPLE = ("ada", "ben")
@@ -25,12 +23,19 @@ class Killer:
 
     def __init__(self, nth: int, moment: str) -> None:
         self.nth, self.moment = nth, moment
-        self.worker: subprocess.Popen[bytes] | None = None
+        self.worker: OneWorker | None = None
         self.struck = threading.Event()
         self.seen = 0
         self.second = False
         "Whether the worker that takes over has been started."
         self.lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Until the worker has ended, and who killed it has said so."""
+        assert self.worker is not None
+        self.worker.wait()
+        with self.lock:
+            pass
 
     def on_call(self, call: Call, moment: str) -> None:
         """Hooked into every simulator."""
@@ -41,16 +46,10 @@ class Killer:
         with self.lock:
             self.seen += 1
             if self.seen == self.nth and self.worker is not None:
-                self.worker.send_signal(signal.SIGKILL)
-                self.worker.wait()
+                self.worker.kill()
                 self.struck.set()
                 if moment == "before":
                     raise ConnectionError("The worker died before this left.")
-
-
-def start_worker(config: Config, run: Migration) -> subprocess.Popen[bytes]:
-    """A real worker process on this installation."""
-    return subprocess.Popen([sys.executable, "-m", "tests.run.one_worker", str(run.id)], cwd=ROOT, env=config.child_environ())
 
 
 def run_with_kill(scene: Scene, config: Config, killer: Killer) -> Migration:
@@ -58,11 +57,10 @@ def run_with_kill(scene: Scene, config: Config, killer: Killer) -> Migration:
     run = scene.start()
     for sim in (scene.tv, scene.source.sim, scene.target.sim):
         sim.on_call = killer.on_call
-    killer.worker = start_worker(config, run)
-    killer.worker.wait(timeout=90)
+    killer.worker = OneWorker(config, run)
+    killer.wait()
     killer.second = True
-    second = start_worker(config, run)
-    assert second.wait(timeout=90) == 0
+    assert OneWorker(config, run).wait() == 0
     db.session.expire_all()
     return run
 

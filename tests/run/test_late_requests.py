@@ -13,7 +13,7 @@ from panel.extensions import db
 from panel.models import Migration, Move
 from panel.platforms.base import NameTaken
 from panel.simulators.http import Call
-from tests.run.test_kills import start_worker
+from tests.run.one_worker import OneWorker
 from tests.scene import Scene
 
 PEOPLE = ("ada", "ben")
@@ -61,11 +61,10 @@ def killed_with_requests_on_their_way(scene: Scene, config: Config, source: str,
         scene.person(name)
     run, post = scene.start(), Post()
     scene.target.sim.on_call = post.on_call
-    first = start_worker(config, run)
+    first = OneWorker(config, run)
     with post.changed:
         post.until(lambda: len(post.late) == len(PEOPLE))
     first.kill()
-    first.wait(timeout=PATIENCE_S)
     post.killed = True
     assert [account.name for account in scene.target.sim.users.values()] == ["admin"], "nothing has arrived yet"
     return run, post
@@ -76,8 +75,7 @@ def test_an_account_made_late_by_a_dead_worker_is_closed_at_once_and_moved(
     app: Flask, config: Config, scene: Scene, source: str, target: str
 ) -> None:
     run, post = killed_with_requests_on_their_way(scene, config, source, target)
-    second = start_worker(config, run)
-    assert second.wait(timeout=PATIENCE_S) == 0
+    assert OneWorker(config, run).wait() == 0
     db.session.expire_all()
     sim = scene.target.sim
     assert len(post.landed) == len(PEOPLE), "all of them arrived, after the look"
@@ -99,7 +97,7 @@ def test_nobody_else_is_begun_before_such_an_account_is_closed(app: Flask, confi
         Move(migration_id=run.id, user_id=late.id, position=9, name="cleo", account_name="cleo", libraries=list(run.moves[0].libraries))
     )
     db.session.commit()
-    assert start_worker(config, run).wait(timeout=PATIENCE_S) == 0
+    assert OneWorker(config, run).wait() == 0
     db.session.expire_all()
     sent = [(entry.call.path.rpartition("/")[2], entry.call.body) for entry in scene.target.sim.calls("POST")]
     closed = [number for number, (what, _) in enumerate(sent) if what == "Password"][: len(PEOPLE)]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from datetime import timedelta
 
 import pytest
+from flask import current_app
 from sqlalchemy import update
 
 from panel.extensions import db
 from panel.models import Migration
 from panel.models.types import utc_now
+from panel.platforms import stopwatch
 from panel.services import run as running
 from panel.services.run import rows
 from panel.services.run.holder import is_dead, process_name
 from panel.services.run.lease import LeaseLost, acquire
 from tests.databases import BOTH
 from tests.scene import Scene
+
+lease_module = sys.modules["panel.services.run.lease"]
 
 
 @pytest.fixture(params=BOTH)
@@ -81,6 +87,51 @@ def test_a_worker_that_could_not_renew_sends_nothing(run: Migration) -> None:
     with pytest.raises(LeaseLost):
         for _ in range(10_000):
             lease.require()
+
+
+def test_a_hold_from_before_the_clock_was_put_back_runs_out_all_the_same(run: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere, seconds = "elsewhere/boot/pid:[1]/7/1", current_app.extensions["panel_config"].lease_s
+    db.session.execute(update(Migration).values(lease_until=utc_now() + timedelta(hours=1), lease_holder=elsewhere))
+    db.session.commit()
+    assert run.id in running.due(), "the periodic check has it looked at"
+    assert acquire(run.id, seconds) is None, "its holder may be alive"
+    assert run.id not in running.due()
+    later = utc_now() + timedelta(seconds=seconds + 1)
+    monkeypatch.setattr(lease_module, "utc_now", lambda: later)
+    assert acquire(run.id, seconds) is not None, "but has not renewed it"
+
+
+def test_a_living_holder_keeps_its_hold_when_the_clock_is_put_back(run: Migration) -> None:
+    lease = acquire(run.id, 5)
+    assert lease is not None
+    db.session.execute(update(Migration).values(lease_until=utc_now() + timedelta(hours=1), lease_holder="elsewhere/boot/pid:[1]/7/1"))
+    db.session.commit()
+    assert acquire(run.id, 5) is None
+    assert lease._renew(), "what it does every few seconds"
+    db.session.expire_all()
+    assert run.epoch == lease.epoch
+    assert acquire(run.id, 5) is None
+
+
+@pytest.mark.parametrize("clock", ["boot", "wall"])
+def test_a_holder_that_was_asleep_asks_whether_the_run_is_still_its_own(
+    run: Migration, monkeypatch: pytest.MonkeyPatch, clock: str
+) -> None:
+    late, on_time = acquire(run.id, 5), 0.0
+    assert late is not None
+    since_boot_s, wall = stopwatch.since_boot_s, time.time
+    if clock == "boot":
+        monkeypatch.setattr(stopwatch, "since_boot_s", lambda: since_boot_s() + on_time)
+    else:
+        monkeypatch.setattr(stopwatch.time, "time", lambda: wall() + on_time)
+    on_time = 60.0
+    late.guard()
+    late.guard()
+    on_time = 120.0
+    db.session.execute(update(Migration).values(epoch=Migration.epoch + 1))
+    db.session.commit()
+    with pytest.raises(LeaseLost):
+        late.guard()
 
 
 def test_a_renewal_that_comes_after_the_run_was_given_back_does_not_take_it_again(run: Migration) -> None:

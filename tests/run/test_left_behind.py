@@ -12,7 +12,8 @@ from panel.extensions import db
 from panel.models import Migration, Move
 from panel.services import run as running
 from panel.services.run import steer
-from tests.run.test_kills import Killer, start_worker
+from tests.run.one_worker import OneWorker
+from tests.run.test_kills import Killer
 from tests.scene import Scene
 
 
@@ -26,8 +27,8 @@ def killed_after_the_first_account(scene: Scene, config: Config) -> Migration:
     run = scene.start()
     killer = Killer(1, "after")
     scene.target.sim.on_call = killer.on_call
-    killer.worker = start_worker(config, run)
-    killer.worker.wait(timeout=90)
+    killer.worker = OneWorker(config, run)
+    killer.wait()
     assert killer.struck.is_set()
     scene.target.sim.on_call = None
     made = [account for account in scene.target.sim.users.values() if account.name in ("ada", "ben")]

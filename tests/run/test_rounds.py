@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
-from panel.models import Email, Migration, Server, Setting
+from panel.models import Email, Migration, Pacemaker, Server, Setting
 from panel.models.types import utc_now
 from panel.services import report
 from panel.services import run as running
 from panel.services.run import steer
 from panel.services.run.rounds import next_round_of
 from panel.services.run.start import Schedule, start
+from panel.simulators.http import Fault
 from tests.scene import Scene
 
 
@@ -53,6 +55,27 @@ def test_a_run_that_begins_later_holds_nothing_and_does_nothing_until_then(stage
     assert run.status is MigrationStatus.QUEUED
     assert stage.opened("ada") is None
     assert report.run_line(run)["waiting_until"] == run.start_at.isoformat()
+
+
+@pytest.mark.parametrize("nth", range(1, 9))
+def test_after_a_request_to_slow_down_nothing_more_is_asked_of_the_account(scene: Scene, nth: int) -> None:
+    first = scene.add_server("plex", "Old")
+    scene.plan("Basic")
+    scene.add_server("plex", "New", owner=first.owner)
+    scene.person("ada")
+    run = start(scene.preflight(pace_s=0.0), Schedule(start_at=utc_now() + timedelta(hours=5)))
+    make_due(run)
+    scene.tv.journal.clear()
+    scene.tv.faults.append(Fault(skip=nth - 1, status=429))
+    left = running.work(run.id)
+    asked = [entry.status for entry in scene.tv.journal]
+    assert asked[nth - 1 :] == [429]
+    assert left.wake_at is not None and left.wake_at > utc_now() + timedelta(seconds=20)
+    db.session.execute(update(Pacemaker).values(cool_until=None, last_turn_at=None))
+    run.wake_at = None
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved"}
 
 
 def test_who_moves_is_found_out_when_it_begins(stage: Scene) -> None:

@@ -153,6 +153,25 @@ def test_a_plex_share_that_was_there_before_is_as_it_was(scene: Scene) -> None:
     assert (scene.opened("ada"), scene.opened("ada", scene.source)) == ({"Home videos"}, {"Films"})
 
 
+def test_a_restriction_set_since_on_a_plex_share_that_was_there_before_is_not_lifted(scene: Scene) -> None:
+    set_up(scene, "plex", "plex", one_owner=True)
+    scene.place(db.session.scalars(db.select(User).where(User.name == "ben")).one(), scene.target, ("Home videos",))
+    db.session.commit()
+    run = scene.move()
+    assert scene.opened("ben") == {"Films", "Shows"}
+    settings = scene.target.sim.share_of("ben@example.test").relation.settings
+    assert not settings["filterTelevision"]
+    settings["filterTelevision"] = "contentRating=TV-G"
+    back = undo_all(scene, run, "ben")
+    for waiting in [one for one in scene.tv.shares_of(scene.source.sim) if not one.accepted]:
+        scene.tv.accept(waiting)
+    check_invites(scene.source.row)
+    scene.finish(back)
+    assert scene.outcome(back) == {"ben": "moved"}
+    assert scene.opened("ben") == {"Home videos"}
+    assert scene.target.sim.share_of("ben@example.test").relation.settings["filterTelevision"] == "contentRating=TV-G"
+
+
 def test_a_later_retry_of_others_forgets_no_share_that_was_given_back(scene: Scene) -> None:
     set_up(scene, "jellyfin", "emby")
     scene.target.sim.faults.append(Fault("POST", "/Users/New", status=403, skip=1, times=None))

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from panel.extensions import db
 from panel.models import AuditEntry, Email, Library, Migration, PossibleTwin, User
-from panel.services import claims, mail, notices, report
+from panel.services import claims, mail, notices, report, result_mail
 from panel.simulators.http import Fault
 from tests.mission.mailbox import Mailbox, running_mailbox
 from tests.scene import Scene
@@ -105,7 +105,7 @@ def test_names_are_text_on_every_page(app: Flask, run: Migration, ada: FlaskClie
 
 
 def test_names_are_text_in_the_html_of_mails(app: Flask, run: Migration) -> None:
-    mails = [notices.render(notices.SYSTEM_MESSAGE, notices.result_values(run))]
+    mails = [notices.render(notices.SYSTEM_MESSAGE, result_mail.values_of(run))]
     mails += [notices.render(notices.ACCOUNT_MOVED, notices.account_moved_values(move, "https://panel.example/x")) for move in run.moves]
     assert all(assert_harmless(mail.html, "mail") for mail in mails)
     assert all("\n" not in mail.subject and "\r" not in mail.subject for mail in mails)

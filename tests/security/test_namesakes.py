@@ -27,7 +27,7 @@ def newcomers(scene: Scene, *names: str) -> list[User]:
     return people
 
 
-@pytest.mark.parametrize("target", ["emby", "jellyfin"])
+@pytest.mark.parametrize("target", ["emby", pytest.param("jellyfin", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(("one", "other"), [*TWINS, *LOOKALIKES[1:3]])
 def test_two_newcomers_never_share_an_account(scene: Scene, target: str, one: str, other: str) -> None:
     scene.add_server("plex", "Old")
@@ -44,7 +44,7 @@ def test_two_newcomers_never_share_an_account(scene: Scene, target: str, one: st
     assert moved
 
 
-@pytest.mark.parametrize("target", ["emby", "jellyfin"])
+@pytest.mark.parametrize("target", ["emby", pytest.param("jellyfin", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(("name", "there"), [*TWINS, *((other, one) for one, other in LOOKALIKES)])
 def test_somebody_elses_account_is_neither_adopted_nor_touched(scene: Scene, target: str, name: str, there: str) -> None:
     scene.add_server("plex", "Old")

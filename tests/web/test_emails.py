@@ -11,7 +11,7 @@ from flask import Flask
 from panel.domain.statuses import MoveStatus
 from panel.extensions import db
 from panel.models import Migration, Move
-from panel.services import notices
+from panel.services import notices, result_mail
 from tests.scene import Scene
 
 
@@ -34,7 +34,7 @@ def no_gaps(text: str) -> bool:
 
 # M13
 def test_tells_the_administrator_how_it_went_and_who_stayed_and_why(run: Migration) -> None:
-    mail = notices.render(notices.SYSTEM_MESSAGE, notices.result_values(run))
+    mail = notices.render(notices.SYSTEM_MESSAGE, result_mail.values_of(run))
     assert mail.subject == "Cedar → Birch: 1 of 2 moved"
     for part in (mail.text, mail.html):
         assert "Has no active subscription." in part and "Lapsed" in part
@@ -49,14 +49,14 @@ def test_is_short_when_everybody_moved(run: Migration) -> None:
         move.status, move.detail, move.reasons = MoveStatus.MOVED, "", ()
     run.note = "Cedar was not reached."
     db.session.commit()
-    mail = notices.render(notices.SYSTEM_MESSAGE, notices.result_values(run))
+    mail = notices.render(notices.SYSTEM_MESSAGE, result_mail.values_of(run))
     assert "Please note: Cedar was not reached." in mail.text
     assert "did not move" not in mail.text + mail.html and "accept" not in mail.text
     assert no_gaps(mail.text)
 
 
 def test_says_in_the_subject_that_a_run_failed(run: Migration) -> None:
-    values = notices.result_values(run)
+    values = result_mail.values_of(run)
     values["run"] |= {"status": "failed", "problem": "The key is not accepted."}
     mail = notices.render(notices.SYSTEM_MESSAGE, values)
     assert mail.subject.endswith("(failed)")

@@ -79,6 +79,22 @@ def test_says_that_the_list_of_a_new_run_is_still_to_come(ada: FlaskClient, run:
     assert "Getting ready…" in text and "once both servers have said who is there" in text
 
 
+def test_says_once_when_a_run_begins_that_waits_for_its_time(ada: FlaskClient, run: Migration) -> None:
+    for move in list(run.moves):
+        db.session.delete(move)
+    run.start_at = run.wake_at = utc_now() + timedelta(days=1)
+    run.wake_reason, run.rounds_left, run.repeat_every_h = "It begins at the time that was set.", 3, 1.0
+    db.session.commit()
+    text = " ".join(re.sub(r"<[^>]+>", "", ada.get(f"/migrations/{run.id}").text).split())
+    assert text.count(f"{run.start_at:%H:%M}") == 1 and "Begins by itself tomorrow" in text
+    assert "Not begun yet" in text and "Next try" not in text
+    assert "Up to 3 more rounds for those who are left, each 1 h after the one before has ended." in text
+    assert "begins <time" in ada.get("/migrations").text
+    run.status = MigrationStatus.PAUSED
+    db.session.commit()
+    assert "Once resumed, it begins at once." in ada.get(f"/migrations/{run.id}").text
+
+
 def test_answers_nothing_while_nothing_changes(ada: FlaskClient, run: Migration) -> None:
     address = poll_address(ada.get(f"/migrations/{run.id}").text)
     answer = ada.get(address, headers=LIVE)

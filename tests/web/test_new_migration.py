@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from panel import jobs
+from panel.domain.reasons import Reason
 from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
 from panel.models import Migration, Server
@@ -76,10 +77,17 @@ def test_shows_who_moves_and_who_stays_and_why(ada: FlaskClient, pair: Scene, he
         side.sim.journal.clear()
     text = words(ada.get("/migrations/new?source=1&target=2", headers=headers).text)
     assert "2 people move" in text and "Alice" in text and "Bob" in text
-    assert "1 stays: no active subscription" in text and "Lapsed" in text
+    assert "1 person stays: they have no active subscription" in text and "Lapsed" in text
     assert "Add or extend a payment" in text
     assert "it takes at least" in text and "OK, migrate 2 users" in text
     assert all(side.sim.journal for side in pair.sides)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_says_why_people_stay_in_words_and_not_in_codes(reason: Reason) -> None:
+    one, many = reason.headline(1), reason.headline(3)
+    assert one.startswith("1 person stays: ") and many == one.replace("1 person stays", "3 people stay")
+    assert " the" in one.partition(":")[2], "a sentence about them, not a code"
 
 
 def test_gives_the_judgement_alone_to_the_open_dialog(ada: FlaskClient, pair: Scene) -> None:
@@ -190,6 +198,10 @@ def test_gives_the_second_of_two_simultaneous_clicks_the_sentence(
         ({"pace_s": "-1"}, "The pace is a number of seconds from 0 to 3600."),
         ({"pace_s": "nan"}, "The pace is a number of seconds from 0 to 3600."),
         ({"pace_s": "fast"}, "The pace is a number of seconds from 0 to 3600."),
+        ({"start_at": "2020-01-01T10:00"}, "This time has passed."),
+        ({"start_at": "soon"}, "The time to begin at is a date and a time"),
+        ({"rounds": "101"}, "The number of further rounds is one from 0 to 100."),
+        ({"rounds": "1", "repeat_every_h": "9999"}, "The hours between two rounds are a number from 0.1 to 720."),
         ({"target": ""}, "Choose a target server."),
         ({"target": "77"}, "Choose a target server."),
         ({"removal": "never"}, "Not a valid choice."),
@@ -199,4 +211,8 @@ def test_refuses_what_the_form_does_not_offer(ada: FlaskClient, pair: Scene, cha
     answer = ada.post("/migrations", data={**CHOICE, **change}, headers=by_htmx("dialog"))
     assert answer.status_code == 422
     assert sentence in answer.text
+    assert ("Judged by the last sync" in answer.text) is ("target" not in change)
+    assert answer.text.count(sentence) == 1
+    for name in set(change) & {"pace_s", "start_at"}:
+        assert f'id="{name}-error">{sentence}' in answer.text and f'value="{change[name]}"' in answer.text
     assert db.session.scalars(db.select(Migration)).all() == []

@@ -57,11 +57,13 @@ PLACE = "/payments?q=bob&sort=-user&state=active&page=1"
 
 def test_returns_to_the_list_as_it_was(ada: FlaskClient, pair: Scene) -> None:
     payment = payment_of("Bob")
-    edit = f"/payments/{payment.id}/edit?next=/payments?q%3Dbob%26sort%3D-user%26state%3Dactive%26page%3D1"
-    assert edit in ada.get(PLACE).text
+    place = "?next=/payments?q%3Dbob%26sort%3D-user%26state%3Dactive%26page%3D1"
+    actions, edit, delete = (f"/payments/{payment.id}/{verb}{place}" for verb in ("actions", "edit", "delete"))
+    assert actions in ada.get(PLACE).text
+    menu = ada.get(actions).text
+    assert edit in menu and delete in menu and f"/users/{payment.user_id}" in menu
     form = ada.get(edit).text
     assert f'action="{edit}"' in form and f'href="{PLACE.replace("&", "&amp;")}" data-leave' in form
-    assert f"/payments/{payment.id}/delete?next=/payments?q%3Dbob" in form
     data = {"plan": payment.plan_id, "start_on": "2026-02-01", "end_on": "2026-02-28"}
     assert ada.post(edit, data=data).headers["Location"] == PLACE
     assert ada.post(edit.partition("?")[0], data=data).headers["Location"] == f"/users/{payment.user_id}"
@@ -159,6 +161,7 @@ def test_refuses_days_that_make_no_sense(ada: FlaskClient, pair: Scene) -> None:
 
 
 def test_lets_a_viewer_only_look(vic: FlaskClient, pair: Scene) -> None:
-    assert not re.search("New payment…|Edit…", vic.get("/payments").text)
+    assert not re.search("New payment…", vic.get("/payments").text)
+    assert vic.get("/payments/1/actions").text.count("Viewers cannot do this.") == 2
     for address in ("/payments/new?user=1", "/payments/1/edit", "/payments/1/delete", "/payments/extend"):
         assert vic.post(address).status_code == 403, address

@@ -94,6 +94,14 @@ def test_shows_a_plan_as_it_is_and_changes_it(ada: FlaskClient, groups: Scene) -
     assert db.session.get_one(Plan, 1).name == "Basics"
 
 
+@pytest.mark.parametrize("headers", [{}, by_htmx("dialog")])
+def test_offers_what_can_be_done_about_a_plan(ada: FlaskClient, groups: Scene, headers: dict[str, str]) -> None:
+    assert 'href="/plans/1/actions"' in ada.get("/plans").text
+    menu = ada.get("/plans/1/actions", headers=headers).text
+    assert 'href="/plans/1/edit"' in menu and 'href="/payments?plan=1"' in menu
+    assert "This is the default plan" in menu and 'href="/plans/1/delete"' not in menu
+
+
 def test_refuses_to_delete_what_payments_use_or_new_people_get(ada: FlaskClient, groups: Scene) -> None:
     assert "This is the default plan" in ada.post("/plans/1/delete", follow_redirects=True).text
     ada.post("/plans/new", data=typed(groups, is_default="y"))
@@ -113,4 +121,6 @@ def test_deletes_a_plan_nothing_uses(ada: FlaskClient, groups: Scene) -> None:
 def test_lets_a_viewer_look_only(vic: FlaskClient, groups: Scene) -> None:
     text = vic.get("/plans").text
     assert "Only administrators can change plans." in text and "/plans/1/edit" not in text
+    menu = vic.get("/plans/1/actions").text
+    assert menu.count("Viewers cannot do this.") == 2 and "/plans/1/edit" not in menu
     assert vic.post("/plans/new", data=typed(groups)).status_code == 403

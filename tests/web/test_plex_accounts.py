@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -120,9 +122,12 @@ def test_refuses_a_token_that_is_none(ada: FlaskClient, tv: PlexTv, token: str, 
 
 def test_tests_an_account_and_says_when_its_token_has_expired(ada: FlaskClient, scene: Scene) -> None:
     side = scene.add_server("plex", "Den")
-    assert "plex.tv takes the token" in ada.post("/plex-accounts/1/test", follow_redirects=True).text
+    for headers in ({}, by_htmx("dialog")):
+        told = ada.post("/plex-accounts/1/test", headers=headers).text
+        assert "plex.tv takes the account’s token: yes" in told and "with Plex Pass" in " ".join(told.split())
     scene.tv.revoke_token(side.owner)
-    assert "refused the token" in ada.post("/plex-accounts/1/test", follow_redirects=True).text
+    told = ada.post("/plex-accounts/1/test").text
+    assert "plex.tv takes the account’s token: no" in told and "refused the token" in told and "/plex-accounts/1/edit" in told
     assert "refused the token" in ada.get("/plex-accounts").text
 
 
@@ -221,8 +226,9 @@ def test_is_not_removed_while_a_run_uses_one_of_its_servers(ada: FlaskClient, sc
 
 def test_disables_the_buttons_for_viewers(vic: FlaskClient, scene: Scene) -> None:
     scene.add_server("plex", "Den")
-    for address in ("/plex-accounts/new", "/plex-accounts/1/edit", "/plex-accounts/1/remove"):
+    for address in ("/plex-accounts/new", "/plex-accounts/1/edit"):
         assert 'disabled title="Viewers cannot do this."' in vic.get(address).text, address
+    assert re.search(r"disabled>Remove it<", vic.get("/plex-accounts/1/remove").text)
     assert vic.post("/plex-accounts/sign-in").status_code == 403
 
 

@@ -31,6 +31,17 @@ def test_shows_each_server_with_its_numbers(ada: FlaskClient, pair: Scene) -> No
     assert "Online" in text
 
 
+def test_counts_invites_that_wait_when_it_says_how_many_more_fit(ada: FlaskClient, pair: Scene) -> None:
+    pair.person("Invited", accepted=False)
+    pair.source.row.max_users = 5
+    db.session.commit()
+    assert "room for 1 more" in ada.get("/servers").text
+    pair.source.row.max_users = 4
+    db.session.commit()
+    text = ada.get("/servers").text
+    assert ">full<" in text and "room for" not in text
+
+
 def test_shows_what_is_wrong_with_a_server(ada: FlaskClient, pair: Scene) -> None:
     pair.source.row.problem = "Cedar does <not> answer."
     pair.target.row.enabled = False
@@ -46,7 +57,7 @@ def test_says_when_a_server_was_checked_last(ada: FlaskClient, pair: Scene) -> N
     pair.target.row.synced_at = datetime.now(UTC).replace(hour=0, minute=3)
     db.session.commit()
     state = {side: re.sub(r"<[^>]+>|\s+", " ", text) for side, text in zip("sb", states(ada.get("/servers").text), strict=True)}
-    assert re.search(r"Online +checked +today, 00:07 +· synced +today, 00:03", state["s"])
+    assert re.search(r"Online +checked +today, 00:07 +· +synced +today, 00:03", state["s"])
     assert re.search(r"Problem +checked +today, 00:07", state["b"])
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 from flask.testing import FlaskClient
 
 from panel.extensions import db
@@ -34,6 +37,23 @@ def test_lists_shares_and_narrows_them(ada: FlaskClient, pair: Scene) -> None:
     assert names(ada.get("/shares?q=bob@").text) == ["Bob"]
     assert "No shared servers match" in ada.get("/shares?state=owner").text
     assert ada.get("/shares", headers=by_htmx("shares")).text.lstrip().startswith('<div id="shares">')
+
+
+def test_offers_what_can_be_done_and_returns_to_the_list_as_it_was(ada: FlaskClient, pair: Scene) -> None:
+    share, place = share_of("Alice"), "/shares?q=ali&sort=-user&page=1"
+    assert share
+    [opener] = re.findall(rf'href="(/shares/{share.id}/actions[^"]*)"', ada.get(place).text)
+    menu = ada.get(html.unescape(opener), headers=by_htmx("dialog")).text
+    assert "Read again" in menu and f'href="/users/{share.user_id}"' in menu
+    assert f'name="next" value="{html.escape(place)}"' in menu
+    assert ada.post(f"/shares/{share.id}/read", data={"next": place}).headers["Location"] == place
+
+
+def test_says_in_the_menu_why_a_share_cannot_be_read_now(ada: FlaskClient, pair: Scene) -> None:
+    pair.start()
+    share = share_of("Alice")
+    assert share
+    assert "is using Cedar" in ada.get(f"/shares/{share.id}/actions").text
 
 
 def test_reads_one_share_again_and_no_other(ada: FlaskClient, pair: Scene) -> None:
@@ -79,5 +99,5 @@ def test_says_so_when_the_server_does_not_answer(ada: FlaskClient, pair: Scene) 
 
 
 def test_lets_a_viewer_only_look(vic: FlaskClient, pair: Scene) -> None:
-    assert "Viewers cannot do this." in vic.get("/shares").text
+    assert "Viewers cannot do this." in vic.get("/shares/1/actions").text
     assert vic.post("/shares/1/read").status_code == 403

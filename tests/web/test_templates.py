@@ -29,9 +29,9 @@ def test_ships_texts_that_work_in_every_situation(app: object, event: str) -> No
 
 @pytest.mark.parametrize("event", list(notices.EVENTS))
 def test_explains_only_variables_that_there_are(app: object, event: str) -> None:
-    for name in VARIABLES[event]:
-        for values in SAMPLES[event]:
-            assert notices.check(event, "body.txt", "{{ " + name + " }}", values) is None, name
+    every_one = " ".join("{{ " + name + " }}" for name in VARIABLES[event])
+    for values in SAMPLES[event]:
+        assert notices.check(event, "body.txt", every_one, values) is None
 
 
 def test_lists_both_with_their_switches(ada: FlaskClient) -> None:

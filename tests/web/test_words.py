@@ -13,7 +13,9 @@ from panel.services import times
 from panel.web.words import day, paid_day, when
 
 
-@pytest.mark.parametrize(("age", "shown"), [(timedelta(), "today, "), (timedelta(days=1), "yesterday, ")])
+@pytest.mark.parametrize(
+    ("age", "shown"), [(timedelta(), "today, "), (timedelta(days=1), "yesterday, "), (timedelta(days=-1), "tomorrow, ")]
+)
 def test_names_the_day_as_people_do(app: Flask, age: timedelta, shown: str) -> None:
     at = datetime.now(UTC) - age
     assert f">{shown}{at:%H:%M}<" in when(at)

@@ -18,10 +18,11 @@ from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.platforms.base import Remote
 from panel.services.run.check import check
+from panel.services.run.clock import go_by_the_clock
 from panel.services.run.finish import finish, free_ended, stop
 from panel.services.run.give import give
 from panel.services.run.holder import is_dead
-from panel.services.run.lease import Lease, LeaseLost, acquire
+from panel.services.run.lease import Lease, LeaseLost, acquire, lasts_too_long
 from panel.services.run.prepare import prepare
 from panel.services.run.rounds import HELD_S, begin
 from panel.services.run.rows import Outcome, Wait, claim_left_behind, drop_untouched, in_hand
@@ -162,7 +163,9 @@ def _after_mishap(run_id: int, lease: Lease) -> Verdict:
 
 
 def due() -> list[int]:
-    """The runs a worker should look at now: at work and not waiting, left behind by a dead worker, or with something to settle."""
+    """The runs a worker should look at now: at work and not waiting, left behind by a dead worker, or with something to settle. Commits
+    where the clock was put back."""
+    go_by_the_clock()
     now = utc_now()
     awake = or_(Migration.wake_at.is_(None), Migration.wake_at <= now)
     left_behind = exists().where(Move.migration_id == Migration.id, Move.claim.is_not(None))
@@ -186,7 +189,11 @@ def due() -> list[int]:
         )
     )
     rows = db.session.execute(query.order_by(Migration.id))
-    return [row.id for row in rows if row.lease_until is None or row.lease_until < now or is_dead(row.lease_holder)]
+    return [row.id for row in rows if row.lease_until is None or _may_be_free(row.lease_until, row.lease_holder, now)]
+
+
+def _may_be_free(until: datetime, holder: str, now: datetime) -> bool:
+    return until < now or is_dead(holder) or lasts_too_long(until, now, config().lease_s)
 
 
 def _anything_to_take(run_id: int) -> bool:
@@ -199,7 +206,7 @@ def _anything_open(run_id: int) -> bool:
 
 @contextmanager
 def _connected(server: Server, lease: Lease) -> Iterator[Remote]:
-    remote = remote_for(server, guard=lease.require)
+    remote = remote_for(server, guard=lease.guard)
     try:
         yield remote
     finally:

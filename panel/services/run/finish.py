@@ -10,11 +10,11 @@ from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Ste
 from panel.extensions import db, execute
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
-from panel.services import notices, pace
+from panel.services import pace, result_mail
 from panel.services.run import rounds
 from panel.services.run.lease import Lease
 from panel.services.run.take import forget_removed_shares
-from panel.services.run.trouble import WHAT_STANDS
+from panel.services.run.trouble import with_what_stands
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def _write_result_mail(run: Migration) -> None:
     """A mail that cannot be written must never keep a run from ending: the page then says so, and can try again."""
     try:
         with db.session.begin_nested():
-            notices.run_ended(run)
+            result_mail.put_in_outbox(run)
     except Exception:
         log.exception("The result mail of run %s could not be written.", run.id)
 
@@ -62,7 +62,7 @@ def stop(run: Migration, lease: Lease, problem: str) -> None:
         execute(
             update(Move)
             .where(Move.migration_id == run.id, Move.claim.is_(None), Move.status.in_(OPEN), Move.step == step)
-            .values(status=MoveStatus.FAILED, retryable=True, detail=f"{problem}{WHAT_STANDS.get(step, '')}")
+            .values(status=MoveStatus.FAILED, retryable=True, detail=with_what_stands(problem, step))
         )
     execute(
         update(Migration)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from sqlalchemy import or_, select, update
@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from panel.extensions import db, execute
 from panel.models import Migration
 from panel.models.types import utc_now
+from panel.platforms.stopwatch import Stopwatch
 from panel.services.run.holder import is_dead, process_name
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """The hold on one run. `epoch` goes with every write; `require` goes before every request that changes something.
+    """The hold on one run. `epoch` goes with every write; `guard` goes before every request that changes something.
 
     Used as a context manager it renews itself in a thread, so that a long request does not lose it, and gives it back at the end.
     """
@@ -37,13 +38,20 @@ class Lease:
         self.work_until = float("inf")
         "When to take nobody new in hand any more (`time.monotonic` seconds), so that other runs have their turn."
         self._engine: Engine = db.engine
-        self._renewed = time.monotonic()
+        self._renewed = Stopwatch()
         self._over = threading.Event()
 
     def require(self) -> None:
         """Raises `LeaseLost` once the last renewal is too old to be sure of the hold: a worker that was asleep does nothing."""
-        if self._over.is_set() or time.monotonic() - self._renewed > self.seconds * 0.75:
+        if self._over.is_set() or self._renewed.passed_s > self.seconds * 0.75:
             raise LeaseLost(f"Run {self.run_id} is no longer in this worker's hands.")
+
+    def guard(self) -> None:
+        """`require` for the moment before something is sent: where a renewal has been missed, by whichever clock, the database is asked
+        whether the hold still stands. Raises `LeaseLost`. From any thread; to be called with nothing written that is not committed."""
+        if not self._over.is_set() and self._renewed.at_most_s > self.seconds * 0.5:
+            self._keep_on()
+        self.require()
 
     @property
     def is_used_up(self) -> bool:
@@ -69,14 +77,17 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._over.wait(self.seconds / 4):
-            asked_at = time.monotonic()
-            try:
-                if not self._renew():
-                    self._over.set()
-                    return
-                self._renewed = asked_at
-            except SQLAlchemyError:
-                log.warning("The hold on run %s could not be renewed; trying again.", self.run_id, exc_info=True)
+            self._keep_on()
+
+    def _keep_on(self) -> None:
+        asked = Stopwatch()
+        try:
+            if self._renew():
+                self._renewed = asked
+            else:
+                self._over.set()
+        except SQLAlchemyError:
+            log.warning("The hold on run %s could not be renewed; trying again.", self.run_id, exc_info=True)
 
     def _renew(self) -> bool:
         # A hold that was given back meanwhile stays given back: it has no holder any more.
@@ -86,10 +97,18 @@ class Lease:
         return done.rowcount == 1
 
 
+def lasts_too_long(until: datetime, now: datetime, seconds: float) -> bool:
+    """Whether a hold ends further ahead than any hold lasts: it was taken before the clock was put back. Twice as long is still possible,
+    since the clocks of two hosts differ."""
+    return until > now + timedelta(seconds=2 * seconds)
+
+
 def acquire(run_id: int, seconds: float) -> Lease | None:
-    """Take the run in hand, committed; `None` while somebody else has it. A holder known to be dead counts for nothing."""
+    """Take the run in hand, committed; `None` while somebody else has it. A holder known to be dead counts for nothing. A hold from before
+    the clock was put back is cut down to the length of one: whoever lives renews it until then."""
     now = utc_now()
-    held = db.session.execute(select(Migration.lease_holder, Migration.epoch).where(Migration.id == run_id)).one_or_none()
+    columns = Migration.lease_holder, Migration.epoch, Migration.lease_until
+    held = db.session.execute(select(*columns).where(Migration.id == run_id)).one_or_none()
     if held is None:
         return None
     free = or_(Migration.lease_until.is_(None), Migration.lease_until < now)
@@ -100,5 +119,8 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
         .where(Migration.id == run_id, Migration.epoch == held.epoch, free)
         .values(epoch=held.epoch + 1, lease_until=now + timedelta(seconds=seconds), lease_holder=process_name())
     )
+    if taken != 1 and held.lease_until is not None and lasts_too_long(held.lease_until, now, seconds):
+        as_read = Migration.id == run_id, Migration.epoch == held.epoch, Migration.lease_until == held.lease_until
+        execute(update(Migration).where(*as_read).values(lease_until=now + timedelta(seconds=seconds)))
     db.session.commit()
     return Lease(run_id, held.epoch + 1, seconds) if taken == 1 else None

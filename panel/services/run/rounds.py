@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import exists, select, update
@@ -10,14 +11,17 @@ from panel.domain.reasons import Blocker
 from panel.domain.rounds import is_left
 from panel.domain.statuses import WORKABLE, MigrationStatus, RunKind
 from panel.extensions import db, execute
-from panel.models import Migration, Move
+from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
-from panel.services.preflight import Preflight, ask_both, assess
+from panel.platforms.base import PlatformError, TooManyRequests
+from panel.services import pace
+from panel.services.preflight import Preflight, assess
 from panel.services.run.lease import Lease
 from panel.services.run.rows import Outcome, Wait, require_epoch
 from panel.services.run.start import STARTS_LATER, hold_servers, write_users
-from panel.services.run.trouble import RunStopped, cooling, later
+from panel.services.run.trouble import RunStopped, cooling, later, wait_out
 from panel.services.run.undo import undone_users
+from panel.services.servers import HURRIED, Look, connected_to, look_or_raise, note_trouble, refusal_of, remote_for
 
 #: Seconds before another look at a server that something else uses.
 HELD_S = 10.0
@@ -40,7 +44,10 @@ def begin(run: Migration, lease: Lease) -> Outcome:
         slowed_down = cooling(run.source, run.target)
         if slowed_down:
             return slowed_down
-        write_users(run, _judged(run), without=undone_users(run))
+        flight = _judged(run)
+        if isinstance(flight, Wait):
+            return flight
+        write_users(run, flight, without=undone_users(run))
     lease.require()
     execute(
         update(Migration).where(Migration.id == run.id, Migration.status == MigrationStatus.QUEUED).values(status=MigrationStatus.RUNNING)
@@ -88,12 +95,36 @@ def next_round_of(run: Migration) -> Migration | None:
     return db.session.scalar(select(Migration).where(Migration.follows_id == run.id).order_by(Migration.id.desc()).limit(1))
 
 
-def _judged(run: Migration) -> Preflight:
-    """Everyone, by what both servers answer now. A target that is away counts by its last sync: the run itself waits for it."""
-    looks = ask_both(run.source, run.target)
-    refusal = looks[1].refusal
-    away = refusal is not None and refusal.code is Blocker.SERVER_UNREACHABLE
-    flight = assess(run.source, run.target, removal=run.removal, pace_s=run.pace_s, looks=None if away else looks, held_by=run.id)
+def _judged(run: Migration) -> Preflight | Wait:
+    """Everyone, by what both servers answer now. A target that is away counts by its last sync: the run itself waits for it. Once one asks
+    to slow down, nothing more is asked."""
+    looks: list[Look] = []
+    for server in (run.target, run.source):
+        try:
+            looks.append(_look(server, as_target=server is run.target))
+        except TooManyRequests as error:
+            return wait_out(run, error, pace.name_for(run, server))
+    target_look, source_look = looks
+    away = target_look.refusal is not None and target_look.refusal.code is Blocker.SERVER_UNREACHABLE
+    answers = None if away else (source_look, target_look)
+    flight = assess(run.source, run.target, removal=run.removal, pace_s=run.pace_s, looks=answers, held_by=run.id)
     if flight.blockers:
         raise RunStopped(" ".join(refusal.message for refusal in flight.blockers))
     return flight
+
+
+def _look(server: Server, *, as_target: bool) -> Look:
+    """What a server answers; trouble becomes a refusal. Raises `TooManyRequests`."""
+    remote = remote_for(server, timeouts=HURRIED)
+    try:
+        # What one server has told is not written while the other is asked: nothing is locked over a request.
+        with db.session.no_autoflush:
+            found = look_or_raise(server, remote)
+            return replace(found, connected=connected_to(server, HURRIED)) if as_target else found
+    except TooManyRequests:
+        raise
+    except PlatformError as error:
+        note_trouble(server, error)
+        return Look(refusal=refusal_of(server, error))
+    finally:
+        remote.close()

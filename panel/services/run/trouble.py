@@ -16,9 +16,17 @@ from panel.services.run.rows import Wait, record
 
 #: What is so about somebody whose step has failed.
 WHAT_STANDS = {
-    Step.CHECK: " Has access on the target; the source access was left as it was.",
-    Step.TAKE: " Has access on the target; whether the source access was removed is looked up by a retry.",
+    Step.CHECK: "Has access on the target; the source access was left as it was.",
+    Step.TAKE: "Has access on the target; whether the source access was removed is looked up by a retry.",
 }
+
+
+def with_what_stands(problem: str, step: Step) -> str:
+    """The problem, whose last words may be the platform's own, and what is so all the same."""
+    stands = WHAT_STANDS.get(step)
+    if not stands:
+        return problem
+    return f"{problem if problem.endswith(('.', '!', '?')) else f'{problem}.'} {stands}"
 
 
 class RunStopped(Exception):
@@ -68,8 +76,15 @@ def fail_or_retry(move: Move, epoch: int, error: PlatformError, **also: Any) -> 
         at_once = isinstance(error, LostAnswer) and move.attempts == 0
         put_off(move, epoch, 0.0 if at_once else waits[move.attempts], str(error), **also)
         return
-    what_stands = WHAT_STANDS.get(move.step, "")
-    record(move.id, epoch, status=MoveStatus.FAILED, detail=f"{error}{what_stands}", retryable=error.retryable, needs_look=True, **also)
+    record(
+        move.id,
+        epoch,
+        status=MoveStatus.FAILED,
+        detail=with_what_stands(str(error), move.step),
+        retryable=error.retryable,
+        needs_look=True,
+        **also,
+    )
 
 
 def put_off(move: Move, epoch: int, seconds: float, detail: str, **also: Any) -> None:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flask_wtf import FlaskForm
-from wtforms import DateTimeLocalField, FloatField, IntegerField, SelectField
+from wtforms import DateTimeLocalField, Field, FloatField, IntegerField, SelectField, ValidationError
 from wtforms.validators import InputRequired, NumberRange, Optional
 
 from panel.domain.statuses import Removal
+from panel.models.types import utc_now
 from panel.services import times
 from panel.services.run.start import Schedule
 
 LONGEST_PACE_S = 3600.0
+#: A time to begin at may have passed by so much while the form was filled in.
+PATIENCE_MIN = 10
+PASSED = "This time has passed. Choose a later one, or leave it empty to begin at once."
+
+#: What a person chooses for a run, and what each has to be.
+OPTIONS = {
+    "pace_s": "The pace is a number of seconds from 0 to 3600.",
+    "start_at": "The time to begin at is a date and a time, or empty for at once.",
+    "repeat_every_h": "The hours between two rounds are a number from 0.1 to 720.",
+    "rounds": "The number of further rounds is one from 0 to 100.",
+}
 
 
 class StartForm(FlaskForm):
@@ -21,16 +35,16 @@ class StartForm(FlaskForm):
     removal = SelectField(choices=[removal.value for removal in Removal], default=Removal.WHEN_ACTIVE.value)
     pace_s = FloatField(
         "Seconds between two users",
-        [Optional(), NumberRange(0, LONGEST_PACE_S, "The pace is a number of seconds from 0 to 3600.")],
+        [Optional(), NumberRange(0, LONGEST_PACE_S, OPTIONS["pace_s"])],
     )
 
     start_at = DateTimeLocalField("Begin", validators=[Optional()], format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
     repeat_every_h = FloatField(
         "Hours between two rounds",
-        [Optional(), NumberRange(0.1, 720, "The hours between two rounds are a number from 0.1 to 720.")],
+        [Optional(), NumberRange(0.1, 720, OPTIONS["repeat_every_h"])],
         default=1.0,
     )
-    rounds = IntegerField("More rounds", [Optional(), NumberRange(0, 100, "The number of further rounds is one from 0 to 100.")], default=0)
+    rounds = IntegerField("More rounds", [Optional(), NumberRange(0, 100, OPTIONS["rounds"])], default=0)
 
     @property
     def schedule(self) -> Schedule:
@@ -42,11 +56,20 @@ class StartForm(FlaskForm):
     @property
     def problems(self) -> list[str]:
         """What is wrong with it, in sentences."""
-        plain = {
-            "pace_s": "The pace is a number of seconds from 0 to 3600.",
-            "start_at": "The time to begin at is a date and a time, or empty for at once.",
-            "repeat_every_h": "The hours between two rounds are a number from 0.1 to 720.",
-            "rounds": "The number of further rounds is one from 0 to 100.",
-        }
-        rest = [str(text) for name, texts in self.errors.items() if name not in plain for text in texts]
-        return [sentence for name, sentence in plain.items() if name in self.errors] + rest
+        return [sentence for name in OPTIONS if (sentence := self.problem_of(name))] + self.problems_elsewhere
+
+    @property
+    def problems_elsewhere(self) -> list[str]:
+        """What is wrong with that which has no field among the options."""
+        return [str(text) for name, texts in self.errors.items() if name not in OPTIONS for text in texts]
+
+    def problem_of(self, name: str) -> str:
+        """What is wrong with one of the options, to stand beside its field; else empty."""
+        if name not in self.errors:
+            return ""
+        return PASSED if PASSED in self.errors[name] else OPTIONS[name]
+
+    def validate_start_at(self, field: Field) -> None:
+        """A day long past is a slip, not a wish to begin at once; the minute it took to fill in the form is none."""
+        if field.data and times.from_local(field.data) < utc_now() - timedelta(minutes=PATIENCE_MIN):
+            raise ValidationError(PASSED)

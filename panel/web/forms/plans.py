@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, IntegerField, SelectMultipleField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -33,7 +34,7 @@ class PlanForm(FlaskForm):
     def offer(self, groups: list[LibraryGroup]) -> None:
         """Let these groups be chosen."""
         self._offered = {group.id: group for group in groups}
-        self.groups.choices = [(group.id, group.name) for group in groups]
+        self.groups.choices = [SelectChoice(str(group.id), group.name) for group in groups]
 
     @property
     def terms(self) -> Terms:

@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 
 from flask_wtf import FlaskForm
 from wtforms import Field, FloatField, IntegerField, RadioField, StringField, ValidationError
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Optional
 
 from panel.services.estate_kinds import Addresses, Url
@@ -16,10 +17,10 @@ LONGEST_H = 720.0
 PACE_WRONG = "The pace is a number of seconds from 0 to 3600; empty means 30."
 SYNC_WRONG = "The interval is a number of hours from 0 to 720; 0 switches it off."
 REMIND_WRONG = "A reminder goes out after a number of days from 0 to 365; 0 switches it off."
-IMPORTS = (
-    ("standard", "Standard: with one payment on the default plan"),
-    ("permanent", "Permanent: never expires, needs no payment"),
-)
+IMPORTS = [
+    SelectChoice("standard", "Standard: with one payment on the default plan"),
+    SelectChoice("permanent", "Permanent: never expires, needs no payment"),
+]
 
 
 class SettingsForm(FlaskForm):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_wtf import FlaskForm
 from wtforms import Field, IntegerField, PasswordField, RadioField, StringField, ValidationError
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from panel.models import Setting, SmtpSecurity
@@ -11,11 +12,11 @@ from panel.services.estate_kinds import Addresses, OptionalText, Sender
 from panel.web.forms.kinds import Between, OfKind
 
 PORT_WRONG = "The port is a number from 1 to 65535, mostly 587 or 465."
-SECURITIES = (
-    (SmtpSecurity.STARTTLS.value, "STARTTLS (mostly port 587)"),
-    (SmtpSecurity.TLS.value, "TLS (mostly port 465)"),
-    (SmtpSecurity.NONE.value, "None (only within your own network)"),
-)
+SECURITIES = [
+    SelectChoice(SmtpSecurity.STARTTLS.value, "STARTTLS (mostly port 587)"),
+    SelectChoice(SmtpSecurity.TLS.value, "TLS (mostly port 465)"),
+    SelectChoice(SmtpSecurity.NONE.value, "None (only within your own network)"),
+]
 
 
 class SmtpForm(FlaskForm):

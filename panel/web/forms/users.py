@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from wtforms import BooleanField, EmailField, IntegerField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from panel.services.estate_kinds import Name as NameKind
@@ -29,7 +30,7 @@ class UserForm(FlaskForm):
 class BulkForm(FlaskForm):
     """One change for many users."""
 
-    change = SelectField("What to change", choices=list(CHANGES.items()))
+    change = SelectField("What to change", choices=[SelectChoice(value, label) for value, label in CHANGES.items()])
     plan = SelectField("Plan", [Optional()], coerce=int, validate_choice=False)
     days = IntegerField("Days to add", [Optional(), NumberRange(1, MOST_DAYS, f"From 1 to {MOST_DAYS} days can be added.")])
 
