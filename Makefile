@@ -7,7 +7,7 @@ BIN := .venv/bin
 TEMPLATES = $(shell find templates -name '*.html' 2>/dev/null | head -n 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-all test-faults lint bench
+.PHONY: help setup demo run test test-all test-faults lint bench bench-load
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,3 +39,6 @@ lint: setup ## Check style, types and templates
 bench: setup ## Measure speed with simulated servers
 	$(BIN)/python scripts/bench.py
 	$(BIN)/python scripts/bench_panel.py
+
+bench-load: setup ## Measure the panel while 50 admins watch a run (about 13 minutes)
+	$(BIN)/python scripts/bench_load.py

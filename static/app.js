@@ -89,16 +89,14 @@ let isPressed = false;
 document.addEventListener("pointerdown", () => { isPressed = true; });
 ["pointerup", "pointercancel"].forEach((ended) => document.addEventListener(ended, () => setTimeout(() => { isPressed = false; })));
 document.addEventListener("pointermove", (event) => { isPressed &&= event.buttons > 0; });
+const makeWay = ({ currentTarget: target, detail }) => {
+  const isOurs = !detail.requestConfig.triggeringEvent;
+  if (isOurs && (isPressed || awaited.has(target) || !target.isConnected)) detail.shouldSwap = false;
+};
 document.addEventListener("htmx:beforeRequest", ({ detail: { requestConfig, target } }) => {
-  if (requestConfig.triggeringEvent) {
-    awaited.add(target);
-    return;
-  }
+  if (requestConfig.triggeringEvent) awaited.add(target);
   // An element that is no longer in the page tells nobody but itself.
-  target.addEventListener("htmx:beforeSwap", (event) => {
-    const isOurs = !event.detail.requestConfig.triggeringEvent;
-    if (isOurs && (isPressed || awaited.has(target) || !target.isConnected)) event.detail.shouldSwap = false;
-  }, { once: true });
+  else target.addEventListener("htmx:beforeSwap", makeWay);
 });
 document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, target } }) => {
   if (requestConfig?.triggeringEvent) awaited.delete(target);

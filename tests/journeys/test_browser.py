@@ -134,8 +134,8 @@ def test_leaves_a_look_that_was_overtaken_by_a_press(visit: Open, pair: Scene) -
     page.route("**/progress*", lambda look: held.append(look))
     run.note = "Something has changed meanwhile."
     db.session.commit()
-    with page.expect_request("**/progress*"):
-        pass
+    while not held:
+        page.wait_for_timeout(50)
     overtaken = held[0].fetch()
     page.get_by_role("button", name="Pause").click()
     live = page.locator("#migration-progress")
