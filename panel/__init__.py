@@ -21,7 +21,8 @@ def create_app(config: Config | None = None, *, screens: bool = True, commands: 
     app.config.update(
         SECRET_KEY=config.secret_key,
         SQLALCHEMY_DATABASE_URI=config.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": not config.database_url.startswith("sqlite")},
+        # A connection for each thread of the web process: one more than the pool keeps would be opened and closed with every page.
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 10, "pool_pre_ping": not config.database_url.startswith("sqlite")},
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.public_url.startswith("https://"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, delete, func, or_, select, update
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import selectinload
 
 from panel.domain.platform import Platform
 from panel.extensions import db, execute
@@ -44,8 +44,8 @@ def matching(search: str = "", filters: Mapping[str, str] | None = None) -> Sele
 
 
 def with_names(query: Select[Any]) -> Select[Any]:
-    """The same with user and server (same query) and libraries (1 query more)."""
-    return query.options(joinedload(Share.user), joinedload(Share.server), selectinload(Share.libraries))
+    """The same with user, server and libraries (1 query more for each): joined, they would make the rows wide that are sorted."""
+    return query.options(selectinload(Share.user), selectinload(Share.server), selectinload(Share.libraries))
 
 
 def orders() -> dict[str, Sequence[Any]]:
