@@ -21,7 +21,7 @@ demo: setup ## Run the panel with simulated media servers and sample users (PORT
 run: setup ## Run the panel: Redis, database upgrade, worker and web (PORT=8000)
 	@$(BIN)/flask up --port $(PORT)
 
-test: setup ## Run all tests (browser tests need Chromium)
+test: setup ## Run the tests (browser tests need Chromium)
 	$(BIN)/python -m pytest
 
 test-all: setup ## Run the thorough repetitions as well

@@ -54,12 +54,18 @@ def python_in(venv: Path) -> Path:
 
 
 def make_venv() -> None:
-    """Makes `.venv`; one that is broken or half made is replaced, a good one is kept."""
-    if python_in(VENV).exists() and quiet(python_in(VENV), "-m", "pip", "--version"):
+    """Makes `.venv`; one that is broken, half made or was moved here is replaced, a good one is kept."""
+    if python_in(VENV).exists() and quiet(python_in(VENV), "-m", "pip", "--version") and is_at_home(VENV):
         return
     say("Making .venv …")
     if not quiet(Path(sys.executable), "-m", "venv", "--clear", str(VENV)):
         raise SetupError(f"`{sys.executable} -m venv {VENV}` failed: install the package python3-venv, then run this again.")
+
+
+def is_at_home(venv: Path) -> bool:
+    """Whether the commands in it still start: they name the folder they were installed in."""
+    first = next(iter(sorted((venv / "bin").glob("pip*"))), None)
+    return first is None or str(venv / "bin").encode() in first.read_bytes()[:1000]
 
 
 def install_packages() -> None:

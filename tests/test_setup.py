@@ -51,6 +51,15 @@ def test_is_not_current_before_it_ran(script: ModuleType, tmp_path: Path, monkey
     assert not script.is_current()
 
 
+def test_a_venv_that_was_moved_is_not_at_home(script: ModuleType, tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    (before / "bin").mkdir(parents=True)
+    (before / "bin" / "pip").write_text(f"#!{before}/bin/python3\nimport pip\n")
+    assert script.is_at_home(before)
+    before.rename(after)
+    assert not script.is_at_home(after)
+
+
 def test_refuses_an_htmx_of_another_content(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def install_a_changed_wheel(*arguments: str) -> None:
         file = Path(arguments[arguments.index("--target") + 1]) / assets.HTMX_IN_WHEEL
@@ -88,5 +97,5 @@ def test_can_be_read_by_set_up_before_anything_is_installed() -> None:
 
 def test_lists_what_make_offers() -> None:
     text = subprocess.check_output(["make", "--no-print-directory", "help"], cwd=ROOT, text=True)
-    offered = ["help", "setup", "demo", "run", "test", "test-all", "test-faults", "lint", "bench"]
+    offered = ["help", "setup", "demo", "run", "test", "test-all", "test-faults", "lint", "bench", "bench-load"]
     assert [line.split()[0] for line in text.splitlines()] == offered

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 from flask.cli import with_appcontext
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from panel.domain.reasons import Refusal
 from panel.extensions import db
@@ -23,6 +23,10 @@ from panel.services.run.steer import NotPossible
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+#: No database holds larger ones.
+LARGEST_ID = 2**31 - 1
 
 
 class Refused(click.ClickException):
@@ -56,7 +60,7 @@ def command(name: str, **how: Any) -> Callable[[Callable[P, R]], click.Command]:
                 refuse_blocked(error.refusals)
             except NotPossible as error:
                 raise Refused("not_possible", str(error)) from None
-            except OperationalError as error:
+            except DatabaseError as error:
                 raise Refused("database", f"The database cannot be used ({type(error.orig).__name__}): check DATABASE_URL.") from None
             except (database.SchemaMismatch, SecretUnreadable) as error:
                 raise Refused("installation", str(error)) from None
@@ -92,7 +96,7 @@ def known_servers() -> str:
 
 def run_numbered(run_id: int) -> Migration:
     """The run of this number. Refused when there is none."""
-    run = db.session.get(Migration, run_id)
+    run = db.session.get(Migration, run_id) if 0 < run_id <= LARGEST_ID else None
     if run is None:
         raise Refused("unknown_migration", f"There is no migration number {run_id}.")
     return run

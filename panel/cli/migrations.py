@@ -158,13 +158,16 @@ def _assess(source_name: str, target_name: str, removal: Removal, pace_s: float 
 
 
 def _print_preflight(flight: Preflight) -> None:
+    if flight.note:
+        click.echo(flight.note, err=True)
     for refusal in flight.blockers:
         click.echo(f"BLOCKED  {refusal.message}")
     for verdict in flight.verdicts:
         word = "move" if verdict.moves else "skip"
         reasons = " ".join(reason.sentence for reason in verdict.reasons)
         click.echo(f"{word:<6} {verdict.candidate.name}{'  ' + reasons if reasons else ''}")
-    click.echo(f"{len(flight.moving)} would move, {len(flight.staying)} would stay; about {_minutes(flight.duration_s)}.")
+    duration = f"; about {_minutes(flight.duration_s)}" if flight.moving else ""
+    click.echo(f"{len(flight.moving)} would move, {len(flight.staying)} would stay{duration}.")
 
 
 def _print_one(run: Migration, requests: bool, as_json: bool) -> None:

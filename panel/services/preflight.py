@@ -59,6 +59,13 @@ class Preflight:
         """How long the run takes at least."""
         return duration_s(len(self.moving), self.pair.source, self.pair.target, self.removal, self.pace_s)
 
+    @property
+    def note(self) -> str:
+        """What the judgement goes by where the source did not answer; empty when it did."""
+        if self.source_reached:
+            return ""
+        return f"{self.source.name} could not be reached: the run goes by the last sync, and nothing is removed there."
+
     def by_reason(self) -> dict[Reason, list[Verdict]]:
         """Who stays, by reason; someone with two reasons stands in both lists."""
         groups: dict[Reason, list[Verdict]] = {}

@@ -37,6 +37,22 @@ def test_an_accepted_invite_becomes_a_move_and_the_source_follows(scene: Scene) 
     assert scene.opened("ben", scene.source) == {"Films"}
 
 
+def test_a_worker_that_dies_right_after_the_last_removal_leaves_no_server_in_use(scene: Scene) -> None:
+    run_id = invited(scene)
+    for share in scene.tv.shares_of(scene.target.sim):
+        scene.tv.accept(share)
+    invites.check(scene.target.row.id)
+    running.work(run_id)
+    assert run_id not in running.due()
+    # As it stands when everything was committed but the letting go.
+    scene.source.row.migration_id = run_id
+    db.session.commit()
+    assert run_id in running.due()
+    running.work(run_id)
+    db.session.expire_all()
+    assert scene.source.row.migration_id is None and run_id not in running.due()
+
+
 def test_a_server_is_asked_every_five_minutes_by_whoever_comes_first(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     invited(scene)
     woken: list[int] = []

@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,6 +186,7 @@ def test_a_blocked_pair_is_judged_like_any_other_with_every_blocker(app: Flask, 
         (("migrate-users", "Old", "Nowhere"), "no server named “Nowhere”"),
         (("migrate-users", "Old", "Old"), "both source and target"),
         (("migrations", "7"), "no migration number 7"),
+        (("migrations", "9" * 20), f"no migration number {'9' * 20}"),
         *(((verb, "7"), "no migration number 7") for verb in ("pause", "resume", "cancel", "retry")),
     ],
 )
@@ -196,6 +199,23 @@ def test_a_refusal_ends_with_1_and_a_sentence_on_standard_error(app: Flask, pair
     error = json.loads(result.stdout)["error"]
     assert set(error) == {"code", "message"}
     assert sentence in error["message"]
+
+
+def test_preflight_says_that_the_source_did_not_answer(app: Flask, pair: Scene) -> None:
+    assert "note" not in json.loads(flask(app, "preflight", "Old", "New", "--json").stdout)
+    pair.source.sim.stop()
+    sentence = "Old could not be reached: the run goes by the last sync, and nothing is removed there."
+    result = flask(app, "preflight", "Old", "New")
+    assert sentence in result.stderr and "2 would move" in result.stdout
+    assert json.loads(flask(app, "preflight", "Old", "New", "--json").stdout)["note"] == sentence
+
+
+def test_a_file_that_is_no_database_is_a_refusal(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "letter.db").write_text("Dear reader, this is no database at all, only a letter. " * 50)
+    other = replace(config, database_url=f"sqlite:///{tmp_path}/letter.db")
+    done = flask_process(other, "migrations", "--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert json.loads(done.stdout)["error"]["code"] == "database"
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel", "retry"])

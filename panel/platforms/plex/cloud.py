@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,8 @@ PRODUCT = "Streamferry"
 V1_URL = "https://plex.tv"
 V2_URL = "https://clients.plex.tv"
 WHO = "plex.tv"
+#: How a web page begins, unlike data in JSON or XML.
+PAGE = re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)
 
 
 def plex_headers(client_id: str, token: str = "") -> dict[str, str]:
@@ -78,14 +81,16 @@ class PlexCloud:
             raise (garbled if method == "GET" else sent.misread(garbled)) from None
 
     def send(self, method: str, path: str, **how: Any) -> bytes:
-        """A v1 request as `HttpDoor.send` does it."""
+        """A v1 request as `HttpDoor.send` does it. Raises `UnexpectedAnswer` as well where a change is answered with a web page."""
         with self._with_token():
-            return self._v1.send(method, path, **how)
+            body = self._v1.send(method, path, **how)
+            # What was created is read by the caller, who knows what to do about an answer that cannot be.
+            return body if how.get("creates") else _no_page(method, body)
 
     def send_v2(self, method: str, path: str, **how: Any) -> bytes:
-        """A v2 request whose answer does not matter."""
+        """A v2 request whose answer does not matter, unless it is a web page: that raises `UnexpectedAnswer`."""
         with self._with_token():
-            return self._v2.send(method, path, headers={"Accept": "application/json"}, **how)
+            return _no_page(method, self._v2.send(method, path, headers={"Accept": "application/json"}, **how))
 
     def plexapi_session(self) -> requests.Session:
         """A session for PlexAPI whose every request goes through this door, wherever PlexAPI means to send it."""
@@ -112,6 +117,13 @@ class PlexCloud:
             if "invalid token" in str(error).lower():
                 raise _refused(f"{WHO} refused the token: it was revoked or is mistyped.") from None
             raise
+
+
+def _no_page(method: str, body: bytes) -> bytes:
+    """The body, unless a change was answered with a web page: something stands before plex.tv, and nobody knows what became of it."""
+    if method != "GET" and PAGE.match(body):
+        raise sent.misread(UnexpectedAnswer(f"{WHO} answered a change with a web page; it will be looked up."))
+    return body
 
 
 def _refused(sentence: str) -> CredentialsRefused:

@@ -127,6 +127,9 @@ class Working:
         if run.ended_at is None:
             return take(run, self.lease, source)
         if not _anything_to_take(run.id):
+            # A worker that was killed right after its last removal could not let go any more.
+            free_ended(run.id, self.lease.epoch)
+            db.session.commit()
             return False
         if not hold_servers(run, run.source_id):
             return later(HELD_S, f"{run.source.name} is in use by another migration or a sync.")
@@ -173,6 +176,7 @@ def due() -> list[int]:
         Move.migration_id == Migration.id, doubtful(), Server.id == Migration.target_id, Server.platform != Platform.PLEX
     )
     to_settle = exists().where(Move.migration_id == Migration.id, Move.step == Step.TAKE, Move.status.in_(SETTLING))
+    held_too_long = and_(Migration.ended_at.is_not(None), exists().where(Server.migration_id == Migration.id))
     unfinished = and_(Migration.status.in_((MigrationStatus.CANCELLED, MigrationStatus.FAILED)), Migration.ended_at.is_(None))
     query = select(Migration.id, Migration.lease_holder, Migration.lease_until).where(
         or_(
@@ -183,6 +187,7 @@ def due() -> list[int]:
                     Migration.status.in_(WORKABLE),
                     left_behind,
                     unfinished,
+                    held_too_long,
                     and_(to_settle, Migration.status != MigrationStatus.PAUSED),
                 ),
             ),

@@ -18,20 +18,22 @@ class NotPossible(Exception):
 
 def pause(run: Migration) -> None:
     """The user in hand is finished, then nothing more happens until `resume`. Flushed. Raises `NotPossible`."""
-    _change(run, MigrationStatus.PAUSED, f"Run {run.id} is {run.status}; only one at work can be paused.")
+    _change(run, MigrationStatus.PAUSED, f"Migration {run.id} is {run.status}; only one at work can be paused.")
 
 
 def resume(run: Migration) -> None:
     """Go on where it stopped. Flushed. Raises `NotPossible`."""
     if run.status is not MigrationStatus.PAUSED:
-        raise NotPossible(f"Run {run.id} is {run.status}; only a paused one can be resumed.")
+        raise NotPossible(f"Migration {run.id} is {run.status}; only a paused one can be resumed.")
     execute(update(Move).where(Move.migration_id == run.id).values(secure_after=None))
-    _change(run, MigrationStatus.RUNNING, f"Run {run.id} is no longer paused.", prepared_at=None, wake_at=None, wake_reason="", outages=0)
+    anew = {"prepared_at": None, "wake_at": None, "wake_reason": "", "outages": 0}
+    _change(run, MigrationStatus.RUNNING, f"Migration {run.id} is no longer paused.", **anew)
 
 
 def cancel(run: Migration) -> None:
     """Nobody new is begun; the user in hand and those already given access are finished. Flushed. Raises `NotPossible`."""
-    _change(run, MigrationStatus.CANCELLED, f"Run {run.id} is {run.status}; there is nothing to cancel.", wake_at=None, wake_reason="")
+    refusal = f"Migration {run.id} is {run.status}; there is nothing to cancel."
+    _change(run, MigrationStatus.CANCELLED, refusal, wake_at=None, wake_reason="")
     drop_untouched(run.id)
 
 
@@ -65,7 +67,7 @@ def retry(run: Migration, move_id: int | None = None) -> int:
             raise NotPossible("Another migration or a sync is using one of the two servers; try again when it has ended.")
         # Time has passed: who may move is judged anew.
         reopened = {"prepared_at": None, "ended_at": None, "wake_at": None, "wake_reason": "", "outages": 0, "problem": ""}
-        _change(run, MigrationStatus.RUNNING, f"Run {run.id} cannot be taken up again.", **reopened)
+        _change(run, MigrationStatus.RUNNING, f"Migration {run.id} cannot be taken up again.", **reopened)
     return again
 
 

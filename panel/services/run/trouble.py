@@ -16,6 +16,7 @@ from panel.services.run.rows import Wait, record
 
 #: What is so about somebody whose step has failed.
 WHAT_STANDS = {
+    Step.GIVE: "The source access was left as it was. Once the reason is gone, a retry goes on from there.",
     Step.CHECK: "Has access on the target; the source access was left as it was.",
     Step.TAKE: "Has access on the target; whether the source access was removed is looked up by a retry.",
 }
