@@ -87,6 +87,7 @@ class World:
             admin=person.state == "administrator",
             disabled=person.state == "disabled",
             connect_email=address or None,
+            EnableContentDownloading=person.plan == PREMIUM,
         )
 
     def _plex_server(self, name: str) -> PlexServer:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from panel.platforms import policy
 from panel.platforms.base import (
     CredentialsRefused,
+    Member,
+    NotAllowed,
     NotAvailable,
     NotThere,
     Person,
     PlatformError,
+    Refused,
     RemoteLibrary,
     ServerFault,
     TooManyRequests,
     UnexpectedAnswer,
 )
 from panel.platforms.http import Guard
-from panel.platforms.mediabrowser import MediaBrowserRemote
+from panel.platforms.mediabrowser import MediaBrowserRemote, random_password
 from panel.platforms.mediabrowser_rows import is_library, library_of, rows_of, text_of, total_of
+
+log = logging.getLogger(__name__)
 
 PAGE = 500
 #: Linking asks Emby's cloud, which takes its time.
@@ -108,6 +116,46 @@ class EmbyRemote(MediaBrowserRemote):
     def _write_password(self, account_id: str, password: str, guard: Guard | None = None) -> None:
         body = {"Id": account_id, "CurrentPw": "", "NewPw": password}
         self._post(f"/Users/{quote(account_id, safe='')}/Password", json=body, quoted=False, guard=guard)
+
+    def _change_password(self, member: Member, password: str, *, reopens: bool = True) -> None:
+        """Some servers take another password only after a reset (reference 4.4), which leaves the account without one: it is closed for
+        that long, and stays closed when it cannot be given a password (up to 4 requests more)."""
+        try:
+            self._write_password(member.account_id, password)
+            return
+        except Refused as refusal:
+            log.info("%s: the password of account %s has to be reset first: %s", self.who, member.account_id, refusal)
+        self._write_policy(member.account_id, policy.disabled(member.settings))
+        try:
+            self._reset_password(member.account_id)
+        except (Refused, NotAllowed):
+            self._reopen(member, reopens)  # The old password holds.
+            raise
+        try:
+            self._write_password(member.account_id, password)
+        except (Refused, NotAllowed):
+            # It is the password that is not liked: with one that nobody knows the account can be as open as it was.
+            self._write_password(member.account_id, random_password())
+            self._reopen(member, reopens)
+            raise
+        except PlatformError:
+            log.error("%s: account %s has no password now and was left disabled.", self.who, member.account_id)
+            raise
+        self._reopen(member, reopens)
+
+    def _reopen(self, member: Member, reopens: bool) -> None:
+        if reopens:
+            self._write_policy(member.account_id, member.settings)
+
+    def _reset_password(self, account_id: str) -> None:
+        body = {"Id": account_id, "ResetPassword": True}
+        self._post(f"/Users/{quote(account_id, safe='')}/Password", json=body, quoted=False)
+
+    def _why_not_made(self, name: str, refusal: Refused) -> Refused:
+        said = str(refusal).removeprefix(self.who)
+        if not re.search(r"\b(user ?)?names?\b", said, re.IGNORECASE):
+            return Refused(f"{self.who} did not make an account for “{name}”: it{said}")
+        return Refused(f"{self.who} does not accept the name “{name}” for an account: it{said}")
 
     def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> str:
         if not person.email:

@@ -126,7 +126,7 @@ class MediaBrowserRemote:
         self._require_no_administrator(known)
         wanted = self._exact(known, access)
         if ours:
-            self._write_password(known.account_id, _random_password())
+            self._change_password(known, random_password(), reopens=False)
         self._write_policy(known.account_id, wanted)
         note = self._link(known.account_id, person, perhaps_linked=True) if ours else ""
         return _given(known, access, note)
@@ -147,11 +147,16 @@ class MediaBrowserRemote:
         self._write_policy(member.account_id, policy.restored(member.settings, kept.settings))
 
     def set_password(self, account_id: str, password: str) -> None:
-        """See `Remote.set_password` (1 request). Raises `Refused` for an empty password: it would open the account to everybody."""
+        """See `Remote.set_password` (2 requests: the account is read first; Emby up to 4 more). Raises `Refused` for an empty password: it
+        would open the account to everybody, `NotAllowed` for an administrator's account."""
         if not password or not account_id:
             raise Refused("Neither an account nor a password may be empty; nothing was sent.")
         self._meet()
-        self._write_password(account_id, password)
+        member = member_of(self._door.json("GET", _path(account_id)), self.who)
+        if not _same_id(member.account_id, account_id):
+            raise UnexpectedAnswer(f"{self.who} described another account than the one it was asked about.")
+        self._require_no_administrator(member)
+        self._change_password(member, password)
 
     def restrictions_for(self, person: Person, settings: Mapping[str, object]) -> Mapping[str, object]:
         """The source's policy as it is: a new account has no settings of its own."""
@@ -185,6 +190,11 @@ class MediaBrowserRemote:
     def _write_password(self, account_id: str, password: str, guard: Guard | None = None) -> None:
         raise NotImplementedError
 
+    def _change_password(self, member: Member, password: str, *, reopens: bool = True) -> None:
+        """Give an account that may have a password another one. Where that takes closing it for a moment, it is open again afterwards as
+        it was, unless `reopens` says that this follows."""
+        self._write_password(member.account_id, password)
+
     def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> str:
         """Link the account with the person's cloud account, where the product has one; a sentence about what went less well."""
         return ""
@@ -192,7 +202,7 @@ class MediaBrowserRemote:
     # What is the same.
 
     def _create(self, person: Person, access: Access) -> Given:
-        name, password, since = allowed_name(person.name), _random_password(), Stopwatch()
+        name, password, since = allowed_name(person.name), random_password(), Stopwatch()
         made = self._new_account(name, self._new_account_body(name, password))
         try:
             self._seal(made.account_id, password, lambda: self._still_mine(since))
@@ -211,17 +221,22 @@ class MediaBrowserRemote:
 
     def _new_account(self, name: str, body: Mapping[str, object]) -> Member:
         try:
-            answer = self._door.json("POST", "/Users/New", json=body, creates=True, quoted=False)
+            # Words that may repeat a password are not read.
+            answer = self._door.json("POST", "/Users/New", json=body, creates=True, quoted="Password" not in body)
         except Refused as refusal:
             # Jellyfin hides whether a name is taken or not to its liking: the list tells.
             if any(same_name(member.name, name) for member in self.members()):
                 raise NameTaken(f"{self.who} already has an account named “{name}”.") from refusal
-            raise Refused(f"{self.who} does not accept the name “{name}” for an account.") from refusal
+            raise self._why_not_made(name, refusal) from refusal
         try:
             return member_of(answer, self.who)
         except UnexpectedAnswer:
             incomplete = LostAnswer(f"{self.who} gave an incomplete answer about a new account; it will be looked up.")
             raise sent.misread(incomplete) from None
+
+    def _why_not_made(self, name: str, refusal: Refused) -> Refused:
+        """In words: the name is to blame unless the server says what is."""
+        return Refused(f"{self.who} does not accept the name “{name}” for an account.")
 
     def _exact(self, member: Member, access: Access) -> policy.Policy:
         return policy.exact(member.settings, access)
@@ -256,7 +271,7 @@ def _given(member: Member, access: Access, note: str) -> Given:
     return Given(member.id, member.account_id, accepted=True, note=" ".join(filter(None, notes)))
 
 
-def _random_password() -> str:
+def random_password() -> str:
     """One that nobody knows: it is sent once and never stored."""
     return secrets.token_urlsafe(32)
 

@@ -44,6 +44,11 @@ def closed(policy: Mapping[str, object]) -> Policy:
     return {**_whole(policy), "IsDisabled": True, "EnableAllFolders": False, "EnabledFolders": []}
 
 
+def disabled(policy: Mapping[str, object]) -> Policy:
+    """The whole policy to send so that nobody can sign in, everything else as it was. Raises `Refused` when `policy` is not whole."""
+    return {**_whole(policy), "IsDisabled": True}
+
+
 def is_administrator(policy: Mapping[str, object]) -> bool:
     """Whether the account rules the server: such accounts are never touched."""
     return policy.get("IsAdministrator") is True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from panel.platforms.base import Refused
+from panel.platforms.schedules import in_common
 
 Policy = dict[str, object]
 
@@ -179,8 +180,15 @@ def _carry_schedules(result: Policy, source: Mapping[str, object]) -> None:
         return
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "DayOfWeek" in row for row in rows):
         raise _unreadable("AccessSchedules")
-    # Jellyfin adds ids of the row and of the person, which are those of another account here.
-    result["AccessSchedules"] = [{key: value for key, value in row.items() if key not in ("Id", "UserId")} for row in rows]
+    wanted, present = _bare_rows(rows), result.get("AccessSchedules")
+    own = _bare_rows([row for row in present if isinstance(row, dict)]) if isinstance(present, list) else []
+    # No hour in common would mean an empty list, and an empty list allows all hours: then what held on the source goes on.
+    result["AccessSchedules"] = (in_common(own, wanted) if own else []) or wanted
+
+
+def _bare_rows(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Without the ids that Jellyfin adds of the row and of the person, who is another one on the other server."""
+    return [{key: value for key, value in row.items() if key not in ("Id", "UserId")} for row in rows]
 
 
 def _carry_devices(result: Policy, source: Mapping[str, object]) -> None:

@@ -20,11 +20,13 @@ MOST_NAMES, LONGEST_VALUE = 20, 80
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which entries: of one admin, of one kind, with some words in them; empty means all."""
+    """Which entries: of one admin, of one kind, with some words in them; empty means all. `named`: the actions that read like these words
+    on the page."""
 
     by: str = ""
     action: str = ""
     search: str = ""
+    named: tuple[str, ...] = ()
 
 
 def note(by: str, action: str, subject: str = "", detail: str = "") -> None:
@@ -75,5 +77,7 @@ def _query(wanted: Wanted) -> Select[AuditEntry]:
         query = query.where(AuditEntry.action == wanted.action)
     if wanted.search:
         columns = (AuditEntry.by, AuditEntry.action, AuditEntry.subject, AuditEntry.detail)
-        query = query.where(or_(*(column.icontains(wanted.search, autoescape=True) for column in columns)))
+        query = query.where(
+            or_(*(column.icontains(wanted.search, autoescape=True) for column in columns), AuditEntry.action.in_(wanted.named))
+        )
     return query

@@ -8,13 +8,14 @@ from dataclasses import replace
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from panel.domain.eligibility import Candidate, Pair, TargetAccess, judge, libraries_for
+from panel.domain.eligibility import Candidate, Pair, TargetAccess, judge, libraries_for, plan_of
 from panel.domain.libraries import PRIVATE, GroupedLibrary, Offer
 from panel.domain.names import fold, wanted_name
 from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import Library, LibraryGroup, Server
-from panel.platforms.base import Member, RemoteLibrary
+from panel.platforms.base import Access, Member, RemoteLibrary
+from panel.platforms.present import holds
 from panel.services.roster import Roster
 from panel.services.user_facts import UserFacts
 
@@ -64,6 +65,7 @@ def candidate_of(user: UserFacts, source: Server, target: Server, source_roster:
         shares_source=member is not None and member.has_access,
         is_owner=bool(member and member.is_owner) or owns(user, source) or owns(user, target),
         source_group_ids=_groups_seen(member, source_offer) if member else frozenset(),
+        restrictions=member.settings if member and _speak_alike(source, target) else {},
     )
 
 
@@ -71,8 +73,12 @@ def beside_target(candidate: Candidate, user: UserFacts, target_roster: Roster, 
     """The same user with what the target knows of them."""
     member = target_roster.proven(user.id)
     if member is not None:
-        access = _access_of(member, libraries_for(candidate, pair))
-        return replace(candidate, target_access=access, is_owner=candidate.is_owner or member.is_owner)
+        return replace(
+            candidate,
+            target_access=_access_of(member, candidate, pair),
+            closed_there=member.disabled,
+            is_owner=candidate.is_owner or member.is_owner,
+        )
     if pair.target is Platform.PLEX:
         return candidate
     holder = target_roster.holder_of(account_name_of(user, pair.target))
@@ -100,6 +106,11 @@ def right_access(member: Member, wanted: Iterable[str]) -> bool:
     return not member.all_libraries and not member.disabled and member.library_ids == frozenset(wanted)
 
 
+def is_settled(member: Member, access: Access) -> bool:
+    """Whether nothing has to be sent: exactly the libraries, and no restriction or permission that an edit would change."""
+    return right_access(member, access.library_ids) and holds(member.settings, access)
+
+
 def owns(user: UserFacts, server: Server) -> bool:
     """Whether this user is the Plex account that owns the server."""
     account = server.plex_account
@@ -110,10 +121,17 @@ def owns(user: UserFacts, server: Server) -> bool:
     return account.email.casefold() in {email.casefold() for email in (user.plex_email, user.email) if email}
 
 
-def _access_of(member: Member, wanted: tuple[GroupedLibrary, ...]) -> TargetAccess:
-    if not wanted or not right_access(member, (library.remote_id for library in wanted)):
+def _access_of(member: Member, candidate: Candidate, pair: Pair) -> TargetAccess:
+    wanted, plan = libraries_for(candidate, pair), plan_of(candidate, pair)
+    access = Access(frozenset(library.remote_id for library in wanted), plan.allow_downloads if plan else None, candidate.restrictions)
+    if not wanted or not is_settled(member, access):
         return TargetAccess.OTHER
     return TargetAccess.RIGHT if member.accepted else TargetAccess.WAITING
+
+
+def _speak_alike(source: Server, target: Server) -> bool:
+    """Whether the source's own settings mean something on the target: Plex to Plex, or among Emby and Jellyfin."""
+    return (source.platform is Platform.PLEX) is (target.platform is Platform.PLEX)
 
 
 def _groups_seen(member: Member, offer: Offer) -> frozenset[int]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import contains_eager
 from panel.domain.statuses import ACTIVE
 from panel.domain.suggestions import NamedLibrary, suggestions
 from panel.extensions import db
-from panel.models import Library, LibraryGroup, Migration, Server
+from panel.models import Library, LibraryGroup, Migration, Plan, Server
 from panel.services.listing import Page, order_from, page_of
 
 #: Fewer rows than elsewhere: each of them carries the names of all groups.
@@ -76,6 +76,12 @@ def matching(search: str, *, server: str = "", group: str = "") -> list[Library]
 def with_ids(ids: Iterable[int]) -> list[Library]:
     """The libraries with these ids that there are."""
     return list(db.session.scalars(select(Library).where(Library.id.in_(list(ids)[:PAGE_SIZE])).order_by(Library.id)))
+
+
+def plans_including(group_ids: Iterable[int]) -> list[str]:
+    """The names of the plans that include one of these groups."""
+    query = select(Plan.name).where(Plan.groups.any(LibraryGroup.id.in_(list(group_ids))))
+    return list(db.session.scalars(query.order_by(func.lower(Plan.name))))
 
 
 def servers_held() -> list[str]:

@@ -18,6 +18,7 @@ from panel.models import Email, EmailTemplate, Migration, Move, Server, Setting
 from panel.services import apart
 from panel.services.apart import TextProblem, Tried
 from panel.services.template_room import sandbox
+from panel.services.unclaimed import is_unclaimed
 
 SYSTEM_MESSAGE, ACCOUNT_MOVED = "system_message", "account_moved"
 log = logging.getLogger(__name__)
@@ -106,11 +107,13 @@ def account_moved(run: Migration, move: Move, *, created: bool) -> None:
     """Put the mail to the moved person into the outbox, where there is something to tell and an address; flushed by the caller, who has
     asked `people_are_told`.
 
-    Its text is rendered when it is sent: only then the claim link is made, of which nothing but a hash may be stored.
+    Its text is rendered when it is sent: only then the claim link is made, of which nothing but a hash may be stored. An account that an
+    earlier run made and nobody has claimed is as good as created: without the link nobody can open it.
     """
-    tells = (run.target.platform is Platform.PLEX and not move.accepted) or (run.target.platform is not Platform.PLEX and created)
     address = address_of(move)
-    if not tells or not address or move.account_mail:
+    if not address or move.account_mail:
+        return
+    if move.accepted if run.target.platform is Platform.PLEX else not (created or is_unclaimed(run, move)):
         return
     db.session.add(Email(event=ACCOUNT_MOVED, migration_id=run.id, move_id=move.id, recipient=address))
     move.account_mail = "queued"

@@ -11,6 +11,7 @@ from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import PlexAccount, Server
 from panel.platforms.base import CredentialsRefused, NotAllowed, PlatformError, WrongServer
+from panel.services import audit
 from panel.services.basics import ensure_basics
 from panel.services.servers import HURRIED, check_limits, look_or_raise, note_trouble, refusal_of, remote_for
 
@@ -126,14 +127,25 @@ def check(draft: Draft, known: Server | None = None) -> None:
     """Raises `ServerRefused` or `ServerLimit` for what can be said without asking the server."""
     if known is None:
         check_limits(draft.platform)
-    clean_url(draft.url)
+    for refusal in refusals(draft, known):
+        raise refusal
+
+
+def refusals(draft: Draft, known: Server | None = None) -> list[ServerRefused]:
+    """All that is wrong with what was typed and can be said without asking the server."""
+    found = []
+    try:
+        clean_url(draft.url)
+    except ServerRefused as refusal:
+        found.append(refusal)
     alike = select(Server).where(func.lower(Server.name) == draft.name.strip().lower())
     if any(server is not known for server in db.session.scalars(alike)):
-        raise ServerRefused("name", f"There is a server named {draft.name.strip()} already. Choose another name.")
+        found.append(ServerRefused("name", f"There is a server named {draft.name.strip()} already. Choose another name."))
     if draft.platform is Platform.PLEX and draft.plex_account is None:
-        raise ServerRefused("plex_account", "Choose the Plex account that owns this server.")
+        found.append(ServerRefused("plex_account", "Choose the Plex account that owns this server."))
     if draft.platform is not Platform.PLEX and not draft.token and not (known and known.token):
-        raise ServerRefused("token", "Type an API key made in the server’s dashboard.")
+        found.append(ServerRefused("token", "Type an API key made in the server’s dashboard."))
+    return found
 
 
 def store(draft: Draft, trial: Trial, known: Server | None = None) -> Server:
@@ -164,11 +176,12 @@ def set_enabled(server: Server, enabled: bool) -> None:
 def differences(server: Server, draft: Draft) -> str:
     """What storing the draft will change, for the list of changes; secrets are only said to be new."""
     fields = ("name", "url", "enabled", "allow_new_subscriptions", "has_emby_premiere", "max_users")
+    before = {field: getattr(server, field) for field in fields}
     new = {field: getattr(draft, field) for field in fields} | {"url": clean_url(draft.url), "name": draft.name.strip()}
-    said = [f"{field}: {getattr(server, field)} → {value}" for field, value in new.items() if getattr(server, field) != value]
+    said = list(filter(None, [audit.differences(before, new)]))
     if draft.plex_account is not None and draft.plex_account is not server.plex_account:
-        before = server.plex_account.email if server.plex_account else "none"
-        said.append(f"plex_account: {before} → {draft.plex_account.email}")
+        account = server.plex_account.email if server.plex_account else "none"
+        said.append(f"plex_account: {account} → {draft.plex_account.email}")
     return "; ".join(said + (["new key"] if draft.token else []))
 
 

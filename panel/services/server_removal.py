@@ -77,7 +77,7 @@ def scheduled_on(server: Server) -> str:
     runs = list(db.session.scalars(select(Migration).where(_uses(server), *later).order_by(Migration.start_at, Migration.id)))
     zone = times.zone()
     named = [
-        f"migration {run.id} ({run.source.name} → {run.target.name}, {run.start_at.astimezone(zone):%Y-%m-%d %H:%M %Z})"
+        f"migration {run.id} ({run.source.name} → {run.target.name}, {run.start_at.astimezone(zone):%-d %b %Y, %H:%M %Z})"
         for run in runs
         if run.start_at is not None
     ]
@@ -121,9 +121,8 @@ def remove(server: Server) -> None:
     unused = ~exists().where(_uses(server))
     if execute(delete(Server).where(Server.id == server.id, Server.migration_id.is_(None), idle, unused)) != 1:
         raise RemovalRefused(f"{server.name} has just been taken by a migration or a sync. Try again when that has ended.")
-    execute(
-        delete(Pacemaker).where(Pacemaker.name.in_([f"invites:{server.id}", f"sync:{server.id}", *(f"run:{number}" for number in run_ids)]))
-    )
+    of_runs = [f"{what}:{number}" for what in ("run", "look") for number in run_ids]
+    execute(delete(Pacemaker).where(Pacemaker.name.in_([f"invites:{server.id}", f"sync:{server.id}", *of_runs])))
     db.session.expunge(server)
 
 

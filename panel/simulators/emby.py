@@ -23,7 +23,8 @@ class Emby(MediaBrowser):
 
     `users_as_items`: `GET /Users` answers `{Items, TotalRecordCount}`; `no_users_route`: only `/Users/Query` is there; `guidless`: a very
     old server whose libraries have no Guid, so that their numbers grant access; `premiere`: what the licence question answers, `None` for
-    404; `empty_status`: 204 or 200, the status of a success without a body.
+    404; `empty_status`: 204 or 200, the status of a success without a body; `keeps_passwords`: a password that is there has to be reset
+    before another one can be set, by an administrator too.
     """
 
     product = "Emby"
@@ -36,6 +37,7 @@ class Emby(MediaBrowser):
         self.guidless = False
         self.premiere: bool | None = True
         self.empty_status = 204
+        self.keeps_passwords = False
         self.connect = Connect()
         super().__init__(name, version, libraries)
 

@@ -107,6 +107,8 @@ def password(server: Emby, asked: Asked) -> Answer:
     own = caller is not None and caller.account is account
     if own and body.get("CurrentPw", account.password) != account.password:
         return refused(400, "Invalid user or password entered.")
+    if server.keeps_passwords and not own and account.password:
+        return refused(400, "Invalid user or password entered.")
     account.password = body.get("NewPw") or ""
     server.end_sign_ins(account, keep=caller.token if caller else "")
     return server.answer_done()

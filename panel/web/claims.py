@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import db
 from panel.models import Move, OneTimeLink
-from panel.platforms.base import PlatformError
+from panel.platforms.base import NotAllowed, NotThere, PlatformError
 from panel.services import claims as service
 from panel.web.forms.claims import ClaimForm
 from panel.web.limits import LINKS, limiter
@@ -16,6 +16,7 @@ screen = Blueprint("claims", __name__, url_prefix="/claim")
 
 AWAY = "The server could not be reached just now. Your link still works; please try again in a few minutes."
 NOT_TAKEN = "The server did not take this password. Please choose another; your link still works."
+NOT_HERE = "No password can be chosen for this account here. Please ask the administrator of this server."
 
 
 @screen.get("/<token>")
@@ -40,6 +41,8 @@ def choose(token: str) -> BaseResponse:
         service.choose_password(link, form.password.data or "")
     except LookupError:
         return _gone()
+    except (NotAllowed, NotThere):
+        return _form(link, form, 422, NOT_HERE)
     except PlatformError as error:
         return _form(link, form, 422, AWAY if error.retryable or error.about_server else NOT_TAKEN)
     return make_response(render_template("claims/done.html", move=move, server=move.migration.target))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, current_app, make_response, render_template
+import re
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, make_response, render_template, request
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
@@ -10,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from panel.extensions import db
 from panel.models.types import SecretUnreadable
 from panel.web import htmx
+from panel.web.access import PUBLIC
 
 TITLES = {
     400: "That did not work",
@@ -28,6 +33,12 @@ SENTENCES = {
     500: "Something went wrong on our side; nothing was changed by this request. The panel's log has the details.",
 }
 
+STALE = "This page was open for too long or in another session. Reload it, then try again; nothing was changed."
+STALE_SIGNED_IN = "This page was open for too long or in another session. Nothing was changed yet; what you typed is still here."
+STALE_SIGNED_OUT = "You are not signed in any more. Nothing was changed yet. Sign in in another tab, then send it again from here."
+#: Fields that a page never gets back.
+SECRET = re.compile("password|token|secret|key|^(code|current|again)$")
+
 
 def register(app: Flask) -> None:
     """Bind the error pages to an app."""
@@ -40,8 +51,28 @@ def register(app: Flask) -> None:
 
 
 def stale_form(_error: CSRFError) -> Response:
-    """A form without a valid CSRF token: an old page, or another site's."""
-    return answer(400, "This page was open for too long or in another session. Reload it, then try again; nothing was changed.")
+    """A form without a valid CSRF token: an old page, or another site's. What was typed on a page of ours can be sent again from here."""
+    if htmx.asks() or not _is_ours():
+        return answer(400, STALE)
+    fields = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    again = {
+        "address": request.full_path.rstrip("?"),
+        "fields": [(name, value) for name, value in fields if not SECRET.search(name)],
+        "secrets": [name.replace("_", " ") for name, value in fields if value and SECRET.search(name)],
+    }
+    sentence = STALE_SIGNED_IN if current_user.is_authenticated else STALE_SIGNED_OUT
+    return make_response(render_template("errors/again.html", title=TITLES[400], sentence=sentence, **again), 400)
+
+
+def _is_ours() -> bool:
+    """Whether the browser says that a form of this panel was sent: never offer what another site has filled in, nor files, nor what signs
+    somebody in."""
+    if request.method != "POST" or request.endpoint in (None, *PUBLIC) or any(request.files.values()):
+        return False
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site == "same-origin"
+    sent_from = request.headers.get("Origin") or request.referrer or ""
+    return urlsplit(sent_from).netloc == request.host
 
 
 def refused(error: HTTPException) -> Response:

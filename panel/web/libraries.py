@@ -18,6 +18,8 @@ from panel.web.words import brief
 
 screen = Blueprint("libraries", __name__, url_prefix="/libraries")
 
+OUT_ALREADY = "None of these libraries is in a group."
+
 
 @screen.get("")
 def index() -> Response:
@@ -42,35 +44,59 @@ def choose(library_id: int) -> BaseResponse:
 
 @screen.post("/groups")
 def choose_many() -> BaseResponse:
-    """Put the selected libraries into one group, or into none; all that match the filters after asking."""
-    if request.form.get("all") == "1":
-        return _choose_all()
-    libraries = service.with_ids(request.form.getlist("library", type=int))
+    """Put the selected libraries into one group; out of their groups, or all that match the filters, after asking."""
+    is_all = request.form.get("all") == "1"
+    narrowed = {name: request.form.get(name, "").strip()[:100] for name in ("q", "server", "in")} if is_all else {}
+    libraries = _matching(narrowed) if is_all else service.with_ids(request.form.getlist("library", type=int))
     if not libraries:
-        return htmx.go(_back(), "Select the libraries first.", "warning")
+        gone = "There is no such library any more." if is_all else "Select the libraries first."
+        return htmx.go(_back(), gone, "warning")
+    chosen = [("all", "1"), *narrowed.items()] if is_all else [("library", str(library.id)) for library in libraries]
+    if not request.form.get("group"):
+        return _ask_which(libraries, chosen)
     group = _chosen()
-    changed = service.put_into(libraries, group)
-    _note(changed, group)
-    db.session.commit()
-    return htmx.go(_back(), f"{_number(len(changed))} moved to {_name(group)}.")
-
-
-def _choose_all() -> BaseResponse:
-    """Says how many; with `confirmed`, what was said, it happens if the same ones still match."""
-    narrowed = {name: request.form.get(name, "").strip()[:100] for name in ("q", "server", "in")}
-    libraries, group = service.matching(narrowed["q"], server=narrowed["server"], group=narrowed["in"]), _chosen()
-    if not libraries:
-        return htmx.go(_back(), "There is no such library any more.", "warning")
     said = fingerprint([library.id for library in libraries], [group.id if group else 0])
-    if request.form.get("confirmed", "") != said:
-        fields = [("all", "1"), *narrowed.items(), ("group", request.form.get("group", "")), ("next", _back()), ("confirmed", said)]
-        title, back = f"Put {_number(len(libraries))} into {brief(_name(group))}?", ("Libraries", _back())
-        sentence = "Those that are in another group leave it. No media server is asked: nobody’s access changes by this."
-        return sheets.ask(title, back, [sentence], "Put them there", fields=fields, tone="primary")
+    if (is_all or group is None) and request.form.get("confirmed", "") != said:
+        fields = [*chosen, ("group", request.form["group"]), ("next", _back()), ("confirmed", said)]
+        return _ask_whether(libraries, group, fields)
     changed = service.put_into(libraries, group)
     _note(changed, group)
     db.session.commit()
-    return htmx.go(_back(), f"{_number(len(changed))} moved to {_name(group)}.")
+    if group is None:
+        return htmx.go(_back(), f"{_number(len(changed))} taken out of {_groups_of(len(changed))}." if changed else OUT_ALREADY)
+    return htmx.go(_back(), f"{_number(len(changed))} moved to {group.name}.")
+
+
+def _matching(narrowed: dict[str, str]) -> list[Library]:
+    return service.matching(narrowed["q"], server=narrowed["server"], group=narrowed["in"])
+
+
+def _ask_which(libraries: list[Library], chosen: list[tuple[str, str]]) -> BaseResponse:
+    title = f"Put {_number(len(libraries))} into which group?"
+    fields = [*chosen, ("next", _back())]
+    return sheets.sheet("libraries/_which.html", title, ("Libraries", _back()), 422, fields=fields, groups=groups.all_groups())
+
+
+def _ask_whether(libraries: list[Library], group: LibraryGroup | None, fields: list[tuple[str, str]]) -> BaseResponse:
+    back, nobody = ("Libraries", _back()), "No media server is asked: nobody’s access changes by this."
+    if group is not None:
+        title = f"Put {_number(len(libraries))} into {brief(group.name)}?"
+        sentences = [f"Those that are in another group leave it. {nobody}"]
+        return sheets.ask(title, back, sentences, "Put them there", fields=fields, tone="primary")
+    leaving = [library for library in libraries if library.group_id is not None]
+    if not leaving:
+        return htmx.go(_back(), OUT_ALREADY)
+    title = f"Take {_number(len(leaving))} out of {_groups_of(len(leaving))}?"
+    return sheets.ask(title, back, [*_losing(leaving), nobody], "Take them out", fields=fields)
+
+
+def _losing(leaving: list[Library]) -> list[str]:
+    """What the plans lose with these libraries."""
+    names = service.plans_including({library.group_id for library in leaving if library.group_id is not None})
+    if not names:
+        return ["No plan includes the groups they are in."]
+    plans = ", ".join(brief(name) for name in names)
+    return [f"What these plans include gets smaller by this: {plans}. Whoever moves on one of them does not get these libraries any more."]
 
 
 @screen.get("/suggestions")
@@ -121,6 +147,10 @@ def _name(group: LibraryGroup | None) -> str:
 
 def _number(count: int) -> str:
     return "1 library" if count == 1 else f"{count} libraries"
+
+
+def _groups_of(count: int) -> str:
+    return "its group" if count == 1 else "their groups"
 
 
 def _back() -> str:

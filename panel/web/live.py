@@ -13,11 +13,12 @@ from flask import Flask
 from sqlalchemy import Row, func, select
 
 from panel.domain.platform import Platform
-from panel.domain.statuses import OPEN, MoveStatus, RunKind, Step
+from panel.domain.statuses import OPEN, MigrationStatus, MoveStatus, RunKind, Step
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
 from panel.services import invites, notices, people_mails, report
 from panel.services.run.rounds import next_round_of
+from panel.services.unclaimed import unclaimed_among
 from panel.web import steering
 from panel.web.workers import workers_problem
 
@@ -43,7 +44,7 @@ class Page:
 
 def register(app: Flask) -> None:
     """Bind the questions that templates ask to an app."""
-    for question in (mail_is_under_way, mails_unsent, can_claim, can_undo, why_no_mail):
+    for question in (mail_is_under_way, mails_unsent, never_begun, can_undo, why_no_mail):
         app.add_template_global(question)
 
 
@@ -128,6 +129,11 @@ class Live:
     def _moves(self, ids: list[int]) -> list[Move]:
         return list(db.session.scalars(select(Move).where(Move.id.in_(ids)).order_by(Move.position))) if ids else []
 
+    @cached_property
+    def claimable(self) -> set[int]:
+        """The ids of the rows that offer a link to choose a password."""
+        return claimable_among(self.run, [sight[0] for sight in self.sights if sight[1] not in OPEN])
+
     @property
     def keeps_rows(self) -> bool:
         """Whether the same rows stay on this page whatever happens."""
@@ -175,6 +181,11 @@ def _sum(values: Sequence[object]) -> str:
     return base64.urlsafe_b64encode(digest).decode()[:SUM_LENGTH]
 
 
+def never_begun(run: Migration) -> bool:
+    """Whether a run was cancelled before anything was done in it: nobody is in hand then."""
+    return run.status is MigrationStatus.CANCELLED and run.started_at is None
+
+
 def mail_is_under_way(mail: Email | None) -> bool:
     """Whether a mail's state is about to change by itself."""
     return mail is not None and mail.status in (EmailStatus.QUEUED, EmailStatus.SENDING)
@@ -186,9 +197,19 @@ def mails_unsent(run: Migration) -> list[people_mails.Unsent]:
 
 
 def can_claim(run: Migration, move: Move) -> bool:
-    """Whether a link to choose a password makes sense: the run made the account, and the platform lets us set its password."""
-    made = move.created_account and bool(move.target_account_id)
-    return run.target.platform is not Platform.PLEX and made and move.status not in OPEN
+    """Whether a link to choose a password makes sense for this row."""
+    return move.id in claimable_among(run, [move.id])
+
+
+def claimable_among(run: Migration, move_ids: Sequence[int]) -> set[int]:
+    """For which of these rows a link to choose a password makes sense: the run made the account, or an earlier one did and nobody has
+    chosen a password since, and the platform lets us set it; at most 2 queries."""
+    if run.target.platform is Platform.PLEX or not move_ids:
+        return set()
+    settled = (Move.id.in_(move_ids), Move.status.not_in(OPEN), Move.target_account_id != "")
+    rows = db.session.execute(select(Move.id, Move.created_account).where(*settled)).all()
+    adopted = [move_id for move_id, created in rows if not created]
+    return {move_id for move_id, created in rows if created} | (unclaimed_among(run, adopted) if adopted else set())
 
 
 def can_undo(run: Migration, move: Move) -> bool:

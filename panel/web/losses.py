@@ -8,24 +8,28 @@ from markupsafe import Markup
 
 from panel.models import PlexAccount, Server
 from panel.services.server_removal import Loss
-from panel.web.words import brief, counted
+from panel.web.words import all_counted, brief, counted
 
 
 def of_server(server: Server, loss: Loss) -> list[str]:
     """Before a server is removed."""
-    forgets = Markup("The panel forgets {}, its {} with their groups, and who shares it ({}).")
-    rows = counted(loss.libraries, "library", "libraries"), counted(loss.shares, "remembered share")
+    parts: list[str] = [Markup("The panel forgets {}").format(_named([server.name]))]
+    if loss.libraries:
+        parts.append(f"its {counted(loss.libraries, 'library', 'libraries')} with their groups")
+    if loss.shares:
+        parts.append(f"who shares it ({counted(loss.shares, 'remembered share')})")
+    forgets = Markup("{}.").format(Markup(", and ").join(parts) if len(parts) < 3 else Markup("{}, {}, and {}").format(*parts))
     history = [_history(loss)] if loss.migrations else []
     stays = "All users and their payments stay. Nothing is changed on the server itself: everybody keeps their access there."
-    return [forgets.format(_named([server.name]), *rows), *history, stays]
+    return [forgets, *history, stays]
 
 
 def of_account(account: PlexAccount, loss: Loss) -> list[str]:
     """Before a Plex account is removed."""
     sentences: list[str] = [Markup("The panel forgets the account {} and its token.").format(_named([account.email]))]
     if loss.names:
-        rows = counted(loss.libraries, "library", "libraries"), counted(loss.shares, "remembered share")
-        sentences.append(Markup("Its servers go with it: {}, with {} and {}.").format(_named(loss.names), *rows))
+        rows = all_counted([(loss.libraries, "library", "libraries"), (loss.shares, "remembered share", "")])
+        sentences.append(Markup("Its servers go with it: {}{}.").format(_named(loss.names), f", with {rows}" if rows else ""))
     if loss.kept:
         sentences.append(Markup("Kept for their migrations, but disabled and without an account: {}.").format(_named(loss.kept)))
     return [*sentences, "All users and their payments stay. Nothing is changed on plex.tv: everybody keeps their access."]
@@ -34,9 +38,10 @@ def of_account(account: PlexAccount, loss: Loss) -> list[str]:
 def _history(loss: Loss) -> str:
     one = loss.migrations == 1
     runs = f"{counted(loss.migrations, 'past migration')} and {'its' if one else 'their'} records go with it"
-    rows = f"{counted(loss.moves, 'user')} in {'its list' if one else 'their lists'}, {counted(loss.mails, 'mail')}"
-    proof = f"{counted(loss.requests, 'request')} written down as proof"
-    return f"{runs}: {rows} and {proof}. {'It cannot' if one else 'None of them can'} be undone any more."
+    where, proof = "in its list" if one else "in their lists", "written down as proof"
+    listed = (loss.moves, f"user {where}", f"users {where}")
+    rows = all_counted([listed, (loss.mails, "mail", ""), (loss.requests, f"request {proof}", f"requests {proof}")])
+    return f"{runs}{f': {rows}' if rows else ''}. {'It cannot' if one else 'None of them can'} be undone any more."
 
 
 def _named(names: Iterable[str]) -> Markup:

@@ -35,17 +35,18 @@ def resume(run_id: int) -> BaseResponse:
 @screen.get("/cancel")
 def ask_cancel(run_id: int) -> Response:
     """Asks before it is done."""
-    run, page = db.get_or_404(Migration, run_id), page_of(request.args)
-    back = f"Migration {run.id}", _place(run)
-    sentences = ["The people already in hand are finished; nobody else is moved.", "Whoever was moved stays moved."]
-    here, why_not = url_for("moves.cancel", run_id=run.id, status=page.tab, page=page.number), why_not_cancel(run)
-    return sheets.ask(f"Cancel migration {run.id}?", back, sentences, "Cancel the migration", why_not, here=here, leave="Go on with it")
+    run = db.get_or_404(Migration, run_id)
+    return _ask_cancel(run, why_not_cancel(run))
 
 
 @screen.post("/cancel")
 def cancel(run_id: int) -> BaseResponse:
-    """Nobody new is begun."""
-    return _steer(run_id, steer.cancel, "cancelled")
+    """Nobody new is begun. Asked for in the dialog, the answer is the run's page, or the question with the refusal."""
+    if not htmx.targets(htmx.DIALOG):
+        return _steer(run_id, steer.cancel, "cancelled")
+    run = db.get_or_404(Migration, run_id)
+    problem = _done(run, steer.cancel, "cancelled")
+    return _ask_cancel(run, problem, 422) if problem else htmx.go(_place(run))
 
 
 @screen.post("/retry")
@@ -98,7 +99,16 @@ def claim(run_id: int, move_id: int) -> BaseResponse:
 
 def _steer(run_id: int, verb: Callable[[Migration], object], participle: str, move_id: int | None = None) -> BaseResponse:
     run = db.get_or_404(Migration, run_id)
-    problem = ""
+    problem = _done(run, verb, participle, move_id)
+    if htmx.asks():
+        db.session.refresh(run)
+        live = Live(run, page_of(request.args), message=problem)
+        return make_response(render_template("migrations/_update.html", live=live, run=run), 422 if problem else 200)
+    return _back(run, problem)
+
+
+def _done(run: Migration, verb: Callable[[Migration], object], participle: str, move_id: int | None = None) -> str:
+    """Steers the run, committed; answers why it was not possible, empty when it was."""
     try:
         verb(run)
         move = db.session.get(Move, move_id) if move_id is not None else None
@@ -107,12 +117,23 @@ def _steer(run_id: int, verb: Callable[[Migration], object], participle: str, mo
         jobs.wake(run.id)
     except steer.NotPossible as refusal:
         db.session.rollback()
-        problem = str(refusal)
-    if htmx.asks():
-        db.session.refresh(run)
-        live = Live(run, page_of(request.args), message=problem)
-        return make_response(render_template("migrations/_update.html", live=live, run=run), 422 if problem else 200)
-    return _back(run, problem)
+        return str(refusal)
+    return ""
+
+
+def _ask_cancel(run: Migration, why_not: str, status: int = 200) -> Response:
+    page = page_of(request.args)
+    here = url_for("moves.cancel", run_id=run.id, status=page.tab, page=page.number)
+    title, back = f"Cancel migration {run.id}?", (f"Migration {run.id}", _place(run))
+    return sheets.ask(title, back, _what_cancelling_does(run), "Cancel the migration", why_not, status, here=here, leave="Let it go on")
+
+
+def _what_cancelling_does(run: Migration) -> list[str]:
+    if run.started_at is None:
+        sentences = ["It has not begun, so nobody is in hand.", "Nobody is moved; everything stays as it is."]
+    else:
+        sentences = ["The people already in hand are finished; nobody else is moved.", "Whoever was moved stays moved."]
+    return [*sentences, "No further round follows."] if run.rounds_left else sentences
 
 
 def _note(action: str, run: Migration, detail: str = "") -> None:

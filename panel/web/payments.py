@@ -197,7 +197,7 @@ def _fields(payment: Payment) -> dict[str, object]:
 
 
 def _days(payment: Payment) -> str:
-    return f"{payment.start_at:%Y-%m-%d} to {payment.end_at:%Y-%m-%d}"
+    return f"{payment.start_at:%-d %b %Y} to {payment.end_at:%-d %b %Y}"
 
 
 def _back(chosen: Picked | None = None) -> sheets.Back:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, make_response, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
-from wtforms.validators import Length
 
 from panel import jobs
 from panel.domain.platform import Platform
@@ -19,6 +18,7 @@ from panel.services.plex_accounts import AccountRefused
 from panel.services.server_changes import Draft, ServerRefused, Trial
 from panel.services.servers import ServerLimit, check_limits
 from panel.web import htmx
+from panel.web.forms.kinds import AtMost
 from panel.web.forms.servers import ServerForm
 
 screen = Blueprint("server_forms", __name__, url_prefix="/servers")
@@ -67,10 +67,13 @@ def save(server_id: int) -> BaseResponse:
 def _submitted(platform: Platform, known: Server | None) -> BaseResponse:
     form, is_test = _fitted(platform), request.form.get("action") == "test"
     if is_test:
-        form.name.validators = [Length(max=255)]
-    if not form.validate():
-        return _screen(form, platform, known, status=422)
-    draft = form.draft(platform, _accounts())
+        form.name.validators = [AtMost(255)]
+    is_valid, draft = form.validate(), form.draft(platform, _accounts())
+    refusals = server_changes.refusals(draft, known)
+    for refusal in refusals:
+        form.refuse(refusal)
+    if refusals or not is_valid:
+        return _marked(form, platform, known)
     try:
         server_changes.check(draft, known)
         trial = server_changes.try_connection(draft, known)
@@ -84,6 +87,16 @@ def _submitted(platform: Platform, known: Server | None) -> BaseResponse:
         return _screen(form, platform, known, status=422)
     except ServerLimit as limit:
         return _screen(form, platform, known, status=422, problem=str(limit))
+
+
+def _marked(form: ServerForm, platform: Platform, known: Server | None) -> Response:
+    """The form with what is wrong beside its fields, also where the test alone was asked for."""
+    if not htmx.targets("connection"):
+        return _screen(form, platform, known, status=422)
+    values = {"form": form, "platform": platform, "server": known, "trial": None, "tried": (), "problem": ""}
+    answer = make_response(render_template("servers/_form.html", **values), 422)
+    answer.headers["HX-Retarget"], answer.headers["HX-Reswap"] = "#server-form", "outerHTML show:top"
+    return answer
 
 
 def _take_name(form: ServerForm, trial: Trial) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
@@ -28,10 +29,15 @@ BELIEVING = (
 
 @screen.get("")
 def index() -> Response:
-    """All servers; above them, until a first migration has finished, what leads to it. A sync that ends may have done a step."""
+    """All servers; above them, until a first migration has finished, what leads to it, later a link to what is still open. A sync that ends
+    may have done a step."""
     cards = server_cards()
-    steps = [] if first_steps.is_over() else first_steps.first_steps()
-    return htmx.page_or_partial("servers/index.html", {"servers": "servers/_update.html"}, cards=cards, steps=steps)
+    all_steps, is_over = first_steps.first_steps(), first_steps.is_over()
+    values: dict[str, Any] = {
+        "steps": [] if is_over else all_steps,
+        "steps_left": sum(not step.done for step in all_steps) if is_over else 0,
+    }
+    return htmx.page_or_partial("servers/index.html", {"servers": "servers/_update.html"}, cards=cards, **values)
 
 
 @screen.get("/<int:server_id>/actions")

@@ -55,7 +55,8 @@ def _store(form: SettingsForm, setting: Setting) -> list[str]:
     for name, value in wanted.items():
         if getattr(setting, name) != value:
             setattr(setting, name, value)
-            changed.append(f"{name}: {value if value not in ('', None) else 'empty'}")
+            said = ("yes" if value else "no") if isinstance(value, bool) else value
+            changed.append(f"{name}: {said if said not in ('', None) else 'empty'}")
     return changed
 
 

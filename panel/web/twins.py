@@ -16,6 +16,7 @@ from panel.services import twins as service
 from panel.services.listing import page_of
 from panel.web import htmx
 from panel.web.listing import asked
+from panel.web.words import counted
 
 screen = Blueprint("twins", __name__, url_prefix="/same-person")
 
@@ -45,7 +46,5 @@ def different(twin_id: int) -> BaseResponse:
     audit.note(current_user.email, "twins.different", question.user.name, f"Users {question.other_id} and {question.user_id}")
     db.session.commit()
     left = db.session.scalar(select(func.count()).where(PossibleTwin.answered_at.is_(None))) or 0
-    return htmx.go(
-        url_for("twins.index"),
-        f"Noted: two people. {left} questions are left." if left else "Noted: two people. That was the last question.",
-    )
+    open_still = f"{counted(left, 'question')} {'is' if left == 1 else 'are'} left." if left else "That was the last question."
+    return htmx.go(url_for("twins.index"), f"Noted: two people. {open_still}")

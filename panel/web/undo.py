@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
+from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel import jobs
@@ -38,7 +39,7 @@ def create(run_id: int) -> BaseResponse:
         back = undo.start_undo(run, _chosen())
     except (undo.NothingToUndo, Blocked) as refusal:
         db.session.rollback()
-        return _ask(run, str(refusal), 422)
+        return _ask(run, _sentence(refusal), 422)
     audit.note(current_user.email, "migration.undone", f"{run.source.name} → {run.target.name}", f"Migration {run.id}, by {back.id}")
     db.session.commit()
     jobs.wake(back.id)
@@ -51,11 +52,19 @@ def _ask(run: Migration, problem: str = "", status: int = 200) -> Response:
     try:
         sentences = said(run, undo.undoable(run, chosen))
     except undo.NothingToUndo as refusal:
-        problem = problem or str(refusal)
+        problem = problem or _sentence(refusal)
     one = db.session.get(Move, next(iter(chosen))) if chosen and len(chosen) == 1 else None
     title = f"Take back what migration {run.id} did{f' for {brief(one.name)}' if one else ''}?"
     back = f"Migration {run.id}", url_for("migrations.show", run_id=run.id)
     return sheets.ask(title, back, sentences, "Take back", problem, status, fields=[("move", str(number)) for number in chosen or ()])
+
+
+def _sentence(refusal: Exception) -> str:
+    """The refusal as it stands on the page; a run that takes back at this moment can be opened from it."""
+    if not isinstance(refusal, undo.BeingUndone):
+        return str(refusal)
+    address = url_for("migrations.show", run_id=refusal.by)
+    return Markup('<a class="alert-link" href="{}">Migration {}</a> is taking this back now.').format(address, refusal.by)
 
 
 def said(run: Migration, found: list[Undoing]) -> list[str]:

@@ -17,7 +17,7 @@ from panel.services import users as service
 from panel.services.listing import order_from, page_of
 from panel.web import htmx, sheets
 from panel.web.listing import asked
-from panel.web.words import brief, counted
+from panel.web.words import all_counted, brief
 
 screen = Blueprint("users", __name__, url_prefix="/users")
 
@@ -76,7 +76,7 @@ def ask_delete(user_id: int) -> Response:
     user = db.get_or_404(User, user_id)
     loss = service.loss_of(user)
     sentences = [
-        f"This deletes {brief(user.name)} from the panel, with {_counts(loss)}. It cannot be taken back.",
+        f"This deletes {brief(user.name)} from the panel{_with(loss)}. It cannot be taken back.",
         "No media server is asked: access there stays as it is, and a sync that finds this person again adds them as somebody new.",
     ]
     return sheets.ask(f"Delete {brief(user.name)}?", back(user), sentences, "Delete", service.why_not_deletable(user))
@@ -92,7 +92,7 @@ def delete(user_id: int) -> BaseResponse:
     except service.InUse as refusal:
         db.session.rollback()
         return htmx.go(url_for("users.show", user_id=user_id), str(refusal), "danger")
-    detail = f"With {_counts(loss)}"
+    detail = _with(loss).removeprefix(", ").capitalize()
     audit.note(current_user.email, "user.deleted", name, detail)
     db.session.commit()
     return htmx.go(url_for("users.index"), f"{brief(name)} is deleted.")
@@ -123,9 +123,12 @@ def merge(user_id: int) -> BaseResponse:
         db.session.rollback()
         return htmx.go(url_for("users.show", user_id=user_id), str(refusal), "danger")
     moved = _counts(done)
-    audit.note(current_user.email, "user.merged", user.name, f"Took over from {name}: {moved}")
+    audit.note(current_user.email, "user.merged", user.name, f"Took over from {name}: {moved or 'nothing'}")
     db.session.commit()
-    return htmx.go(url_for("users.show", user_id=user_id), f"{brief(name)} is {brief(user.name)} now and was taken over with {moved}.")
+    return htmx.go(
+        url_for("users.show", user_id=user_id),
+        f"{brief(name)} is {brief(user.name)} now and was taken over{f' with {moved}' if moved else ''}.",
+    )
 
 
 def back(user: User | None = None) -> tuple[str, str]:
@@ -139,10 +142,15 @@ def find(search: str, but: int = 0) -> list[User]:
     return list(db.session.scalars(query)) if search else []
 
 
+def _with(loss: service.Loss) -> str:
+    rows = _counts(loss)
+    return f", with {rows}" if rows else ""
+
+
 def _counts(rows: service.Loss | merging.Merge) -> str:
-    moves = counted(rows.moves, "entry", "entries")
-    parts = [(rows.payments, "payment"), (rows.shares, "shared server"), (rows.accounts, "known account")]
-    return f"{', '.join(counted(count, what) for count, what in parts)} and {moves} in past migrations"
+    parts = [(rows.payments, "payment", ""), (rows.shares, "shared server", ""), (rows.accounts, "known account", "")]
+    moves = (rows.moves, "entry in a past migration", "entries in past migrations")
+    return all_counted([*parts, moves])
 
 
 def _choose(user: User) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -145,6 +146,12 @@ def number(count: int) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """A number with what it counts: “1 payment”, “3 payments”, “2 entries” (`many` where it is not `one` with an s)."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def all_counted(parts: Iterable[tuple[int, str, str]]) -> str:
+    """Numbers with what they count (one, many) as a list: “3 payments, 1 share and 2 entries”. Zeros are left out; empty when all are."""
+    said = [counted(count, one, many) for count, one, many in parts if count]
+    return " and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else "".join(said)
 
 
 def brief(text: str, most: int = 60) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from panel.platforms import stopwatch
-from panel.platforms.base import CredentialsRefused, Person, ServerFault, UnexpectedAnswer, Unreachable
+from panel.platforms.base import CredentialsRefused, Person, Refused, ServerFault, UnexpectedAnswer, Unreachable
 from panel.platforms.emby import EmbyRemote
 from panel.simulators.http import Fault
 from tests.platforms.mediabrowser_cases import access, client_of, member, routes, running
@@ -253,3 +253,64 @@ def test_it_says_that_a_key_was_revoked(server: Any, remote: EmbyRemote) -> None
     server.revoke_key()
     with pytest.raises(CredentialsRefused):
         remote.members()
+
+
+def policy_of(server: Any, name: str) -> dict[str, Any]:
+    return dict(server.user(name).policy)
+
+
+def test_it_resets_a_password_first_where_the_server_wants_that_with_the_account_closed(server: Any, remote: EmbyRemote) -> None:
+    server.keeps_passwords = True
+    account = server.add_user("mira", "old one", libraries=["Films"], MaxParentalRating=7)
+    server.exposure.watch(account)
+    before, since = policy_of(server, "mira"), len(server.journal)
+    remote.set_password(account.id, "chosen")
+    assert server.can_sign_in("mira", "chosen") and policy_of(server, "mira") == before
+    changes = ["POST Password", "POST Policy", "POST Password", "POST Password", "POST Policy"]
+    assert routes(server, since, changes=True) == changes
+    assert not server.exposed_moments(), "it was never enabled without a password"
+
+
+@pytest.mark.parametrize("fault", [{"status": 400}, {"status": 500}, {"drop": True}], ids=str)
+@pytest.mark.parametrize("failing", ["reset", "set"])
+def test_it_never_leaves_an_account_open_without_a_password(server: Any, remote: EmbyRemote, failing: str, fault: Any) -> None:
+    server.keeps_passwords = True
+    account = server.add_user("mira", "old one", libraries=["Films"])
+    server.exposure.watch(account)
+    before = policy_of(server, "mira")
+    server.faults.append(Fault("POST", "/Password", skip=1 if failing == "reset" else 2, **fault))
+    with pytest.raises((Refused, ServerFault, Unreachable)):
+        remote.set_password(account.id, "chosen")
+    assert not server.exposed_moments() and not server.can_sign_in("mira", "")
+    if fault == {"status": 400}:
+        assert policy_of(server, "mira") == before, "the server was there to take it back"
+    else:
+        assert account.policy["IsDisabled"]
+
+
+def test_it_seals_an_account_of_ours_that_has_a_password_already(server: Any, remote: EmbyRemote) -> None:
+    server.keeps_passwords = True
+    server.exposure.watch(server.add_user("mira", "of an attempt that died", libraries="all"))
+    remote.give(Person("mira"), access(remote, "Films"), member(remote, "mira"), ours=True)
+    account = server.user("mira")
+    assert account.password not in ("", "of an attempt that died") and server.visible(account) == {"Films"}
+    assert not server.exposed_moments()
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "blames_name"),
+    [
+        ("The maximum number of users of this license has been reached.", "maximum number of users", False),
+        ("Usernames can contain unicode symbols and numbers.", "Usernames can contain", True),
+        ("", "did not make an account", False),
+    ],
+)
+def test_it_tells_why_no_account_was_made_in_the_servers_words(
+    server: Any, remote: EmbyRemote, body: str, words: str, blames_name: bool
+) -> None:
+    wanted = access(remote, "Films")
+    server.faults.append(Fault("POST", "/Users/New", status=400, body=body))
+    with pytest.raises(Refused, match=words) as refusal:
+        remote.give(Person("mira"), wanted)
+    assert ("does not accept the name" in str(refusal.value)) is blames_name
+    assert "mira" in str(refusal.value)

@@ -215,9 +215,9 @@ def test_it_counts_an_account_that_is_gone_as_taken(server: Any, remote: MediaBr
 
 def test_it_sets_the_password_of_the_claim_link(server: Any, remote: MediaBrowserRemote) -> None:
     given = remote.give(MIRA, access(remote, "Films"))
-    before = len(server.journal)
+    before, changes = len(server.journal), len(server.calls(changes=True))
     remote.set_password(given.account_id, "correct horse")
-    assert len(server.journal) == before + 1
+    assert len(server.journal) == before + 2 and len(server.calls(changes=True)) == changes + 1, "the account is looked at first"
     assert server.can_sign_in("mira", "correct horse") and not server.can_sign_in("mira", "")
 
 
@@ -230,11 +230,18 @@ def test_it_never_sets_an_empty_password(server: Any, remote: MediaBrowserRemote
     assert len(server.journal) == before and not server.can_sign_in("mira", "")
 
 
+def test_it_never_sets_the_password_of_an_administrator(server: Any, remote: MediaBrowserRemote) -> None:
+    account = server.add_user("mira", "her own", libraries=["Films"], admin=True)
+    with pytest.raises(NotAllowed, match="administrator"):
+        remote.set_password(account.id, "correct horse")
+    assert server.can_sign_in("mira", "her own") and not server.calls(changes=True)
+
+
 def test_it_never_repeats_a_password_in_an_error_or_log(server: Any, remote: MediaBrowserRemote, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     given = remote.give(MIRA, access(remote, "Films"))
     for status in (400, 403, 404, 500):
-        server.faults.append(Fault("POST", "/Password", status=status, body='Bad request: {"NewPw":"correct horse"}'))
+        server.faults[:] = [Fault("POST", "/Password", status=status, body='Bad request: {"NewPw":"correct horse"}', times=None)]
         with pytest.raises(PlatformError) as refusal:
             remote.set_password(given.account_id, "correct horse")
         assert "horse" not in str(refusal.value) + repr(refusal.value.__cause__) + repr(refusal.value.__context__)

@@ -84,3 +84,31 @@ def test_goes_by_the_shares_where_plex_does_not_tell_who_is_connected(scene: Sce
     scene.person("new", on=scene.source)
     scene.tv.faults.append(Fault(path="/api/users", status=500, times=None))
     assert moving(scene) == 3
+
+
+@pytest.mark.parametrize(("room", "moved"), [(1, 0), (2, 1), (3, 2)])
+def test_who_comes_back_to_a_closed_account_takes_a_place_again(scene: Scene, room: int, moved: int) -> None:
+    old = scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    new = scene.add_server("emby", "New")
+    for name in ("ada", "bob"):
+        user = scene.person(name)
+        scene.place(user, new, ("Films",), settings={"disabled": True})
+    scene.person("eve", on=new)
+    new.row.max_users = room
+    db.session.commit()
+    run = scene.move()
+    assert sorted(scene.outcome(run).values()).count("moved") == moved
+    enabled = [account for account in new.sim.users.values() if not account.policy["IsDisabled"] and not account.policy["IsAdministrator"]]
+    assert len(enabled) == room
+    assert sum(scene.opened(name, old) is None for name in ("ada", "bob")) == moved
+
+
+def test_who_has_a_place_already_needs_none(scene: Scene) -> None:
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    new = scene.add_server("emby", "New")
+    scene.place(scene.person("ada"), new, ("Shows",))
+    new.row.max_users = 1
+    db.session.commit()
+    assert moving(scene) == 1

@@ -342,3 +342,14 @@ def test_an_account_without_libraries_or_made_before_is_not_counted_as_open(serv
     account = create(server, "mira")
     post_policy(server, account, EnableAllFolders=False)
     assert server.exposed_moments() == [("mira", 1)]
+
+
+def test_a_server_that_keeps_passwords_wants_a_reset_before_another_one(server: Emby) -> None:
+    server.keeps_passwords = True
+    account = server.add_user("mira", "x")
+    path = f"/Users/{account.id}/Password"
+    assert by_key(server, "POST", path, {"Id": account.id, "NewPw": "y"}).status == 400
+    assert server.can_sign_in("mira", "x")
+    by_key(server, "POST", path, {"Id": account.id, "ResetPassword": True})
+    by_key(server, "POST", path, {"Id": account.id, "NewPw": "y"})
+    assert server.can_sign_in("mira", "y")

@@ -128,3 +128,10 @@ def test_resets_the_second_factor_of_somebody_else(app: Flask, ada: FlaskClient,
     assert row("bob@example.test").totp_secret is None
     assert "under “My sign-in”" in ada.post("/settings/admins/1/second-factor", follow_redirects=True).text
     assert row("ada@example.test").totp_secret is not None
+
+
+def test_says_of_a_password_that_is_too_long_how_long_it_is(ada: FlaskClient) -> None:
+    data = {"email": "new@example.test", "role": "viewer", "password": "x" * 1001}
+    answer = ada.post("/settings/admins", data=data)
+    assert answer.status_code == 422 and "It may have 1000 characters at most, and has 1001." in answer.text
+    assert "needs at least" in ada.post("/settings/admins", data={**data, "password": "short"}).text

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
+import panel
 from panel.extensions import db
 from panel.models import AuditEntry, Payment
-from panel.services import audit
+from panel.services import audit, users
+from panel.web import audit_words, settings
 from tests.scene import Scene
 from tests.web.asking import PASSWORD, by_htmx
 from tests.web.test_users import fields
@@ -141,3 +146,32 @@ def test_says_of_a_payment_and_a_plan_what_they_were_before(ada: FlaskClient, pa
     groups = [group.id for group in plan.groups]
     ada.post(f"/plans/{plan.id}/edit", data={"name": "Basic", "groups": groups, "duration_days": "90", "is_default": "y"})
     assert (newest().action, newest().detail) == ("plan.edited", "days: 30 → 90")
+
+
+def test_lists_what_was_done_and_what_was_changed_in_words(ada: FlaskClient, app: Flask) -> None:
+    audit.note("ada@example.test", "twins.different", "Bob")
+    audit.note("ada@example.test", "settings.edited", "General", "time_zone: Europe/Berlin; pace_s: 5.")
+    audit.note("ada@example.test", "later.thing_done", "from another version")
+    db.session.commit()
+    text = ada.get("/settings/changes").text
+    assert ">Noted as two people<" in text and "Time zone: Europe/Berlin; Seconds between two users: 5." in text
+    assert ">Later thing done<" in text and "time_zone" not in text
+    assert "Bob" in ada.get("/settings/changes?q=two people").text
+
+
+def noted(app: Flask) -> set[str]:
+    """Every action that is noted somewhere in the panel: what looks like one in the arguments of calls, or goes on to them."""
+    found = set()
+    for path in sorted(Path(panel.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "_steer":
+                found |= {f"migration.{one.value}" for one in node.args if isinstance(one, ast.Constant)}
+            if path.parent.name == "web" and isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found |= {node.value} if re.fullmatch(r"[a-z][a-z_-]*\.[a-z]+(_[a-z]+)*(?<!\.html)", node.value) else set()
+    return {action for action in found if action not in app.view_functions and not action.endswith((".static", ".lock", ".js", ".css"))}
+
+
+def test_has_words_for_every_action_and_every_field(app: Flask) -> None:
+    actions = noted(app)
+    assert len(actions) > 40 and not actions - set(audit_words.ACTIONS), actions - set(audit_words.ACTIONS)
+    assert {*settings.FIELDS, *users.COLUMNS, "max_users", "url", "plex_account", "start", "end"} <= set(audit_words.FIELDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask.testing import FlaskClient
 
+from panel.domain.statuses import MigrationStatus
 from panel.extensions import db
 from panel.models import Setting, Share
 from panel.services import sync_progress
@@ -88,3 +89,14 @@ def test_leads_nobody_any_more_after_the_first_migration(ada: FlaskClient, pair:
     pair.move()
     assert is_over()
     assert 'id="first-steps"' not in ada.get("/servers").text
+
+
+def test_keeps_a_way_to_the_open_steps_once_a_migration_has_finished(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.move()
+    assert run.status is MigrationStatus.FINISHED and is_over()
+    left = sum(not step.done for step in first_steps())
+    text = ada.get("/servers").text
+    assert left > 0 and 'id="first-steps"' not in text and f'<a href="/first-steps">First steps: {left} step' in text
+    Setting.current().smtp_host, Setting.current().public_url = "localhost", "https://panel.example.test"
+    db.session.commit()
+    assert all(step.done for step in first_steps()) and "/first-steps" not in ada.get("/servers").text

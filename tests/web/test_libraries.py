@@ -99,7 +99,7 @@ def test_puts_many_into_a_group_and_comes_back_to_the_same_list(ada: FlaskClient
     assert library("Films").group_id == library("Shows").group_id == group("Standard").id
     assert library("Films 4K").group_id is None
     assert "Select the libraries first" in ada.post("/libraries/groups", data={"group": "none"}, follow_redirects=True).text
-    elsewhere = ada.post("/libraries/groups", data={"library": ids, "group": "none", "next": "//evil.test"})
+    elsewhere = ada.post("/libraries/groups", data={"library": ids, "group": group("Standard").id, "next": "//evil.test"})
     assert "evil" not in elsewhere.headers["Location"]
 
 
@@ -113,6 +113,27 @@ def test_puts_all_that_match_into_a_group_after_asking(ada: FlaskClient, scene_w
     assert library("Films").group_id == library("Films 4K").group_id == group("Standard").id
     assert library("Shows").group_id is None
     assert "no such library" in ada.post("/libraries/groups", data=fields(asked), follow_redirects=True).text
+
+
+def test_takes_many_out_of_their_groups_only_after_saying_what_plans_lose(ada: FlaskClient, scene_with_groups: Scene) -> None:
+    ids = [library(name, "Cedar").id for name in ("Films", "Shows")]
+    before = [library(name, "Cedar").group_id for name in ("Films", "Shows")]
+    assert '<option value="">Choose…</option>' in ada.get("/libraries").text
+    unsaid = ada.post("/libraries/groups", data={"library": ids, "group": ""})
+    assert unsaid.status_code == 422 and "Put 2 libraries into which group?" in unsaid.text
+    asked = ada.post("/libraries/groups", data={"library": ids, "group": "none"}).text
+    assert "Take 2 libraries out of their groups?" in asked and "What these plans include gets smaller by this: Basic" in asked
+    assert [library(name, "Cedar").group_id for name in ("Films", "Shows")] == before
+    data = {**fields(asked), "library": ids}
+    assert "2 libraries taken out of their groups." in ada.post("/libraries/groups", data=data, follow_redirects=True).text
+    assert library("Films", "Cedar").group_id is None and library("Shows", "Cedar").group_id is None
+    again = ada.post("/libraries/groups", data={"library": ids, "group": "none"}, follow_redirects=True)
+    assert "None of these libraries is in a group." in again.text
+
+
+def test_waits_with_saving_a_group_until_the_arrow_keys_rest(ada: FlaskClient, scene_with_groups: Scene) -> None:
+    row = ada.get("/libraries").text
+    assert 'hx-trigger="change delay:600ms, submit" hx-sync="this:replace"' in row
 
 
 def test_suggests_groups_and_applies_all_of_them(ada: FlaskClient, scene_with_groups: Scene) -> None:

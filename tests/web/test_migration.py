@@ -64,7 +64,7 @@ def test_shows_one_row_per_user_with_the_reason(ada: FlaskClient, run: Migration
 
 
 def test_does_not_count_whom_a_cancelled_run_left_as_done(ada: FlaskClient, run: Migration) -> None:
-    run.status, run.ended_at = MigrationStatus.CANCELLED, utc_now()
+    run.status, run.started_at, run.ended_at = MigrationStatus.CANCELLED, utc_now(), utc_now()
     run.moves[0].status, run.moves[1].status = MoveStatus.MOVED, MoveStatus.CANCELLED
     db.session.commit()
     text = ada.get(f"/migrations/{run.id}").text
@@ -77,6 +77,24 @@ def test_says_that_the_list_of_a_new_run_is_still_to_come(ada: FlaskClient, run:
     db.session.commit()
     text = ada.get(f"/migrations/{run.id}").text
     assert "Getting ready…" in text and "once both servers have said who is there" in text
+
+
+@pytest.mark.parametrize("ended_after", [None, timedelta(minutes=1)], ids=["at once", "a minute later"])
+def test_speaks_of_nobody_in_a_run_that_was_cancelled_before_it_began(
+    ada: FlaskClient, run: Migration, ended_after: timedelta | None
+) -> None:
+    for move in list(run.moves):
+        db.session.delete(move)
+    run.status, run.start_at, run.rounds_left, run.repeat_every_h = MigrationStatus.CANCELLED, utc_now() + timedelta(days=1), 2, 1.0
+    run.ended_at = run.created_at + ended_after if ended_after else None
+    db.session.commit()
+    text = ada.get(f"/migrations/{run.id}").text
+    assert "Cancelled before it began." in text and "Never begun" in text
+    assert "it was cancelled before the servers were asked who is there" in text
+    for wrong in ("in hand", "more rounds", "Everyone is listed", "Took", "done</span>", "Getting ready"):
+        assert wrong not in text
+    line = " ".join(re.sub(r"<[^>]+>", " ", ada.get("/migrations").text).split())
+    assert "never begun" in line and "asked for" in line and "begins" not in line and "1 min" not in line
 
 
 def test_says_once_when_a_run_begins_that_waits_for_its_time(ada: FlaskClient, run: Migration) -> None:
@@ -129,6 +147,19 @@ def test_stops_asking_when_the_run_has_ended(ada: FlaskClient, pair: Scene, run:
     assert poll_address(text) == "" and "hx-trigger" not in text
     page = ada.get(f"/migrations/{run.id}").text
     assert poll_address(page) == "" and "http-equiv" not in page
+
+
+def test_sends_the_whole_table_once_the_run_has_ended(ada: FlaskClient, pair: Scene, run: Migration) -> None:
+    pair.finish(run)
+    run.status, ended, run.ended_at = MigrationStatus.RUNNING, run.ended_at, None
+    db.session.commit()
+    watched = ada.get(f"/migrations/{run.id}").text
+    assert "Take back" not in watched
+    run.status, run.ended_at = MigrationStatus.FINISHED, ended
+    db.session.commit()
+    text = ada.get(poll_address(watched), headers=LIVE).text
+    assert re.search(r'id="moves"\s+hx-swap-oob="true"', text) and "<template>" not in text
+    assert all("Take back" in row(text, move) for move in run.moves[:2])
 
 
 def test_page_and_update_show_the_same(ada: FlaskClient, run: Migration) -> None:
@@ -196,14 +227,33 @@ def test_pauses_resumes_and_cancels(ada: FlaskClient, run: Migration, headers: d
 
 
 def test_asks_before_cancelling(ada: FlaskClient, run: Migration) -> None:
+    run.status, run.started_at = MigrationStatus.RUNNING, utc_now()
+    db.session.commit()
     address = f"/migrations/{run.id}/cancel?status=pending&page=2"
     assert address.replace("&", "&amp;") in ada.get(f"/migrations/{run.id}?status=pending&page=2").text
     for headers in ({}, by_htmx("dialog")):
         text = ada.get(address, headers=headers).text
         assert "nobody else is moved" in text and f'action="{address.replace("&", "&amp;")}"' in text
-    assert run.status is MigrationStatus.QUEUED
+    assert run.status is MigrationStatus.RUNNING
     assert ada.post(address).headers["Location"] == f"/migrations/{run.id}?status=pending&page=2"
     assert "It cannot be done now." in ada.get(address).text
+
+
+def test_says_of_a_run_that_waits_for_its_time_that_nobody_is_in_hand(ada: FlaskClient, run: Migration) -> None:
+    run.start_at, run.rounds_left = utc_now() + timedelta(days=1), 2
+    db.session.commit()
+    text = ada.get(f"/migrations/{run.id}/cancel", headers=by_htmx("dialog")).text
+    assert "nobody is in hand" in text and "are finished" not in text and "No further round follows." in text
+    assert ">Cancel the migration<" in text and ">Let it go on<" in text
+
+
+def test_answers_the_dialog_with_the_page_of_the_cancelled_run_or_the_refusal(ada: FlaskClient, run: Migration) -> None:
+    address, headers = f"/migrations/{run.id}/cancel?status=pending&page=1", by_htmx("dialog")
+    answer = ada.post(address, headers=headers)
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"/migrations/{run.id}?status=pending&page=1")
+    assert run.status is MigrationStatus.CANCELLED
+    refused = ada.post(address, headers=headers)
+    assert refused.status_code == 422 and "there is nothing to cancel" in refused.text and 'id="dialog-title"' in refused.text
 
 
 @pytest.mark.parametrize("headers", [{}, LIVE])
@@ -218,7 +268,7 @@ def test_disabled_buttons_carry_their_reason(ada: FlaskClient, vic: FlaskClient,
     reason = "Nobody has failed in a way that could be tried again."
     assert re.search(rf'id="retry"[^>]*disabled title="{reason}"', text)
     assert re.search(rf'<small[^>]*id="why-retry">{reason}</small>', text)
-    assert re.search(r'id="pause"[^>]*disabled title="Viewers cannot do this."', vic.get(f"/migrations/{run.id}").text)
+    assert re.search(r'id="pause-resume"[^>]*disabled title="Viewers cannot do this."', vic.get(f"/migrations/{run.id}").text)
 
 
 def test_retries_one_and_all(ada: FlaskClient, run: Migration) -> None:
@@ -281,7 +331,7 @@ def test_sends_no_mail_before_the_run_has_ended(ada: FlaskClient, run: Migration
 
 
 def test_shows_the_run_as_cancelled_while_people_are_still_in_hand(ada: FlaskClient, run: Migration) -> None:
-    run.status = MigrationStatus.CANCELLED
+    run.status, run.started_at = MigrationStatus.CANCELLED, utc_now()
     db.session.commit()
     text = ada.get(f"/migrations/{run.id}").text
     assert "being finished" in text and poll_address(text)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from panel import jobs
@@ -83,6 +84,14 @@ def test_shows_who_moves_and_who_stays_and_why(ada: FlaskClient, pair: Scene, he
     assert all(side.sim.journal for side in pair.sides)
 
 
+def test_says_how_many_stay_in_total_where_some_have_several_reasons(ada: FlaskClient, pair: Scene) -> None:
+    address = "/migrations/new?source=1&target=2"
+    assert "in total" not in ada.get(address).text
+    pair.person("Late", days=(-40, -10), emby_email="")
+    text = words(ada.get(address).text)
+    assert "2 people stay in total; whoever stays for several reasons is counted under each of them." in text
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_says_why_people_stay_in_words_and_not_in_codes(reason: Reason) -> None:
     one, many = reason.headline(1), reason.headline(3)
@@ -133,6 +142,14 @@ def test_reckons_how_long_other_options_take(ada: FlaskClient, pair: Scene) -> N
     text = words(ada.get(f"/migrations/duration?{query}", headers=by_htmx("duration")).text)
     assert text == "One user every 60 s: it takes at least 10 min."
     assert "from 0 to 3600" in ada.get("/migrations/duration?source=1&target=2&users=1&pace_s=-1").text
+    assert ada.get("/migrations/duration?source=1&target=2&users=1&removal=never").status_code == 200
+
+
+def test_names_a_time_that_has_passed_and_nothing_else(app: Flask, ada: FlaskClient, pair: Scene) -> None:
+    app.config["WTF_CSRF_ENABLED"] = True
+    query = "source=1&target=2&users=2&start_at=2020-01-01T10:00&rounds=0&repeat_every_h=1&pace_s=&removal=keep"
+    text = words(ada.get(f"/migrations/duration?{query}", headers=by_htmx("duration")).text)
+    assert text == "This time has passed. Choose a later one, or leave it empty to begin at once."
 
 
 # M1

@@ -95,7 +95,7 @@ def test_returns_from_a_bulk_change_to_order_and_page(ada: FlaskClient, pair: Sc
     ("typed", "sentence"),
     [
         ({"start_on": "2026-02-02", "end_on": "2026-02-01"}, "The last day is before the first."),
-        ({"start_on": "soon", "end_on": "2026-02-01"}, "Not a valid date value."),
+        ({"start_on": "soon", "end_on": "2026-02-01"}, "There is no such day. Write year, month and day"),
         ({"start_on": "0001-01-01", "end_on": "2026-02-01"}, "too far away"),
         ({"start_on": "2026-02-02", "end_on": ""}, "Say until which day it counts."),
     ],
@@ -165,3 +165,20 @@ def test_lets_a_viewer_only_look(vic: FlaskClient, pair: Scene) -> None:
     assert vic.get("/payments/1/actions").text.count("Viewers cannot do this.") == 2
     for address in ("/payments/new?user=1", "/payments/1/edit", "/payments/1/delete", "/payments/extend"):
         assert vic.post(address).status_code == 403, address
+
+
+def test_writes_days_in_the_question_as_in_the_list(ada: FlaskClient, pair: Scene) -> None:
+    payment = payment_of("Bob")
+    days = f"{payment.start_at:%-d %b %Y} to {payment.end_at:%-d %b %Y}"
+    assert days in ada.get(f"/payments/{payment.id}/delete").text
+
+
+def test_asks_for_a_plan_in_our_words(ada: FlaskClient, pair: Scene) -> None:
+    for plan in ("999", "no number", ""):
+        answer = ada.post(f"/payments/{payment_of('Bob').id}/edit", data={"plan": plan, "start_on": "2026-02-01", "end_on": "2026-02-02"})
+        assert answer.status_code == 422 and "Choose a plan." in answer.text and "Not a valid" not in answer.text, plan
+
+
+def test_refuses_more_days_than_a_float_can_hold(ada: FlaskClient, pair: Scene) -> None:
+    answer = ada.post("/payments/extend", data={"ids": [payment_of("Bob").id], "days": "9" * 309})
+    assert answer.status_code == 422 and answer.text.count("days can be added") == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -124,3 +126,10 @@ def test_lets_a_viewer_look_only(vic: FlaskClient, groups: Scene) -> None:
     menu = vic.get("/plans/1/actions").text
     assert menu.count("Viewers cannot do this.") == 2 and "/plans/1/edit" not in menu
     assert vic.post("/plans/new", data=typed(groups)).status_code == 403
+
+
+def test_marks_the_boxes_when_no_group_is_chosen(ada: FlaskClient, pair: Scene) -> None:
+    answer = ada.post("/plans/new", data={"name": "Empty", "duration_days": "30"})
+    boxes = re.findall(r'<input[^>]*name="groups"[^>]*>', answer.text)
+    assert answer.status_code == 422 and boxes and all("is-invalid" in box for box in boxes) and "autofocus" in boxes[0]
+    assert "autofocus" not in re.search(r'<input[^>]*name="name"[^>]*>', answer.text)[0]  # type: ignore[index]

@@ -225,7 +225,7 @@ def test_edits_without_asking_for_the_key_again(ada: FlaskClient, pair: Scene) -
     row = db.session.get_one(Server, server.id)
     assert (row.name, row.token, row.allow_new_subscriptions, row.max_users) == ("Ash", pair.source.sim.api_key, False, None)
     detail = db.session.scalars(select(AuditEntry.detail)).one()
-    assert "name: Cedar → Ash" in detail and "allow_new_subscriptions: True → False" in detail
+    assert "name: Cedar → Ash" in detail and "allow_new_subscriptions: yes → no" in detail
 
 
 def test_refuses_the_address_of_another_machine(ada: FlaskClient, pair: Scene) -> None:
@@ -266,7 +266,7 @@ def test_is_not_removed_while_a_run_uses_it_and_takes_its_past_ones_along(ada: F
     ada.post("/servers/1/remove")
     pair.finish(run)
     text = " ".join(ada.get("/servers/1/remove").text.split())
-    assert "1 past migration and its records go with it: 3 users in its list, " in text
+    assert "1 past migration and its records go with it: 3 users in its list" in text
     assert "Cedar was removed from the panel." in ada.post("/servers/1/remove", follow_redirects=True).text
     for gone in (Migration, Move, SentRequest):
         assert not db.session.scalars(select(gone)).all()
@@ -291,7 +291,7 @@ def test_is_not_removed_while_an_invite_waits(ada: FlaskClient, scene: Scene) ->
 def test_names_what_is_to_begin_later_where_a_server_is_removed_or_disabled(ada: FlaskClient, pair: Scene) -> None:
     run = start(pair.preflight(), Schedule(start_at=datetime(2099, 5, 1, 10, 0, tzinfo=UTC)))
     db.session.commit()
-    named = f"migration {run.id} (Cedar → Birch, 2099-05-01 "
+    named = f"migration {run.id} (Cedar → Birch, 1 May 2099, "
     assert named in ada.get("/servers/1/remove").text
     ada.post("/servers/1/remove")
     assert db.session.get(Server, 1) is not None
@@ -322,3 +322,30 @@ def test_knows_jellyfin_too(ada: FlaskClient, woken: list[int]) -> None:
     with birch.running():
         assert add(ada, "jellyfin", url=birch.url, token=birch.api_key, name="Birch").status_code == 303
     assert (the_server().platform, woken) == (Platform.JELLYFIN, [1])
+
+
+def test_says_all_that_is_wrong_at_once_and_one_thing_for_each_field(ada: FlaskClient) -> None:
+    data = {"name": "x" * 300, "url": "nonsense", "token": "", "max_users": "many", **ON}
+    answer = ada.post("/servers/new?platform=emby", data=data)
+    assert answer.status_code == 422 and answer.text.count("invalid-feedback") == 4
+    assert "It may have 255 characters at most, and has 300." in answer.text and "Type an address such as" in answer.text
+    assert "Type a number of users" in answer.text and "Not a valid" not in answer.text and "Type an API key" in answer.text
+
+
+@pytest.mark.parametrize("number", ["9" * 309, "9" * 5000, "-1"])
+def test_refuses_numbers_no_float_can_hold_beside_their_field(ada: FlaskClient, number: str) -> None:
+    answer = ada.post("/servers/new?platform=emby", data={"name": "Elm", "url": "http://elm.test", "token": "k", "max_users": number})
+    assert answer.status_code == 422 and answer.text.count("Type a number of users, or leave it empty.") == 1
+
+
+def test_marks_the_field_that_keeps_a_test_from_being_made(ada: FlaskClient) -> None:
+    answer = ada.post("/servers/new?platform=emby", data={"action": "test", "token": "k"}, headers=by_htmx("connection"))
+    assert answer.status_code == 422 and answer.headers["HX-Retarget"] == "#server-form"
+    assert re.search(r'<input[^>]*is-invalid[^>]*id="?url|<input[^>]*id="url"[^>]*is-invalid', answer.text)
+
+
+def test_leads_to_a_plex_account_where_there_is_none(ada: FlaskClient) -> None:
+    assert "There is no Plex account yet" in ada.get("/servers/new?platform=plex").text
+    answer = ada.post("/servers/new?platform=plex", data={"name": "Elm", "url": "http://elm.test"})
+    assert answer.status_code == 422 and "Not a valid" not in answer.text
+    assert "Choose the Plex account that owns this server." in answer.text and 'href="/plex-accounts/new"' in answer.text

@@ -63,6 +63,20 @@ def test_says_in_the_open_question_why_it_cannot_be_done_now(
     assert re.search(r"disabled>Take back<", ada.get(f"/migrations/{run.id}/undo", headers=headers).text)
 
 
+@FACES
+def test_names_the_run_that_takes_it_back_at_this_moment(ada: FlaskClient, pair: Scene, run: Migration, headers: dict[str, str]) -> None:
+    alice, bob = (next(move.id for move in run.moves if move.name == name) for name in ("Alice", "Bob"))
+    back = undo.start_undo(run, {alice})
+    db.session.commit()
+    address = f"/migrations/{run.id}/undo"
+    for answer in (ada.get(f"{address}?move={alice}", headers=headers), ada.post(address, data={"move": alice}, headers=headers)):
+        assert f"Migration {back.id} is taking this back now." in words(answer.text)
+        assert f'href="/migrations/{back.id}"' in answer.text and "Nothing is left" not in answer.text
+    assert "Bob gets their access to Cedar back" in words(ada.get(f"{address}?move={bob}", headers=headers).text)
+    pair.finish(back)
+    assert "Nothing is left to take back" in ada.get(f"{address}?move={alice}", headers=headers).text
+
+
 def test_lets_a_viewer_only_read_it(vic: FlaskClient, run: Migration) -> None:
     asked = vic.get(f"/migrations/{run.id}/undo").text
     assert "Viewers cannot do this." in asked and re.search(r"disabled>Take back<", asked)

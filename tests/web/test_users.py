@@ -107,7 +107,7 @@ def test_a_user_keeps_their_own_addresses(ada: FlaskClient, pair: Scene) -> None
 
 def test_says_what_is_lost_before_deleting(ada: FlaskClient, pair: Scene) -> None:
     address = f"/users/{user('Alice').id}/delete"
-    assert "with 1 payment, 1 shared server, 1 known account and 0 entries" in ada.get(address).text
+    assert "with 1 payment, 1 shared server and 1 known account." in ada.get(address).text
     assert ada.post(address, follow_redirects=True).status_code == 200
     assert db.session.scalar(db.select(User).where(User.name == "Alice")) is None
     assert noted("user.deleted").subject == "Alice"
@@ -125,7 +125,7 @@ def test_merges_two_users_after_a_search(ada: FlaskClient, pair: Scene) -> None:
     alice, bob = user("Alice").id, user("Bob").id
     assert "Nobody is called that" in ada.get(f"/users/{alice}/merge?q=Alice").text
     assert f"/users/{alice}/merge?other={bob}" in ada.get(f"/users/{alice}/merge?q=bo").text.replace("&amp;", "&")
-    assert "1 payment, 1 shared server, 1 known account and 0 entries" in ada.get(f"/users/{alice}/merge?other={bob}").text
+    assert "1 payment, 1 shared server and 1 known account<" in ada.get(f"/users/{alice}/merge?other={bob}").text
     assert "is Alice now" in ada.post(f"/users/{alice}/merge", data={"other": bob}, follow_redirects=True).text
     assert db.session.get(User, bob) is None and len(user("Alice").payments) == 2
     assert "Took over from Bob" in noted("user.merged").detail
@@ -289,3 +289,9 @@ def test_asks_no_more_once_they_are_different_people(ada: FlaskClient, pair: Sce
     ask_about("Alice", "Bob")
     assert "Nothing to ask" in ada.post("/same-person/1/different", follow_redirects=True).text
     assert noted("twins.different").subject == "Alice" and user("Alice") and user("Bob")
+
+
+def test_counts_the_questions_that_are_left(ada: FlaskClient, pair: Scene) -> None:
+    for other in ("Bob", "Lapsed"):
+        ask_about("Alice", other)
+    assert "Noted: two people. 1 question is left." in ada.post("/same-person/1/different", follow_redirects=True).text

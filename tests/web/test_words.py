@@ -8,9 +8,11 @@ import pytest
 from flask import Flask
 
 from panel.extensions import db
-from panel.models import Setting
+from panel.models import Server, Setting
 from panel.services import times
-from panel.web.words import day, paid_day, when
+from panel.services.server_removal import Loss
+from panel.web import losses
+from panel.web.words import all_counted, day, paid_day, when
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,19 @@ def test_counts_days_where_the_admin_is_and_payments_in_utc(app: Flask) -> None:
 
 def test_shows_a_dash_for_what_has_not_happened(app: Flask) -> None:
     assert when(None) == "–"
+
+
+def test_leaves_zeros_out_of_a_list_of_numbers() -> None:
+    assert all_counted([(0, "payment", ""), (1, "share", ""), (0, "entry", "entries")]) == "1 share"
+    assert all_counted([(2, "payment", ""), (1, "share", ""), (3, "entry", "entries")]) == "2 payments, 1 share and 3 entries"
+    assert all_counted([(0, "payment", "")]) == ""
+
+
+def test_names_in_the_question_only_what_a_server_takes_along() -> None:
+    server = Server(name="Cedar")
+    assert losses.of_server(server, Loss())[0] == "The panel forgets <bdi>Cedar</bdi>."
+    both = losses.of_server(server, Loss(libraries=1, shares=2))[0]
+    assert both == "The panel forgets <bdi>Cedar</bdi>, its 1 library with their groups, and who shares it (2 remembered shares)."
+    runs = losses.of_server(server, Loss(migrations=1, moves=1))[1]
+    assert runs == "1 past migration and its records go with it: 1 user in its list. It cannot be undone any more."
+    assert losses.of_server(server, Loss(migrations=2))[1].startswith("2 past migrations and their records go with it. ")

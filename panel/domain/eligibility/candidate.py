@@ -1,5 +1,6 @@
 """What the rules look at: one user, and the pair of servers the run is about."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -22,7 +23,8 @@ class TargetAccess(StrEnum):
 @dataclass(frozen=True)
 class Candidate:
     """One user as the rules see them. `source_group_ids`: groups of the libraries they see on the source; `on_account`: whether the
-    Plex account that owns the target counts them already."""
+    Plex account that owns the target counts them already; `closed_there`: whether their account on the target is disabled, so that it
+    takes no place there; `restrictions`: the source's own settings for them, where they mean something on the target."""
 
     id: int
     name: str
@@ -37,6 +39,13 @@ class Candidate:
     target_access: TargetAccess = TargetAccess.NONE
     name_is_taken: bool = False
     on_account: bool = False
+    closed_there: bool = False
+    restrictions: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def needs_place(self) -> bool:
+        """Whether moving them makes one more person on the target."""
+        return self.target_access is TargetAccess.NONE or self.closed_there
 
 
 @dataclass(frozen=True)

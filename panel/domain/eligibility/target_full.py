@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from panel.domain.eligibility.candidate import Candidate, Pair, TargetAccess
+from panel.domain.eligibility.candidate import Candidate, Pair
 from panel.domain.reasons import Reason
 
 
 def target_full(candidate: Candidate, pair: Pair) -> Reason | None:
-    """`pair.room` and `pair.account_room` are what those judged before have left. Whoever is on the target already needs no further
-    place, whoever its Plex account counts already none there."""
-    if candidate.target_access is not TargetAccess.NONE:
+    """`pair.room` and `pair.account_room` are what those judged before have left. Whoever counts on the target already needs no further
+    place (a disabled account does not), whoever its Plex account counts already none there."""
+    if not candidate.needs_place:
         return None
     server_full = pair.room is not None and pair.room <= 0
     account_full = pair.account_room is not None and pair.account_room <= 0 and not candidate.on_account
@@ -18,7 +18,7 @@ def target_full(candidate: Candidate, pair: Pair) -> Reason | None:
 
 def with_place_taken(candidate: Candidate, pair: Pair) -> Pair:
     """The pair as it is for those judged after this user, who moves."""
-    if candidate.target_access is not TargetAccess.NONE or (pair.room is None and pair.account_room is None):
+    if not candidate.needs_place or (pair.room is None and pair.account_room is None):
         return pair
     room = None if pair.room is None else pair.room - 1
     account_room = pair.account_room if pair.account_room is None or candidate.on_account else pair.account_room - 1

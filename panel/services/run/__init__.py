@@ -23,12 +23,13 @@ from panel.services.run.finish import finish, free_ended, stop
 from panel.services.run.give import give
 from panel.services.run.holder import is_dead
 from panel.services.run.lease import Lease, LeaseLost, acquire, lasts_too_long
+from panel.services.run.look_again import look_again
 from panel.services.run.prepare import prepare
 from panel.services.run.rounds import HELD_S, begin
-from panel.services.run.rows import Outcome, Wait, claim_left_behind, drop_untouched, in_hand
+from panel.services.run.rows import SETTLING, Outcome, Wait, claim_left_behind, drop_untouched, in_hand
 from panel.services.run.secure import doubtful, secure
 from panel.services.run.start import hold_servers
-from panel.services.run.take import SETTLING, take
+from panel.services.run.take import take
 from panel.services.run.trouble import RunStopped, later
 from panel.services.servers import remote_for
 
@@ -103,7 +104,7 @@ class Working:
         if run.wake_at is not None and run.wake_at > utc_now():
             return Wait(run.wake_at, run.wake_reason)
         if run.status is MigrationStatus.PAUSED:
-            return take(run, lease, source) if in_hand(run.id, lease.epoch, Step.TAKE) else False
+            return self._looked_at(source, target) if in_hand(run.id, lease.epoch, Step.TAKE) else False
         if run.status in WORKABLE:
             outcome = begin(run, lease) or prepare(run, lease, source, target) or give(run, lease, target)
             if outcome:
@@ -114,18 +115,18 @@ class Working:
         if run.status is MigrationStatus.CANCELLED:
             drop_untouched(run.id)
             outcome = give(run, lease, target)
-        outcome = outcome or check(run, lease, target) or self._take(source)
+        outcome = outcome or check(run, lease, target) or self._take(source, target)
         if not outcome:
             db.session.refresh(run)
             if run.status is not MigrationStatus.PAUSED and run.ended_at is None and not _anything_open(run.id):
                 finish(run, lease)
         return outcome
 
-    def _take(self, source: Remote) -> Outcome:
+    def _take(self, source: Remote, target: Remote) -> Outcome:
         """Removal on the source; a run that has ended holds its servers no longer and takes hold of the source for as long as it lasts."""
         run = self.run
         if run.ended_at is None:
-            return take(run, self.lease, source)
+            return self._looked_at(source, target)
         if not _anything_to_take(run.id):
             # A worker that was killed right after its last removal could not let go any more.
             free_ended(run.id, self.lease.epoch)
@@ -135,11 +136,15 @@ class Working:
             return later(HELD_S, f"{run.source.name} is in use by another migration or a sync.")
         db.session.commit()
         try:
-            return take(run, self.lease, source)
+            return self._looked_at(source, target)
         finally:
             # A retry may have taken the run up meanwhile, or another worker: then the servers are theirs.
             free_ended(run.id, self.lease.epoch)
             db.session.commit()
+
+    def _looked_at(self, source: Remote, target: Remote) -> Outcome:
+        """Nothing is removed on a read-back that is not fresh."""
+        return look_again(self.run, self.lease, target) or take(self.run, self.lease, source)
 
     def _wait(self, wait: Wait) -> bool:
         """Wait here where it is short; else write down when to go on and let go. Answers whether it waited."""

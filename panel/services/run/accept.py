@@ -116,6 +116,9 @@ def _accepted(move: Move, member: Member, ledger: Ledger) -> bool:
     move.step, status = next_after_check(move.migration, move)
     if move.step is not Step.TAKE:
         move.status = status
+    else:
+        # Whoever removes it may come to it much later, and looks for themselves.
+        move.needs_look = True
     return move.step is Step.TAKE
 
 

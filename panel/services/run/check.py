@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload, selectinload
 
+from panel.domain.pacing import paced_at_take
 from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, MoveStatus, Removal, RunKind, Step
-from panel.extensions import config, db
-from panel.models import Migration, Move
+from panel.extensions import config, db, execute
+from panel.models import Migration, Move, Pacemaker
+from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
 from panel.services import notices, pace
 from panel.services.candidates import right_access
 from panel.services.run.lease import Lease
 from panel.services.run.ledger import Ledger
 from panel.services.run.listed import Listed
-from panel.services.run.rows import Outcome, require_epoch
+from panel.services.run.rows import SETTLING, Outcome, require_epoch
 from panel.services.run.trouble import cooling, wait_out
 
 #: What decides in an account's policy what it opens.
 OPENING = ("IsDisabled", "EnableAllFolders", "EnabledFolders")
+
+#: How old a read-back may be, in seconds, for a source access to be removed on it.
+FRESH_S = 60.0
+#: At a pace it lasts for so many turns, and at most for so many seconds: what it costs is shared by as many users.
+TURNS, PACED_S = 10, 600.0
 
 
 def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
@@ -40,13 +47,13 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     found = {move.id: listed.of(move) for move in moves}
     ledger = Ledger(run.target, filter(None, found.values()))
     told = notices.people_are_told()
+    _note_check(run)
     for move in moves:
         member = found[move.id]
-        if _only_has_to_stand(run, move):
-            if member is None or not member.has_access:
-                _leave(run, move)
+        if member is None or not still_stands(run, move, member):
+            if only_has_to_stand(run, move):
+                leave(run, move)
                 continue
-        elif member is None or not is_right(member, move):
             _give_again(move, "is not on the target" if member is None else "does not have exactly the libraries meant for them")
             continue
         settle(run, move, member, ledger, told=told)
@@ -60,7 +67,7 @@ def settle(run: Migration, move: Move, member: Member, ledger: Ledger, *, told: 
     there is something to tell. Flushed by the caller."""
     newly_given = move.step is Step.CHECK
     move.target_member_id, move.target_account_id = member.id, member.account_id
-    move.accepted = member.accepted
+    move.accepted, move.needs_look = member.accepted, False
     move.step, move.status = next_after_check(run, move)
     ledger.write(move, member)
     if told and newly_given and move.given_at is not None:
@@ -86,13 +93,47 @@ def is_right(member: Member, move: Move) -> bool:
     return right_access(member, wanted)
 
 
-def _only_has_to_stand(run: Migration, move: Move) -> bool:
+def still_stands(run: Migration, move: Move, member: Member) -> bool:
+    """Whether the access will do for the source access to be removed: what was meant; any at all, where none was to be given."""
+    return member.has_access if only_has_to_stand(run, move) else is_right(member, move)
+
+
+def is_fresh(run: Migration) -> bool:
+    """Whether a source access may be removed on the last read-back."""
+    row = db.session.get(Pacemaker, _looks_of(run), populate_existing=True)
+    if row is None or row.last_turn_at is None:
+        return False
+    lasts_s = max(FRESH_S, min(TURNS * run.pace_s, PACED_S)) if paced_at_take(run.source.platform) else FRESH_S
+    # One that lies ahead was written before the clock was put back.
+    return 0.0 <= (utc_now() - row.last_turn_at).total_seconds() <= lasts_s
+
+
+def note_look(run: Migration) -> None:
+    """The target was listed just now, and everyone who is to be taken stood in it. Flushed by the caller."""
+    row = db.session.get(Pacemaker, _looks_of(run), populate_existing=True) or Pacemaker(name=_looks_of(run))
+    row.last_turn_at = utc_now()
+    db.session.add(row)
+
+
+def _looks_of(run: Migration) -> str:
+    return f"look:{run.id}"
+
+
+def _note_check(run: Migration) -> None:
+    """This list has proved those who were given access; whoever waits to be taken since an older one has to be looked at again."""
+    if not is_fresh(run):
+        waiting = (Move.migration_id == run.id, Move.step == Step.TAKE, Move.status.in_(SETTLING))
+        execute(update(Move).where(*waiting).values(needs_look=True))
+    note_look(run)
+
+
+def only_has_to_stand(run: Migration, move: Move) -> bool:
     """Whether nothing was removed that had to be given back: then the access need only be there."""
     return run.kind is RunKind.UNDO and not move.restrictions and not move.libraries
 
 
-def _leave(run: Migration, move: Move) -> None:
-    """Nothing is withdrawn from somebody who would be left with nothing."""
+def leave(run: Migration, move: Move) -> None:
+    """Fails: nothing is withdrawn from somebody who would be left with nothing."""
     move.status, move.retryable = MoveStatus.FAILED, True
     move.detail = f"Has no access to {run.target.name} now; the access to {run.source.name} was left as it is."
 

@@ -13,7 +13,6 @@ from panel.models.types import utc_now
 from panel.services import pace, result_mail
 from panel.services.run import rounds
 from panel.services.run.lease import Lease
-from panel.services.run.take import forget_removed_shares
 from panel.services.run.trouble import with_what_stands
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,6 @@ def finish(run: Migration, lease: Lease) -> bool:
         .values(status=status, ended_at=utc_now(), wake_at=None, wake_reason="")
     )
     if ended == 1:
-        forget_removed_shares(run)
         free_servers(run.id)
         pace.forget(run.id)
         db.session.refresh(run)

@@ -13,9 +13,10 @@ from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Access, Given, Kept, Member, NameTaken, NotAllowed, Person, PlatformError, Refused, Remote, TooManyRequests
+from panel.platforms.present import not_looser
 from panel.platforms.sent import SentCall, collecting
 from panel.services import pace, proof
-from panel.services.candidates import right_access
+from panel.services.candidates import is_settled
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
 from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
@@ -113,7 +114,7 @@ class Giving:
             known, unfinished = gift.known, gift.ours and not self.on_plex
             if known and not unfinished and gift.kept is not None:
                 return self._restored(known, gift.kept)
-            if known and not unfinished and right_access(known, gift.access.library_ids):
+            if known and not unfinished and is_settled(known, gift.access):
                 return Given(known.id, known.account_id, known.accepted)
             return self.remote.give(gift.person, gift.access, known, ours=gift.ours)
 
@@ -209,12 +210,18 @@ class Giving:
         return Gift(
             move=move,
             person=Person(move.account_name, move.address, move.target_account_id),
-            access=Access(frozenset(library.remote_id for library in move.libraries), move.downloads, move.restrictions),
+            access=self._access(move, known),
             known=known,
             ours=move.created_account and known is not None,
             kept=self._kept(move),
             intended=move.created_account,
         )
+
+    def _access(self, move: Move, known: Member | None) -> Access:
+        access = Access(frozenset(library.remote_id for library in move.libraries), move.downloads, move.restrictions)
+        if known is None or not self.on_plex or self.run.kind is RunKind.UNDO:
+            return access
+        return not_looser(access, known.settings)
 
     def _kept(self, move: Move) -> Kept | None:
         if self.run.kind is not RunKind.UNDO or self.on_plex or not move.restrictions:

@@ -116,8 +116,8 @@ def _write_out(run: Migration, flight: Preflight, target: Remote) -> None:
             move.status, move.step, move.detail = MoveStatus.SKIPPED, Step.DONE, "The user was removed from the panel."
         elif move.created_account and not move.target_member_id and not verdict.moves:
             _write_doubtful(move, verdict)
-        elif move.taken_at is not None and Reason.NOT_SHARED in verdict.reasons:
-            # The source access was removed by this very run: what they are to get was written down before.
+        elif (move.taken or move.taken_at is not None) and Reason.NOT_SHARED in verdict.reasons:
+            # The source access was removed by this very run, or may have been: what they are to get was written down before.
             continue
         elif not verdict.moves:
             move.status, move.step, move.reasons = MoveStatus.SKIPPED, Step.DONE, verdict.reasons

@@ -28,6 +28,8 @@ class Wait:
     why: str = ""
 
 
+#: Those whose source access is to go: at work, to be tried again, or with an invite that was accepted.
+SETTLING = (MoveStatus.PENDING, MoveStatus.MOVING, MoveStatus.INVITED)
 #: How many users are looked up at once; each is then taken in hand on their own.
 AHEAD = 50
 

@@ -26,6 +26,8 @@ def resume(run: Migration) -> None:
     if run.status is not MigrationStatus.PAUSED:
         raise NotPossible(f"Migration {run.id} is {run.status}; only a paused one can be resumed.")
     execute(update(Move).where(Move.migration_id == run.id).values(secure_after=None))
+    # However short the pause was: nobody loses anything on what was read back before it.
+    execute(update(Move).where(Move.migration_id == run.id, Move.step == Step.TAKE).values(needs_look=True))
     anew = {"prepared_at": None, "wake_at": None, "wake_reason": "", "outages": 0}
     _change(run, MigrationStatus.RUNNING, f"Migration {run.id} is no longer paused.", **anew)
 

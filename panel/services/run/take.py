@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 
 from panel import logs
 from panel.domain.pacing import paced_at_take
@@ -22,14 +22,15 @@ from panel.platforms.sent import SentCall, collecting
 from panel.services import pace, proof
 from panel.services.people import shares_of
 from panel.services.run.lease import Lease
-from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
+from panel.services.run.rows import AHEAD, SETTLING, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
-from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, wait_out
+from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, put_off, wait_out
 from panel.services.run.turn import wait_for_turn
 
 #: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
 FRESH_S = 60.0
-SETTLING = (MoveStatus.PENDING, MoveStatus.MOVING, MoveStatus.INVITED)
+#: The status by which a platform says that there is nothing of this id.
+GONE = 404
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,15 @@ class Removal:
 
     move: Move
     member: Member | None
+    by_id_alone: bool = False
+    "Whether the access was named without having been seen in a list."
     sent: list[SentCall] = field(default_factory=list)
     "The changing requests of this attempt: filled by the thread that sends them, read when it is done."
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether there was nothing of this id (any more): `Remote.take` counts that as done, but another may have come in its place."""
+        return self.by_id_alone and bool(self.sent) and self.sent[-1].status == GONE
 
 
 def take(run: Migration, lease: Lease, remote: Remote) -> Outcome:
@@ -50,11 +58,10 @@ def take(run: Migration, lease: Lease, remote: Remote) -> Outcome:
         proof.write(run.id, run.source_id, [(removal.move.id, removal.sent) for removal, _ in batch])
         for removal, outcome in batch:
             taking.note(removal, outcome)
+        taking.forget_removed()
         if taking.paced:
             db.session.commit()
-    if taking.did_something:
-        forget_removed_shares(run)
-        db.session.commit()
+    db.session.commit()
     if taking.stop:
         raise taking.stop
     if taking.wait:
@@ -76,7 +83,8 @@ class Taking:
         self.wait: Wait | None = None
         self.stop: RunStopped | None = None
         self.did_something = False
-        self._members: dict[str, Member] | None = None
+        self._members: Present | None = None
+        self._removed: list[str] = []
         self._listed = 0.0
         self._ahead: list[Move] = []
         self._shares: dict[str, Share] = {}
@@ -132,8 +140,10 @@ class Taking:
         """Write down what came of it; flushed."""
         if self.paced:
             pace.end_turn(self.turn, refused=isinstance(outcome, TooManyRequests))
-        if not isinstance(outcome, PlatformError):
-            self._note_taken(removal.move)
+        if not isinstance(outcome, PlatformError) and removal.found_nothing:
+            put_off(removal.move, self.lease.epoch, 0.0, f"The access to {self.run.source.name} is not the one it was; it is looked up.")
+        elif not isinstance(outcome, PlatformError):
+            self._note_taken(removal)
         elif outcome.about_server:
             put_back(removal.move, self.lease.epoch, needs_look=False)
             self._halt(outcome)
@@ -155,9 +165,11 @@ class Taking:
         return seconds <= 0
 
     def _is_named_by_id(self, moves: list[Move]) -> bool:
-        """A Plex share is removed by its id alone: no list is needed, and a share that is gone answers 404. One that is made again what it
-        was has to be known as it is now, so that no restriction set since is lifted."""
-        return self.run.source.platform is Platform.PLEX and not (self.run.kind is RunKind.UNDO and any(move.before for move in moves))
+        """A Plex share is removed by its id alone, without a list. Only where nothing has this id any more a list tells whether another
+        has come in its place. One that is made again what it was has to be known as it is now, so that no restriction set since is lifted.
+        """
+        restored = self.run.kind is RunKind.UNDO and any(move.before for move in moves)
+        return self.run.source.platform is Platform.PLEX and not restored and not any(move.attempts for move in moves)
 
     def _has_to_ask(self, moves: list[Move]) -> bool:
         if self._is_named_by_id(moves):
@@ -166,20 +178,19 @@ class Taking:
 
     def _removals(self, moves: list[Move]) -> list[Removal]:
         if self._is_named_by_id(moves):
-            return [self._kept(move, Member(move.source_member_id, "", move.name)) for move in moves]
+            return [self._kept(move, Member(move.source_member_id, "", move.name), by_id_alone=True) for move in moves]
         if self._has_to_ask(moves):
             try:
-                self._members = {member.id: member for member in self.remote.members()}
+                self._members = Present(self.remote.members(), shares=self.run.source.platform is Platform.PLEX)
                 self._listed = time.monotonic()
             except PlatformError as error:
                 for move in moves:
                     put_back(move, self.lease.epoch, needs_look=False)
                 self._halt(error)
                 return []
-        members = self._members or {}
-        return [self._kept(move, members.get(move.source_member_id)) for move in moves]
+        return [self._kept(move, self._members.of(move) if self._members else None) for move in moves]
 
-    def _kept(self, move: Move, member: Member | None) -> Removal:
+    def _kept(self, move: Move, member: Member | None, *, by_id_alone: bool = False) -> Removal:
         if not move.taken:
             share = None if move.seen else self._shares.get(move.source_member_id)
             libraries = [library.remote_id for library in share.libraries] if share else []
@@ -189,13 +200,43 @@ class Taking:
                 libraries = sorted(member.library_ids)
             now = {"libraries": libraries, "all_libraries": all_libraries, "settings": settings}
             write_down(move, self.lease.epoch, taken=now if not move.seen or (member and member.settings) else dict(move.seen))
-        return Removal(move, member)
+        return Removal(move, member, by_id_alone)
 
-    def _note_taken(self, move: Move) -> None:
+    def forget_removed(self) -> None:
+        """The shares of those who have just been noted are gone from the panel too, in the same transaction; flushed."""
+        if self._removed:
+            execute(delete(Share).where(Share.server_id == self.run.source_id, Share.remote_id.in_(self._removed)))
+        self._removed = []
+
+    def _note_taken(self, removal: Removal) -> None:
+        move = removal.move
         if self.run.outages:
             self.run.outages = 0
         status, step = (MoveStatus.MOVED, Step.DONE) if move.accepted else (MoveStatus.INVITED, Step.ACCEPT)
-        record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now(), detail="")
+        done = record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now(), detail="")
+        if done and not (self.run.kind is RunKind.UNDO and move.before):
+            # What was made again as it was before is still there.
+            self._removed += [move.source_member_id, *([removal.member.id] if removal.member else [])]
+
+
+class Present:
+    """Who has access to the source now, by the id of the access. `shares`: a person's share may have been made anew under another id; it is
+    known by their plex.tv account then, or by the address that was invited."""
+
+    def __init__(self, members: Iterable[Member], *, shares: bool) -> None:
+        self._shares = shares
+        self._by_id: dict[str, Member] = {}
+        self._by_person: dict[str, Member] = {}
+        for member in members:
+            self._by_id[member.id] = member
+            self._by_person |= {name: member for name in (member.account_id, member.email.casefold()) if name}
+
+    def of(self, move: Move) -> Member | None:
+        """This user's access, `None` when it is gone."""
+        found = self._by_id.get(move.source_member_id)
+        if found is None and self._shares:
+            found = self._by_person.get(move.user.plex_id) or self._by_person.get(move.user.plex_email.casefold())
+        return found
 
 
 def kept_from(stored: Mapping[str, object]) -> Kept:
@@ -206,17 +247,3 @@ def kept_from(stored: Mapping[str, object]) -> Kept:
         all_libraries=stored.get("all_libraries") is True,
         settings=settings if isinstance(settings, dict) else {},
     )
-
-
-def forget_removed_shares(run: Migration) -> None:
-    """The shares of everyone whose source access was removed are gone from the panel too: told from the moves, so that it may be done at
-    any time and again. Flushed."""
-    taken = select(Move.source_member_id, Move.before).where(Move.migration_id == run.id, Move.taken_at.is_not(None))
-    if run.kind is RunKind.UNDO:
-        # What was made again as it was before is still there.
-        removed = [member_id for member_id, before in db.session.execute(taken) if not before]
-        execute(delete(Share).where(Share.server_id == run.source_id, Share.remote_id.in_(removed)))
-        return
-    undone = select(Move.user_id).join(Migration).where(Migration.undoes_id == run.id)
-    gone = taken.where(Move.user_id.not_in(undone)).with_only_columns(Move.source_member_id)
-    execute(delete(Share).where(Share.server_id == run.source_id, Share.remote_id.in_(gone)))

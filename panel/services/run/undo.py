@@ -20,6 +20,14 @@ class NothingToUndo(ValueError):
     """Nothing of this run can be taken back (any more); `str(error)` says why."""
 
 
+class BeingUndone(NothingToUndo):
+    """Another run takes these users back at this moment; `by` is its id."""
+
+    def __init__(self, by: int) -> None:
+        super().__init__(f"Migration {by} is taking this back now.")
+        self.by = by
+
+
 @dataclass(frozen=True)
 class Undoing:
     """What taking back means for one user. `problem`: why it cannot be done; then nothing is done for them."""
@@ -44,6 +52,9 @@ def undoable(run: Migration, move_ids: Collection[int] | None = None) -> list[Un
     here = {library.remote_id: library for library in run.source.libraries if library.is_there}
     found = [_undoing(run, move, here) for move in _changed(run) if move_ids is None or move.id in move_ids]
     if not found:
+        by = _undone_now_by(run, move_ids)
+        if by is not None:
+            raise BeingUndone(by)
         raise NothingToUndo("Nothing is left to take back: nothing was changed for these users, or it was taken back already.")
     return found
 
@@ -94,6 +105,15 @@ def _changed(run: Migration) -> list[Move]:
     moves = db.session.scalars(query.order_by(Move.position).options(joinedload(Move.user)))
     # What was only begun counts as well: its answer may have been lost.
     return [move for move in moves if move.taken or move.given_at is not None or move.before]
+
+
+def _undone_now_by(run: Migration, move_ids: Collection[int] | None) -> int | None:
+    """The run that is taking one of these users back and has not ended."""
+    whom = select(Move.user_id).where(Move.migration_id == run.id)
+    if move_ids is not None:
+        whom = whom.where(Move.id.in_(move_ids))
+    query = select(Migration.id).join(Move).where(Migration.undoes_id == run.id, Migration.ended_at.is_(None), Move.user_id.in_(whom))
+    return db.session.scalar(query.order_by(Migration.id).limit(1))
 
 
 def _undoing(run: Migration, move: Move, here: dict[str, Library]) -> Undoing:

@@ -2,16 +2,17 @@
 
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, StringField
-from wtforms.validators import EqualTo, InputRequired, Length
+from wtforms.validators import EqualTo, InputRequired
 
 from panel.models.admin import MIN_PASSWORD_LENGTH
 from panel.web.forms.auth import LONGEST
+from panel.web.forms.kinds import AtMost, PasswordLength
 
 
 class OwnPasswordForm(FlaskForm):
     """Whoever sits at this browser has to know the password."""
 
-    current = PasswordField("Your password now", [InputRequired("Type the password you have now."), Length(max=LONGEST)])
+    current = PasswordField("Your password now", [InputRequired("Type the password you have now."), AtMost(LONGEST)])
 
 
 class ChangePasswordForm(OwnPasswordForm):
@@ -21,7 +22,7 @@ class ChangePasswordForm(OwnPasswordForm):
         f"New password, at least {MIN_PASSWORD_LENGTH} characters",
         [
             InputRequired("Choose a password."),
-            Length(min=MIN_PASSWORD_LENGTH, max=LONGEST, message=f"The password needs at least {MIN_PASSWORD_LENGTH} characters."),
+            PasswordLength(MIN_PASSWORD_LENGTH, LONGEST),
         ],
     )
     again = PasswordField("The new password again", [EqualTo("password", "The two passwords differ.")])
@@ -30,10 +31,10 @@ class ChangePasswordForm(OwnPasswordForm):
 class ConfirmForm(FlaskForm):
     """A code that proves that the app has the secret."""
 
-    code = StringField("The code your app shows", [InputRequired("Type the code your app shows."), Length(max=20)])
+    code = StringField("The code your app shows", [InputRequired("Type the code your app shows."), AtMost(20)])
 
 
 class SwitchOffForm(OwnPasswordForm):
     """Password and code."""
 
-    code = StringField("A code of your app, or a recovery code", [InputRequired("Type a code."), Length(max=60)])
+    code = StringField("A code of your app, or a recovery code", [InputRequired("Type a code."), AtMost(60)])

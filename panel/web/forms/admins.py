@@ -3,11 +3,12 @@
 from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField, RadioField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired
 
 from panel.models import Role
 from panel.models.admin import MIN_PASSWORD_LENGTH
 from panel.web.forms.auth import LONGEST
+from panel.web.forms.kinds import AtMost, PasswordLength
 
 ROLES = {
     Role.ADMINISTRATOR: ("Administrator", "May do everything."),
@@ -18,12 +19,12 @@ ROLES = {
 class AdminForm(FlaskForm):
     """A new one."""
 
-    email = EmailField("E-mail", [InputRequired("Type their e-mail."), Length(max=255)])
+    email = EmailField("E-mail", [InputRequired("Type their e-mail."), AtMost(255)])
     role = RadioField("Role", choices=[SelectChoice(role.value, label) for role, (label, _) in ROLES.items()], default=Role.VIEWER.value)
     password = PasswordField(
         f"First password, at least {MIN_PASSWORD_LENGTH} characters",
         [
             InputRequired("Choose their first password."),
-            Length(min=MIN_PASSWORD_LENGTH, max=LONGEST, message=f"The password needs at least {MIN_PASSWORD_LENGTH} characters."),
+            PasswordLength(MIN_PASSWORD_LENGTH, LONGEST),
         ],
     )

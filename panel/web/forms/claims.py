@@ -2,9 +2,10 @@
 
 from flask_wtf import FlaskForm
 from wtforms import PasswordField
-from wtforms.validators import EqualTo, InputRequired, Length
+from wtforms.validators import EqualTo, InputRequired
 
 from panel.services.claims import MIN_PASSWORD_LENGTH
+from panel.web.forms.kinds import PasswordLength
 
 
 class ClaimForm(FlaskForm):
@@ -14,7 +15,7 @@ class ClaimForm(FlaskForm):
         f"New password, at least {MIN_PASSWORD_LENGTH} characters",
         [
             InputRequired("Choose a password."),
-            Length(min=MIN_PASSWORD_LENGTH, max=200, message=f"The password needs at least {MIN_PASSWORD_LENGTH} characters."),
+            PasswordLength(MIN_PASSWORD_LENGTH, 200),
         ],
     )
     again = PasswordField("The same password again", [EqualTo("password", "The two passwords differ.")])

@@ -6,12 +6,13 @@ from datetime import timedelta
 
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, Field, FloatField, IntegerField, SelectField, ValidationError
-from wtforms.validators import InputRequired, NumberRange, Optional
+from wtforms.validators import InputRequired, Optional
 
 from panel.domain.statuses import Removal
 from panel.models.types import utc_now
 from panel.services import times
 from panel.services.run.start import Schedule
+from panel.web.forms.kinds import Between
 
 LONGEST_PACE_S = 3600.0
 #: A time to begin at may have passed by so much while the form was filled in.
@@ -35,16 +36,16 @@ class StartForm(FlaskForm):
     removal = SelectField(choices=[removal.value for removal in Removal], default=Removal.WHEN_ACTIVE.value)
     pace_s = FloatField(
         "Seconds between two users",
-        [Optional(), NumberRange(0, LONGEST_PACE_S, OPTIONS["pace_s"])],
+        [Optional(), Between(0, LONGEST_PACE_S, OPTIONS["pace_s"])],
     )
 
     start_at = DateTimeLocalField("Begin", validators=[Optional()], format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
     repeat_every_h = FloatField(
         "Hours between two rounds",
-        [Optional(), NumberRange(0.1, 720, OPTIONS["repeat_every_h"])],
+        [Optional(), Between(0.1, 720, OPTIONS["repeat_every_h"])],
         default=1.0,
     )
-    rounds = IntegerField("More rounds", [Optional(), NumberRange(0, 100, OPTIONS["rounds"])], default=0)
+    rounds = IntegerField("More rounds", [Optional(), Between(0, 100, OPTIONS["rounds"])], default=0)
 
     @property
     def schedule(self) -> Schedule:

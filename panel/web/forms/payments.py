@@ -6,9 +6,10 @@ from datetime import date
 
 from flask_wtf import FlaskForm
 from wtforms import DateField, IntegerField, SelectField, ValidationError
-from wtforms.validators import InputRequired, NumberRange
+from wtforms.validators import InputRequired
 
 from panel.services.user_bulk import MOST_DAYS
+from panel.web.forms.kinds import Between, DayField, OneOf
 
 EARLIEST, LATEST = date(1970, 1, 1), date(9000, 1, 1)
 
@@ -16,9 +17,9 @@ EARLIEST, LATEST = date(1970, 1, 1), date(9000, 1, 1)
 class PaymentForm(FlaskForm):
     """A plan from one day to another, both included."""
 
-    plan = SelectField("Plan", coerce=int)
-    start_on = DateField("First day", [InputRequired("Say from which day on it counts.")])
-    end_on = DateField("Last day, included", [InputRequired("Say until which day it counts.")])
+    plan = SelectField("Plan", [OneOf("Choose a plan.")], coerce=int, validate_choice=False)
+    start_on = DayField("First day", [InputRequired("Say from which day on it counts.")])
+    end_on = DayField("Last day, included", [InputRequired("Say until which day it counts.")])
 
     def validate_start_on(self, field: DateField) -> None:
         """A year that people mean."""
@@ -39,6 +40,6 @@ class ExtendForm(FlaskForm):
         "Days to add",
         [
             InputRequired(f"From 1 to {MOST_DAYS} days can be added."),
-            NumberRange(1, MOST_DAYS, f"From 1 to {MOST_DAYS} days can be added."),
+            Between(1, MOST_DAYS, f"From 1 to {MOST_DAYS} days can be added."),
         ],
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, PasswordField, SelectField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired
 
 from panel.models import PlexAccount
+from panel.web.forms.kinds import AtMost
 
 LONGEST_TOKEN = 500
 PASS_CHOICES = [SelectChoice("auto", "As plex.tv says"), SelectChoice("yes", "Yes"), SelectChoice("no", "No")]
@@ -16,13 +17,13 @@ PASS_CHOICES = [SelectChoice("auto", "As plex.tv says"), SelectChoice("yes", "Ye
 class TokenForm(FlaskForm):
     """A token instead of signing in."""
 
-    token = PasswordField("Plex token", [InputRequired("Paste the token."), Length(max=LONGEST_TOKEN)])
+    token = PasswordField("Plex token", [InputRequired("Paste the token."), AtMost(LONGEST_TOKEN)])
 
 
 class PlexAccountForm(FlaskForm):
     """What can be changed about an account; an empty token keeps the one there is."""
 
-    token = PasswordField("New Plex token", [Length(max=LONGEST_TOKEN)])
+    token = PasswordField("New Plex token", [AtMost(LONGEST_TOKEN)])
     plex_pass = SelectField("Has Plex Pass", choices=PASS_CHOICES)
     enabled = BooleanField("Enabled")
 

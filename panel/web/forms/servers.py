@@ -7,27 +7,29 @@ from collections.abc import Sequence
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, IntegerField, PasswordField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import InputRequired, Optional
 
 from panel.domain.platform import Platform
 from panel.models import PlexAccount, Server
 from panel.services.server_changes import LONGEST_URL, Draft, ServerRefused
+from panel.web.forms.kinds import AtMost, Between, OneOf
 
 MOST_USERS = 1_000_000
+NO_ACCOUNT = "Choose the Plex account that owns this server."
 
 
 class ServerForm(FlaskForm):
     """One server. A Plex server has an account where the others have a key."""
 
-    name = StringField("Name", [InputRequired("Give the server a name."), Length(max=255)])
-    url = StringField("Address", [InputRequired("Type the address of the server."), Length(max=LONGEST_URL)])
-    token = PasswordField("API key", [Length(max=500)])
-    plex_account = SelectField("Plex account", coerce=int)
-    machine = HiddenField(validators=[Length(max=80)])
+    name = StringField("Name", [InputRequired("Give the server a name."), AtMost(255)])
+    url = StringField("Address", [InputRequired("Type the address of the server."), AtMost(LONGEST_URL)])
+    token = PasswordField("API key", [AtMost(500)])
+    plex_account = SelectField("Plex account", [OneOf(NO_ACCOUNT)], coerce=int, validate_choice=False)
+    machine = HiddenField(validators=[AtMost(80)])
     enabled = BooleanField("Enabled", default=True)
     allow_new_subscriptions = BooleanField("Allow new subscriptions", default=True)
     has_emby_premiere = BooleanField("Has Emby Premiere")
-    max_users = IntegerField("Maximum users", [Optional(), NumberRange(0, MOST_USERS, "Type a number of users, or leave it empty.")])
+    max_users = IntegerField("Maximum users", [Optional(), Between(0, MOST_USERS, "Type a number of users, or leave it empty.")])
     save_anyway = BooleanField("Save it although it cannot be reached now")
 
     def fit(self, platform: Platform, accounts: Sequence[PlexAccount]) -> None:
@@ -66,6 +68,6 @@ class ServerForm(FlaskForm):
         )
 
     def refuse(self, refusal: ServerRefused) -> None:
-        """Put what a service has to say next to its field."""
+        """Put what a service has to say next to its field, unless something is said there already."""
         field = self[refusal.field if refusal.field in self else "url"]
-        field.errors = [*field.errors, str(refusal)]
+        field.errors = field.errors or [str(refusal)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask_wtf import FlaskForm
 from wtforms import Field, IntegerField, PasswordField, RadioField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired
 
 from panel.models import Setting, SmtpSecurity
 from panel.services.estate_kinds import Addresses, OptionalText, Sender
-from panel.web.forms.kinds import Between, OfKind
+from panel.web.forms.kinds import AtMost, Between, OfKind
 
 PORT_WRONG = "The port is a number from 1 to 65535, mostly 587 or 465."
 SECURITIES = [
@@ -26,7 +26,7 @@ class SmtpForm(FlaskForm):
     smtp_port = IntegerField("Port", [InputRequired(PORT_WRONG), Between(1, 65535, PORT_WRONG)])
     smtp_security = RadioField("Security", choices=SECURITIES)
     smtp_username = StringField("User name", [OfKind(OptionalText)], filters=[lambda value: (value or "").strip()])
-    smtp_password = PasswordField("Password", [Length(max=1000)])
+    smtp_password = PasswordField("Password", [AtMost(1000)])
     smtp_sender = StringField("Sender", [OfKind(Sender)])
     test_to = StringField("Send the test mail to", [OfKind(Addresses)])
 

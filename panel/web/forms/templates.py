@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, StringField, TextAreaField
-from wtforms.validators import Length
+
+from panel.web.forms.kinds import AtMost
 
 LONGEST = 100_000
 
@@ -17,6 +18,6 @@ class TemplateForm(FlaskForm):
     """Switch and three parts; an empty part means the text that ships."""
 
     enabled = BooleanField("Send this notification")
-    subject = StringField("Subject", [Length(max=1000)], filters=[_lines])
-    text = TextAreaField("Text", [Length(max=LONGEST)], filters=[_lines])
-    html = TextAreaField("HTML", [Length(max=LONGEST)], filters=[_lines])
+    subject = StringField("Subject", [AtMost(1000)], filters=[_lines])
+    text = TextAreaField("Text", [AtMost(LONGEST)], filters=[_lines])
+    html = TextAreaField("HTML", [AtMost(LONGEST)], filters=[_lines])

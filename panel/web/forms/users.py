@@ -6,12 +6,12 @@ from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from wtforms import BooleanField, EmailField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import InputRequired, Optional
 
 from panel.services.estate_kinds import Name as NameKind
 from panel.services.estate_kinds import OptionalAddress, OptionalText
 from panel.services.user_bulk import CHANGES, MOST_DAYS
-from panel.web.forms.kinds import OfKind
+from panel.web.forms.kinds import AtMost, Between, OfKind
 
 
 class UserForm(FlaskForm):
@@ -24,7 +24,7 @@ class UserForm(FlaskForm):
     jellyfin_name = StringField("Jellyfin name", [OfKind(OptionalText)])
     permanent = BooleanField("Permanent: always active, without payments")
     must_change_plex_account = BooleanField("Must change Plex account: does not move until this is cleared")
-    notes = TextAreaField("Notes", [Length(max=20_000)])
+    notes = TextAreaField("Notes", [AtMost(20_000)])
 
 
 class BulkForm(FlaskForm):
@@ -32,7 +32,7 @@ class BulkForm(FlaskForm):
 
     change = SelectField("What to change", choices=[SelectChoice(value, label) for value, label in CHANGES.items()])
     plan = SelectField("Plan", [Optional()], coerce=int, validate_choice=False)
-    days = IntegerField("Days to add", [Optional(), NumberRange(1, MOST_DAYS, f"From 1 to {MOST_DAYS} days can be added.")])
+    days = IntegerField("Days to add", [Optional(), Between(1, MOST_DAYS, f"From 1 to {MOST_DAYS} days can be added.")])
 
 
 class EmailsForm(FlaskForm):

@@ -1,0 +1,73 @@
+"""A link to choose a password is good for the one account it was made for, while it is its person's, and never for an administrator's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from panel.extensions import db
+from panel.models import Account
+from panel.services import claims
+from tests.scene import Scene
+
+CHOSEN = "chosen by the holder"
+
+
+def token_of_ada(scene: Scene, target: str) -> str:
+    """Her link, after a run that made her an account."""
+    scene.add_server("jellyfin" if target == "emby" else "emby", "Old")
+    scene.plan("Basic")
+    scene.add_server(target, "New")
+    scene.person("ada")
+    token = claims.make(claims.CLAIM, scene.move().moves[0].id)
+    db.session.commit()
+    return token
+
+
+def choose(client: FlaskClient, token: str) -> tuple[int, str]:
+    """What the person is answered."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(f"/claim/{token}").text)
+    assert found
+    answer = client.post(f"/claim/{token}", data={"password": CHOSEN, "again": CHOSEN, "csrf_token": found[1]})
+    return answer.status_code, answer.text
+
+
+@pytest.mark.parametrize("target", ["emby", "jellyfin"])
+def test_an_account_that_has_become_an_administrators_keeps_its_password(app: Flask, scene: Scene, target: str) -> None:
+    token = token_of_ada(scene, target)
+    scene.target.sim.user("ada").policy["IsAdministrator"] = True
+    before = len(scene.changes(scene.target))
+    status, text = choose(app.test_client(), token)
+    assert status == 422 and "ask the administrator of this server" in text
+    assert not scene.target.sim.can_sign_in("ada", CHOSEN) and len(scene.changes(scene.target)) == before
+
+
+def test_an_account_that_is_somebody_elses_by_now_keeps_its_password(app: Flask, scene: Scene) -> None:
+    token = token_of_ada(scene, "emby")
+    account = db.session.scalars(db.select(Account).where(Account.server_id == scene.target.row.id)).one()
+    account.user_id = scene.person("bob").id
+    db.session.commit()
+    scene.target.sim.journal.clear()
+    status, text = choose(app.test_client(), token)
+    assert status == 422 and "ask the administrator of this server" in text
+    assert not scene.target.sim.can_sign_in("ada", CHOSEN) and not scene.target.sim.journal
+
+
+def test_an_account_that_is_gone_is_not_confused_with_a_bad_password(app: Flask, scene: Scene) -> None:
+    token = token_of_ada(scene, "jellyfin")
+    scene.target.sim.delete_account(scene.target.sim.user("ada"))
+    status, text = choose(app.test_client(), token)
+    assert status == 422 and "ask the administrator of this server" in text
+
+
+def test_a_link_still_sets_the_password_of_its_own_account_with_one_look(app: Flask, scene: Scene) -> None:
+    token = token_of_ada(scene, "emby")
+    scene.target.sim.keeps_passwords = True
+    scene.target.sim.journal.clear()
+    status, _ = choose(app.test_client(), token)
+    assert status == 200 and scene.target.sim.can_sign_in("ada", CHOSEN)
+    looks = [entry.call.path for entry in scene.target.sim.calls("GET") if "/Users/" in entry.call.path]
+    assert len(looks) == 1
