@@ -78,3 +78,15 @@ def test_downloads_are_given_exactly_to_those_whose_plan_allows_them(scene: Scen
     allowed = {name: scene.target.sim.user(name).policy["EnableContentDownloading"] for name in ("ada", "dora")}
     assert allowed == {"ada": False, "dora": True}
     assert db.session.query(Plan).count() == 2
+
+
+# M6
+@pytest.mark.parametrize("target", ["emby", "jellyfin"])
+def test_who_has_no_plan_may_download_elsewhere_only_if_they_might_on_plex(scene: Scene, target: str) -> None:
+    scene.add_server("plex", "Old")
+    scene.add_server(target, "New")
+    for name, allowed in {"ada": False, "ben": True}.items():
+        scene.person(name, plan=None, permanent=True, settings={"allowSync": allowed})
+    assert set(scene.outcome(scene.move()).values()) == {"moved"}
+    may = {account.name: account.policy["EnableContentDownloading"] for account in scene.target.sim.users.values()}
+    assert (may["ada"], may["ben"]) == (False, True)

@@ -133,6 +133,12 @@ def _write_doubtful(move: Move, verdict: Verdict) -> None:
         move.status, move.reasons, move.detail = MoveStatus.FAILED, verdict.reasons, ""
 
 
+def _kept_from_downloading(here: Member | None, flight: Preflight) -> bool | None:
+    """`False` for who may not download on Plex and has no plan that says otherwise: elsewhere a new account may. `None`: nothing is said."""
+    restrained = here is not None and here.settings.get("allowSync") is False
+    return False if restrained and flight.pair.source is Platform.PLEX and flight.pair.target is not Platform.PLEX else None
+
+
 def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int, Library]) -> None:
     user = flight.users[move.user_id]
     there = flight.target_roster.proven(user.id)
@@ -140,7 +146,7 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
     plan = plan_of(verdict.candidate, flight.pair)
     move.reasons = verdict.reasons
     move.libraries = [rows[library.id] for library in libraries_for(verdict.candidate, flight.pair)]
-    move.downloads = plan.allow_downloads if plan else None
+    move.downloads = plan.allow_downloads if plan else _kept_from_downloading(here, flight)
     move.source_member_id = here.id if here else ""
     move.seen = as_kept(here) if here and here.settings else {}
     move.restrictions = dict(here.settings) if here and _speak_alike(flight) else {}
