@@ -134,7 +134,7 @@ def _write_doubtful(move: Move, verdict: Verdict) -> None:
 
 
 def _kept_from_downloading(here: Member | None, flight: Preflight) -> bool | None:
-    """`False` for who may not download on Plex and has no plan that says otherwise: elsewhere a new account may. `None`: nothing is said."""
+    """`False` for who may not download on Plex and has no plan that says otherwise: elsewhere a new account may. `None`: nothing said."""
     restrained = here is not None and here.settings.get("allowSync") is False
     return False if restrained and flight.pair.source is Platform.PLEX and flight.pair.target is not Platform.PLEX else None
 
