@@ -8,6 +8,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from panel.config import ROOT, Config
 
+#: PostgreSQL may go away and come back, and compares times by the zone of the session.
+ON_A_SERVER = {"pool_pre_ping": True, "connect_args": {"options": "-c timezone=UTC"}}
+
 
 def create_app(config: Config | None = None, *, screens: bool = True, commands: bool = True) -> Flask:
     """The application for this configuration (the environment's by default). Raises `ConfigError`.
@@ -22,7 +25,7 @@ def create_app(config: Config | None = None, *, screens: bool = True, commands: 
         SECRET_KEY=config.secret_key,
         SQLALCHEMY_DATABASE_URI=config.database_url,
         # A connection for each thread of the web process: one more than the pool keeps would be opened and closed with every page.
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 10, "pool_pre_ping": not config.database_url.startswith("sqlite")},
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 10} | ({} if config.database_url.startswith("sqlite") else ON_A_SERVER),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.public_url.startswith("https://"),

@@ -11,13 +11,18 @@ from sqlalchemy import delete, exists, select, update
 from panel.extensions import db, execute
 from panel.models import Account, Migration, Move, OneTimeLink
 from panel.models.types import utc_now
-from panel.platforms.base import NotAllowed
+from panel.platforms.base import NotAllowed, Remote
 from panel.services import proof
 from panel.services.servers import HURRIED, remote_for
 
 SETUP, CLAIM = "setup", "claim"
 LIFETIMES = {SETUP: timedelta(days=2), CLAIM: timedelta(days=14)}
 MIN_PASSWORD_LENGTH = 8
+SWITCHED_OFF = "This account is switched off at the moment; ask the administrator of this server."
+
+
+class SwitchedOff(NotAllowed):
+    """The account is disabled on its server: a password would open nothing. `str(error)` is a sentence for its person."""
 
 
 def make(purpose: str, move_id: int | None = None) -> str:
@@ -46,8 +51,8 @@ def use(link: OneTimeLink) -> bool:
 def choose_password(link: OneTimeLink, password: str) -> None:
     """Set the password a moved person has chosen; the link is free again when the server does not take it. Commits.
 
-    Raises `PlatformError` when the server does not take it (`NotAllowed` for an account that is somebody else's by now, or an
-    administrator's), `LookupError` when the link was used in the meantime.
+    Raises `PlatformError` when the server does not take it (`NotAllowed` for an account that is somebody else's by now, an
+    administrator's, or, as `SwitchedOff`, a disabled one), `LookupError` when the link was used in the meantime.
     """
     move = db.session.get_one(Move, link.move_id)
     _require_own_account(move)
@@ -58,6 +63,7 @@ def choose_password(link: OneTimeLink, password: str) -> None:
     remote = remote_for(move.migration.target, timeouts=HURRIED)
     try:
         with proof.announced(move.migration_id, move.id, move.migration.target_id):
+            _require_switched_on(remote, move.target_account_id)
             remote.set_password(move.target_account_id, password)
     except Exception:
         execute(update(OneTimeLink).where(OneTimeLink.id == link.id).values(used_at=None))
@@ -74,6 +80,12 @@ def _require_own_account(move: Move) -> None:
     mine = (Account.server_id == server_id, Account.remote_id == move.target_account_id, Account.user_id == move.user_id)
     if not move.target_account_id or not db.session.scalar(select(exists().where(*mine))):
         raise NotAllowed("This account is not known as this person's any more; no password was set.")
+
+
+def _require_switched_on(remote: Remote, account_id: str) -> None:
+    """Raises `SwitchedOff` for a disabled account (1 request): its person would be told it is done, and could not sign in."""
+    if any(member.account_id == account_id and member.disabled for member in remote.members()):
+        raise SwitchedOff(SWITCHED_OFF)
 
 
 def _moves_to_the_account_of(move_id: int) -> list[int]:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from panel import tally
@@ -15,7 +15,7 @@ from panel.domain.platform import Platform
 from panel.domain.statuses import ACTIVE, MigrationStatus
 from panel.extensions import db, execute
 from panel.models import Migration, Pacemaker, PaceWaiter, Server
-from panel.models.types import utc_now
+from panel.models.types import UtcDateTime, utc_now
 
 #: What lies so many seconds ahead although it is past was written before the clock was put back.
 PUT_BACK_S = 60.0
@@ -108,7 +108,9 @@ def put_right() -> None:
     """After the clock was put back, turns and cool-downs by the new one; committed. Does nothing else."""
     now = utc_now()
     ahead = now + timedelta(seconds=PUT_BACK_S)
-    written_ahead = select(Pacemaker).where(or_(Pacemaker.last_turn_at > ahead, Pacemaker.cool_until > ahead))
+    # When a target was last read back is no turn: made younger it would let a source access go on an old look.
+    turns = Pacemaker.name.not_like("look:%")
+    written_ahead = select(Pacemaker).where(turns, or_(Pacemaker.last_turn_at > ahead, Pacemaker.cool_until > ahead))
     for row in db.session.scalars(written_ahead.execution_options(populate_existing=True)).all():
         _put_right(row, now, PUT_BACK_S)
 
@@ -152,7 +154,7 @@ def _queue_up(name: str, run_id: int | None, now: datetime, back_at: datetime) -
 def _is_kept_for_another(name: str, run_id: int, now: datetime, kept: timedelta) -> bool:
     """Whether another run has waited longer and is back, or will be in a moment."""
     mine = select(PaceWaiter.since).where(PaceWaiter.name == name, PaceWaiter.migration_id == run_id).scalar_subquery()
-    earlier = PaceWaiter.since < func.coalesce(mine, now)
+    earlier = PaceWaiter.since < func.coalesce(mine, literal(now, UtcDateTime))
     at_work = exists().where(Migration.id == PaceWaiter.migration_id, Migration.status != MigrationStatus.PAUSED)
     others = select(PaceWaiter).where(
         PaceWaiter.name == name,

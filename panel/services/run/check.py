@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -37,6 +39,7 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     slowed_down = cooling(run.target)
     if slowed_down:
         return slowed_down
+    asked_at = utc_now()
     try:
         members = remote.members()
     except PlatformError as error:
@@ -47,13 +50,16 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     found = {move.id: listed.of(move) for move in moves}
     ledger = Ledger(run.target, filter(None, found.values()))
     told = notices.people_are_told()
-    _note_check(run)
+    _note_check(run, asked_at)
     for move in moves:
         member = found[move.id]
         if member is None or not still_stands(run, move, member):
             if only_has_to_stand(run, move):
                 leave(run, move)
                 continue
+            if member is None:
+                # What is made now is unfinished until it is read back.
+                move.target_member_id = ""
             _give_again(move, "is not on the target" if member is None else "does not have exactly the libraries meant for them")
             continue
         settle(run, move, member, ledger, told=told)
@@ -108,10 +114,10 @@ def is_fresh(run: Migration) -> bool:
     return 0.0 <= (utc_now() - row.last_turn_at).total_seconds() <= lasts_s
 
 
-def note_look(run: Migration) -> None:
-    """The target was listed just now, and everyone who is to be taken stood in it. Flushed by the caller."""
+def note_look(run: Migration, asked_at: datetime) -> None:
+    """The target was listed, and everyone who is to be taken without another look stood in it. Flushed by the caller."""
     row = db.session.get(Pacemaker, _looks_of(run), populate_existing=True) or Pacemaker(name=_looks_of(run))
-    row.last_turn_at = utc_now()
+    row.last_turn_at = asked_at
     db.session.add(row)
 
 
@@ -119,12 +125,11 @@ def _looks_of(run: Migration) -> str:
     return f"look:{run.id}"
 
 
-def _note_check(run: Migration) -> None:
+def _note_check(run: Migration, asked_at: datetime) -> None:
     """This list has proved those who were given access; whoever waits to be taken since an older one has to be looked at again."""
-    if not is_fresh(run):
-        waiting = (Move.migration_id == run.id, Move.step == Step.TAKE, Move.status.in_(SETTLING))
-        execute(update(Move).where(*waiting).values(needs_look=True))
-    note_look(run)
+    waiting = (Move.migration_id == run.id, Move.step == Step.TAKE, Move.status.in_(SETTLING), Move.claim.is_(None))
+    execute(update(Move).where(*waiting).values(needs_look=True))
+    note_look(run, asked_at)
 
 
 def only_has_to_stand(run: Migration, move: Move) -> bool:

@@ -212,7 +212,8 @@ class Giving:
             person=Person(move.account_name, move.address, move.target_account_id),
             access=self._access(move, known),
             known=known,
-            ours=move.created_account and known is not None,
+            # Once it was read back it is finished, and its person may have chosen a password since.
+            ours=move.created_account and known is not None and not move.target_member_id,
             kept=self._kept(move),
             intended=move.created_account,
         )

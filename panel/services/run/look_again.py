@@ -3,24 +3,23 @@ has moved on since is left alone."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select
 from sqlalchemy.orm import aliased, selectinload
 
 from panel.domain.platform import Platform
 from panel.domain.statuses import ACTIVE, MoveStatus, Removal, RunKind, Step
-from panel.extensions import config, db
-from panel.models import Migration, Move
-from panel.models.types import utc_now
+from panel.extensions import config, db, execute
+from panel.models import Migration, Move, OneTimeLink
+from panel.models.types import UtcDateTime, utc_now
 from panel.platforms.base import Member, PlatformError, Remote
 from panel.services import pace
+from panel.services.claims import CLAIM
 from panel.services.run.check import is_fresh, leave, note_look, only_has_to_stand, still_stands
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
 from panel.services.run.rows import SETTLING, Outcome, Wait, in_hand, require_epoch
-from panel.services.run.trouble import RunStopped, cooling, later, put_back, wait_out
+from panel.services.run.trouble import ASK_AGAIN_S, RunStopped, cooling, later, put_back, wait_out
 
-#: Seconds before a run that has ended asks again a target that stays away.
-ASK_AGAIN_S = 300.0
 _TO_BE_TAKEN = (Move.step == Step.TAKE, Move.status.in_(SETTLING))
 
 
@@ -44,6 +43,7 @@ def look_again(run: Migration, lease: Lease, target: Remote) -> Outcome:
             return slowed_down
         # Nothing is locked while the target is asked.
         db.session.commit()
+        asked_at = utc_now()
         try:
             listed = Listed(target.members(), names=run.target.platform is not Platform.PLEX)
         except PlatformError as error:
@@ -54,8 +54,7 @@ def look_again(run: Migration, lease: Lease, target: Remote) -> Outcome:
         lease.require()
         for move in _at_take(run, lease):
             _judge(run, move, listed.of(move))
-        run.outages = 0
-        note_look(run)
+        note_look(run, asked_at)
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
@@ -81,8 +80,10 @@ def _give_again(run: Migration, move: Move, member: Member | None, what: str) ->
     """The target access is not what it was when it was read back: it is given again by a run that is at work, else by a retry. Who may
     move is judged anew before."""
     if member is None:
+        # Links of an account that is gone, used ones too: the person of the one that is made now has chosen nothing yet.
+        execute(delete(OneTimeLink).where(OneTimeLink.move_id == move.id, OneTimeLink.purpose == CLAIM))
         # What is made now is known by nothing but its name until it is answered for.
-        move.created_account, move.target_member_id, move.known = False, "", {}
+        move.created_account, move.target_member_id, move.known, move.given_at, move.account_mail = False, "", {}, None, ""
         move.target_account_id = move.target_account_id if run.target.platform is Platform.PLEX else ""
     move.step, move.claim, move.needs_look, move.accepted = Step.GIVE, None, True, False
     at_work = run.status in ACTIVE and move.status is not MoveStatus.INVITED
@@ -107,7 +108,8 @@ def _moved_on(run: Migration) -> dict[int, int]:
     if not others:
         return {}
     newer = aliased(Move)
-    since = func.coalesce(Move.given_at, run.started_at)
+    # As the column's own kind: PostgreSQL would compare a time that has a zone by the zone of the session.
+    since = func.coalesce(Move.given_at, literal(run.started_at, UtcDateTime))
     query = (
         select(Move.id, newer.migration_id)
         .join(newer, newer.user_id == Move.user_id)

@@ -61,9 +61,11 @@ def claim_next(run_id: int, epoch: int, step: Step, limit: int, statuses: Sequen
 
 
 def due(run_id: int, step: Step, limit: int, statuses: Sequence[MoveStatus]) -> list[Move]:
-    """The next users of this step whom nobody has in hand."""
+    """The next users of this step whom nobody has in hand; nobody is to be taken who has to be looked at first."""
     is_due = or_(Move.not_before.is_(None), Move.not_before <= utc_now())
     query = select(Move.id).where(Move.migration_id == run_id, Move.step == step, Move.status.in_(statuses), Move.claim.is_(None), is_due)
+    if step is Step.TAKE:
+        query = query.where(Move.needs_look.is_(False))
     return _loaded(query.order_by(Move.position).limit(limit), with_libraries=step is Step.GIVE)
 
 
@@ -83,6 +85,9 @@ def claim(move: Move, epoch: int, statuses: Sequence[MoveStatus], **also: Any) -
 def _claiming(step: Step, statuses: tuple[MoveStatus, ...], names: tuple[str, ...]) -> Update:
     mine = exists().where(_RUNS.c.id == bindparam("run_id"), _RUNS.c.epoch == bindparam("epoch"), ~_halted(step))
     free = _MOVES.c.claim.is_(None) & (_MOVES.c.step == step) & _one_of(_MOVES.c.status, statuses)
+    if step is Step.TAKE:
+        # Marked since it was read (a retry, a pause): the target is looked at first.
+        free &= _MOVES.c.needs_look.is_(False)
     return _setting(names).where(_MOVES.c.id == bindparam("move_id"), free, mine)
 
 

@@ -14,6 +14,8 @@ from panel.platforms.base import AlreadyThere, CredentialsRefused, LostAnswer, N
 from panel.services import pace
 from panel.services.run.rows import Wait, record
 
+#: Seconds before a run that has ended asks again a server that stays away.
+ASK_AGAIN_S = 300.0
 #: What is so about somebody whose step has failed.
 WHAT_STANDS = {
     Step.GIVE: "The source access was left as it was. Once the reason is gone, a retry goes on from there.",
@@ -63,7 +65,9 @@ def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:
 def put_back(move: Move, epoch: int, *, needs_look: bool, **also: Any) -> None:
     """Leave a user as they were: the trouble was not theirs. Flushed."""
     status = MoveStatus.PENDING if move.step is Step.GIVE else move.status
-    record(move.id, epoch, status=status, needs_look=needs_look or move.needs_look, **also)
+    # A mark set meanwhile, by a pause or a retry, stays.
+    look = {"needs_look": True} if needs_look or move.needs_look else {}
+    record(move.id, epoch, status=status, **look, **also)
 
 
 def fail_or_retry(move: Move, epoch: int, error: PlatformError, **also: Any) -> None:
