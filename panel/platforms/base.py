@@ -132,8 +132,9 @@ class Remote(Protocol):
         knows no sharing of everything that can be asked for by us: all libraries of then are named one by one.
         Raises `Refused` when what was kept is not whole, or opens nothing."""
 
-    def set_password(self, account_id: str, password: str) -> None:
-        """Give an Emby or Jellyfin account this password (the claim link). Plex raises `NotAllowed`."""
+    def set_password(self, account_id: str, password: str, *, switched_on: bool = False) -> None:
+        """Give an Emby or Jellyfin account this password; with `switched_on` (the claim link) raises `SwitchedOff` for a disabled one. Plex
+        raises `NotAllowed`."""
 
     def restrictions_for(self, person: Person, settings: Mapping[str, object]) -> Mapping[str, object]:
         """What has to hold for this person on the target, out of the source's `settings` and what the target keeps for them already
@@ -189,6 +190,10 @@ class CredentialsRefused(PlatformError):
 
 class NotAllowed(PlatformError):
     """403, or an operation the platform does not have: this step will not work."""
+
+
+class SwitchedOff(NotAllowed):
+    """The account is disabled: with a password its person could still not sign in."""
 
 
 class NotThere(PlatformError):

@@ -119,33 +119,57 @@ class EmbyRemote(MediaBrowserRemote):
 
     def _change_password(self, member: Member, password: str, *, reopens: bool = True) -> None:
         """Some servers take another password only after a reset (reference 4.4), which leaves the account without one: it is closed for
-        that long, and stays closed when it cannot be given a password (up to 4 requests more)."""
+        that long (up to 5 requests more), and opened again whatever goes wrong (up to 5 more), but never without a password."""
         try:
             self._write_password(member.account_id, password)
             return
         except Refused as refusal:
             log.info("%s: the password of account %s has to be reset first: %s", self.who, member.account_id, refusal)
-        self._write_policy(member.account_id, policy.disabled(member.settings))
+        step = "close"
         try:
+            self._write_policy(member.account_id, policy.disabled(member.settings))
+            step = "reset"
             self._reset_password(member.account_id)
-        except (Refused, NotAllowed):
-            self._reopen(member, reopens)  # The old password holds.
-            raise
-        try:
+            step = "set"
             self._write_password(member.account_id, password)
-        except (Refused, NotAllowed):
-            # It is the password that is not liked: with one that nobody knows the account can be as open as it was.
-            self._write_password(member.account_id, random_password())
+            step = "reopen"
             self._reopen(member, reopens)
+        except PlatformError as error:
+            refused = isinstance(error, (Refused, NotAllowed))
+            # In a run the account stays closed until its next turn: nothing more is asked of a server in trouble.
+            if reopens or refused:
+                self._rescue(member, reopens, may_be_empty=step == "set" or (step == "reset" and not refused))
             raise
-        except PlatformError:
-            log.error("%s: account %s has no password now and was left disabled.", self.who, member.account_id)
-            raise
-        self._reopen(member, reopens)
+
+    def _rescue(self, member: Member, reopens: bool, *, may_be_empty: bool) -> None:
+        """Best effort: with a password that nobody knows an account can be as open as it was, and without any it stays disabled."""
+        try:
+            if may_be_empty:
+                self._seal_again(member.account_id)
+            self._reopen(member, reopens)
+        except PlatformError as error:
+            log.error("%s: account %s may be left disabled, or without a password: %s", self.who, member.account_id, error)
+
+    def _seal_again(self, account_id: str) -> None:
+        """Whatever of a reset and another password has arrived."""
+        try:
+            self._write_password(account_id, random_password())
+        except Refused:
+            self._reset_password(account_id)
+            self._write_password(account_id, random_password())
 
     def _reopen(self, member: Member, reopens: bool) -> None:
-        if reopens:
-            self._write_policy(member.account_id, member.settings)
+        """Enable an account that was enabled before (2 requests: it is read again first). Raises `NotAllowed` where somebody else has
+        changed in the meantime what it opens and left it disabled: that is theirs to decide."""
+        if not reopens or member.disabled:
+            return
+        now = self._account(member.account_id)
+        if not now.disabled:
+            return
+        self._require_no_administrator(now)
+        if (now.all_libraries, now.library_ids) != (member.all_libraries, member.library_ids):
+            raise NotAllowed(f"The account “{member.name}” of {self.who} was closed by somebody else in the meantime; it stays closed.")
+        self._write_policy(member.account_id, {**now.settings, "IsDisabled": False})
 
     def _reset_password(self, account_id: str) -> None:
         body = {"Id": account_id, "ResetPassword": True}

@@ -26,6 +26,7 @@ from panel.platforms.base import (
     PlatformError,
     Refused,
     RemoteLibrary,
+    SwitchedOff,
     UnexpectedAnswer,
     WrongServer,
     require_libraries,
@@ -146,16 +147,17 @@ class MediaBrowserRemote:
         self._meet()
         self._write_policy(member.account_id, policy.restored(member.settings, kept.settings))
 
-    def set_password(self, account_id: str, password: str) -> None:
-        """See `Remote.set_password` (2 requests: the account is read first; Emby up to 4 more). Raises `Refused` for an empty password: it
-        would open the account to everybody, `NotAllowed` for an administrator's account."""
+    def set_password(self, account_id: str, password: str, *, switched_on: bool = False) -> None:
+        """See `Remote.set_password` (2 requests: the account is read first; Emby up to 5 more, and 5 where that goes wrong). A disabled
+        account stays disabled. Raises `Refused` for an empty password: it would open the account to everybody, `NotAllowed` for an
+        administrator's account and for one that somebody else has closed meanwhile."""
         if not password or not account_id:
             raise Refused("Neither an account nor a password may be empty; nothing was sent.")
         self._meet()
-        member = member_of(self._door.json("GET", _path(account_id)), self.who)
-        if not _same_id(member.account_id, account_id):
-            raise UnexpectedAnswer(f"{self.who} described another account than the one it was asked about.")
+        member = self._account(account_id)
         self._require_no_administrator(member)
+        if switched_on and member.disabled:
+            raise SwitchedOff("This account is switched off at the moment; ask the administrator of this server.")
         self._change_password(member, password)
 
     def restrictions_for(self, person: Person, settings: Mapping[str, object]) -> Mapping[str, object]:
@@ -247,6 +249,13 @@ class MediaBrowserRemote:
             self._write_policy(made.account_id, policy.closed(made.settings), read_s=CLOSING_READ_S)
         except PlatformError as error:
             log.warning("%s: the unfinished account %s could not be closed: %s", self.who, made.account_id, error)
+
+    def _account(self, account_id: str) -> Member:
+        """One account as it is now (1 request)."""
+        member = member_of(self._door.json("GET", _path(account_id)), self.who)
+        if not _same_id(member.account_id, account_id):
+            raise UnexpectedAnswer(f"{self.who} described another account than the one it was asked about.")
+        return member
 
     def _write_policy(self, account_id: str, wanted: Mapping[str, object], *, read_s: float | None = None) -> None:
         self._post(f"{_path(account_id)}/Policy", json=wanted, read_s=read_s)

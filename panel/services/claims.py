@@ -11,18 +11,13 @@ from sqlalchemy import delete, exists, select, update
 from panel.extensions import db, execute
 from panel.models import Account, Migration, Move, OneTimeLink
 from panel.models.types import utc_now
-from panel.platforms.base import NotAllowed, Remote
+from panel.platforms.base import NotAllowed
 from panel.services import proof
 from panel.services.servers import HURRIED, remote_for
 
 SETUP, CLAIM = "setup", "claim"
 LIFETIMES = {SETUP: timedelta(days=2), CLAIM: timedelta(days=14)}
 MIN_PASSWORD_LENGTH = 8
-SWITCHED_OFF = "This account is switched off at the moment; ask the administrator of this server."
-
-
-class SwitchedOff(NotAllowed):
-    """The account is disabled on its server: a password would open nothing. `str(error)` is a sentence for its person."""
 
 
 def make(purpose: str, move_id: int | None = None) -> str:
@@ -63,8 +58,7 @@ def choose_password(link: OneTimeLink, password: str) -> None:
     remote = remote_for(move.migration.target, timeouts=HURRIED)
     try:
         with proof.announced(move.migration_id, move.id, move.migration.target_id):
-            _require_switched_on(remote, move.target_account_id)
-            remote.set_password(move.target_account_id, password)
+            remote.set_password(move.target_account_id, password, switched_on=True)
     except Exception:
         execute(update(OneTimeLink).where(OneTimeLink.id == link.id).values(used_at=None))
         db.session.commit()
@@ -80,12 +74,6 @@ def _require_own_account(move: Move) -> None:
     mine = (Account.server_id == server_id, Account.remote_id == move.target_account_id, Account.user_id == move.user_id)
     if not move.target_account_id or not db.session.scalar(select(exists().where(*mine))):
         raise NotAllowed("This account is not known as this person's any more; no password was set.")
-
-
-def _require_switched_on(remote: Remote, account_id: str) -> None:
-    """Raises `SwitchedOff` for a disabled account (1 request): its person would be told it is done, and could not sign in."""
-    if any(member.account_id == account_id and member.disabled for member in remote.members()):
-        raise SwitchedOff(SWITCHED_OFF)
 
 
 def _moves_to_the_account_of(move_id: int) -> list[int]:

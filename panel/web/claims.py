@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import db
 from panel.models import Move, OneTimeLink
-from panel.platforms.base import NotAllowed, NotThere, PlatformError
+from panel.platforms.base import NotAllowed, NotThere, PlatformError, SwitchedOff
 from panel.services import claims as service
 from panel.web.forms.claims import ClaimForm
 from panel.web.limits import LINKS, limiter
@@ -41,6 +41,8 @@ def choose(token: str) -> BaseResponse:
         service.choose_password(link, form.password.data or "")
     except LookupError:
         return _gone()
+    except SwitchedOff as error:
+        return _form(link, form, 422, str(error))
     except (NotAllowed, NotThere):
         return _form(link, form, 422, NOT_HERE)
     except PlatformError as error:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from panel.platforms import stopwatch
-from panel.platforms.base import CredentialsRefused, Person, Refused, ServerFault, UnexpectedAnswer, Unreachable
+from panel.platforms.base import CredentialsRefused, NotAllowed, Person, Refused, ServerFault, UnexpectedAnswer, Unreachable
 from panel.platforms.emby import EmbyRemote
 from panel.simulators.http import Fault
 from tests.platforms.mediabrowser_cases import access, client_of, member, routes, running
@@ -282,10 +282,62 @@ def test_it_never_leaves_an_account_open_without_a_password(server: Any, remote:
     with pytest.raises((Refused, ServerFault, Unreachable)):
         remote.set_password(account.id, "chosen")
     assert not server.exposed_moments() and not server.can_sign_in("mira", "")
-    if fault == {"status": 400}:
-        assert policy_of(server, "mira") == before, "the server was there to take it back"
-    else:
-        assert account.policy["IsDisabled"]
+    assert policy_of(server, "mira") == before, "the server was there to take it back"
+
+
+@pytest.mark.parametrize("effect", [True, False])
+@pytest.mark.parametrize("path, skip", [("/Policy", 0), ("/Password", 1), ("/Password", 2), ("/Users/[^/]+$", 1), ("/Policy", 1)])
+def test_it_enables_the_account_again_whatever_answer_was_lost(server: Any, remote: EmbyRemote, path: str, skip: int, effect: bool) -> None:
+    server.keeps_passwords = True
+    account = server.add_user("mira", "old one", libraries=["Films"])
+    server.exposure.watch(account)
+    before = policy_of(server, "mira")
+    server.faults.append(Fault("", path, skip=skip, drop=True, effect=effect))
+    with pytest.raises(Unreachable):
+        remote.set_password(account.id, "chosen")
+    assert policy_of(server, "mira") == before
+    assert account.password and not server.exposed_moments()
+    remote.set_password(account.id, "chosen")
+    assert server.can_sign_in("mira", "chosen") and policy_of(server, "mira") == before
+
+
+def test_it_leaves_the_account_disabled_where_it_cannot_be_given_a_password(server: Any, remote: EmbyRemote) -> None:
+    server.keeps_passwords = True
+    account = server.add_user("mira", "old one", libraries=["Films"])
+    server.exposure.watch(account)
+    server.faults.append(Fault("POST", "/Password", skip=2, times=None, drop=True))
+    with pytest.raises(Unreachable):
+        remote.set_password(account.id, "chosen")
+    assert account.policy["IsDisabled"] and not server.exposed_moments()
+
+
+def meanwhile(server: Any, change: Any) -> None:
+    """Once, while the account has been reset: somebody else writes its policy."""
+
+    def act(call: Any, moment: str) -> None:
+        if moment == "after" and b"ResetPassword" in call.body:
+            server.on_call = None
+            change()
+
+    server.on_call = act
+
+
+def test_it_does_not_open_what_somebody_else_has_closed_in_the_meantime(server: Any, remote: EmbyRemote) -> None:
+    server.keeps_passwords = True
+    account = server.add_user("mira", "old one", libraries=["Films"])
+    known, other = member(remote, "mira"), client_of(server)
+    meanwhile(server, lambda: other.take(known))
+    with pytest.raises(NotAllowed, match="closed by somebody else"):
+        remote.set_password(account.id, "chosen")
+    assert account.policy["IsDisabled"] and not account.policy["EnabledFolders"]
+
+
+def test_it_keeps_what_somebody_else_has_changed_in_the_meantime(server: Any, remote: EmbyRemote) -> None:
+    server.keeps_passwords = True
+    account = server.add_user("mira", "old one", libraries=["Films"], MaxParentalRating=7)
+    meanwhile(server, lambda: account.policy.update(MaxParentalRating=3))
+    remote.set_password(account.id, "chosen")
+    assert not account.policy["IsDisabled"] and account.policy["MaxParentalRating"] == 3
 
 
 def test_it_seals_an_account_of_ours_that_has_a_password_already(server: Any, remote: EmbyRemote) -> None:

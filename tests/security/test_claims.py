@@ -10,7 +10,9 @@ from flask.testing import FlaskClient
 
 from panel.extensions import db
 from panel.models import Account
+from panel.platforms.base import SwitchedOff
 from panel.services import claims
+from panel.simulators.http import Fault
 from tests.scene import Scene
 
 CHOSEN = "chosen by the holder"
@@ -63,11 +65,41 @@ def test_an_account_that_is_gone_is_not_confused_with_a_bad_password(app: Flask,
     assert status == 422 and "ask the administrator of this server" in text
 
 
-def test_a_link_still_sets_the_password_of_its_own_account_with_one_look(app: Flask, scene: Scene) -> None:
+@pytest.mark.parametrize("target", ["emby", "jellyfin"])
+def test_an_account_that_is_switched_off_is_not_called_done(app: Flask, scene: Scene, target: str) -> None:
+    token = token_of_ada(scene, target)
+    scene.target.sim.user("ada").policy["IsDisabled"] = True
+    before = len(scene.changes(scene.target))
+    status, text = choose(app.test_client(), token)
+    assert status == 422 and "ask the administrator of this server" in text
+    assert len(scene.changes(scene.target)) == before
+    link = claims.find(claims.CLAIM, token)
+    assert link, "it is not used up"
+    with pytest.raises(SwitchedOff, match="switched off at the moment"):
+        claims.choose_password(link, CHOSEN)
+    scene.target.sim.user("ada").policy["IsDisabled"] = False
+    assert choose(app.test_client(), token)[0] == 200 and scene.target.sim.can_sign_in("ada", CHOSEN)
+
+
+@pytest.mark.parametrize("effect", [True, False])
+def test_a_second_try_after_a_lost_answer_ends_with_access(app: Flask, scene: Scene, effect: bool) -> None:
     token = token_of_ada(scene, "emby")
     scene.target.sim.keeps_passwords = True
+    scene.target.sim.faults.append(Fault("POST", "/Password", skip=1, drop=True, effect=effect))
+    status, text = choose(app.test_client(), token)
+    assert status == 422 and "Your link still works" in text
+    assert choose(app.test_client(), token)[0] == 200
+    assert scene.target.sim.can_sign_in("ada", CHOSEN) and scene.target.sim.visible(scene.target.sim.user("ada"))
+
+
+@pytest.mark.parametrize(("keeps_passwords", "expected"), [(False, 1), (True, 2)])
+def test_a_link_sets_the_password_of_its_own_account_with_a_look_before_each_change_of_access(
+    app: Flask, scene: Scene, keeps_passwords: bool, expected: int
+) -> None:
+    token = token_of_ada(scene, "emby")
+    scene.target.sim.keeps_passwords = keeps_passwords
     scene.target.sim.journal.clear()
     status, _ = choose(app.test_client(), token)
     assert status == 200 and scene.target.sim.can_sign_in("ada", CHOSEN)
     looks = [entry.call.path for entry in scene.target.sim.calls("GET") if "/Users/" in entry.call.path]
-    assert len(looks) == 1
+    assert len(looks) == expected

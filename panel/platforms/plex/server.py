@@ -130,7 +130,7 @@ class PlexRemote:
         downloads = sharing_settings(kept.settings).get("allowSync")
         self.give(person, Access(kept.library_ids, bool(downloads), kept.settings), member)
 
-    def set_password(self, account_id: str, password: str) -> NoReturn:
+    def set_password(self, account_id: str, password: str, *, switched_on: bool = False) -> NoReturn:
         """Raises `NotAllowed`: Plex accounts are people's own."""
         raise NotAllowed("Plex passwords belong to the people's own accounts and cannot be set.")
 
