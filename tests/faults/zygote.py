@@ -67,7 +67,11 @@ def main() -> None:
         db.engine.dispose()
     say(ready=True)
     while True:
-        asked = json.loads(hear())
+        line = hear()
+        if not line:
+            # Meant for a worker that was killed before it could read it.
+            continue
+        asked = json.loads(line)
         if asked.get("here"):
             work(app, asked["run"])
             for thread in threading.enumerate():
