@@ -51,22 +51,16 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     if isinstance(source_look, Wait):
         return source_look
     lease.require()
-    if run.kind is RunKind.UNDO:
-        # What is given back was settled when the run was written; nobody is judged.
-        source_reached = True
-    else:
-        source_reached = _judge(run, source_look, target_look, target)
-    run.prepared_at, run.outages, run.source_reached = utc_now(), 0, source_reached
-    run.note = (
-        "" if source_reached else (f"{run.source.name} could not be reached: the run goes by the last sync, and nothing is removed there.")
-    )
+    # What is given back was settled when the undo was written; nobody is judged.
+    run.note = "" if run.kind is RunKind.UNDO else _judge(run, source_look, target_look, target)
+    run.prepared_at, run.outages, run.source_reached = utc_now(), 0, not run.note
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
 
 
-def _judge(run: Migration, source_look: Look, target_look: Look, target: Remote) -> bool:
-    """Everyone by what both servers have answered, written out; answers whether the source did. Raises `RunStopped`."""
+def _judge(run: Migration, source_look: Look, target_look: Look, target: Remote) -> str:
+    """Everyone by what both servers have answered, written out; answers with `Preflight.note`. Raises `RunStopped`."""
     flight = assess(
         run.source,
         run.target,
@@ -78,7 +72,7 @@ def _judge(run: Migration, source_look: Look, target_look: Look, target: Remote)
     if flight.blockers:
         raise RunStopped(" ".join(refusal.message for refusal in flight.blockers))
     _write_out(run, flight, target)
-    return flight.source_reached
+    return flight.note
 
 
 def _needed_look(run: Migration, source: Remote) -> Look | Wait:
