@@ -65,6 +65,10 @@ class Migration(Model):
     wake_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     "Nothing can be done before: a turn of the pace, a server that is away."
     wake_reason: Mapped[str] = mapped_column(Text, default="")
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)
+    "When this row was last written: one that lies ahead was written before the clock was put back."
+    looked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "When the target was last read back: everyone who is to be taken without another look stood in that list."
     outages: Mapped[int] = mapped_column(default=0)
     "Failed attempts to reach a server in a row."
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from panel.extensions import Model
+from panel.models.checked import Checked
 from panel.models.types import Secret, UtcDateTime
 
 
-class PlexAccount(Model):
+class PlexAccount(Checked, Model):
     """An account on plex.tv that owns servers. `has_plex_pass` is what the admin says (or the account itself, once asked)."""
 
     __tablename__ = "plex_accounts"
@@ -23,9 +24,6 @@ class PlexAccount(Model):
     enabled: Mapped[bool] = mapped_column(default=True)
     pass_overridden: Mapped[bool] = mapped_column(default=False)
     "An admin has set *Has Plex Pass* by hand: what plex.tv says no longer changes it."
-    problem: Mapped[str] = mapped_column(Text, default="")
-    "The sentence of the last failed check; empty when all was well."
-    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     plex_id: Mapped[str] = mapped_column(String(40), default="")
     username: Mapped[str] = mapped_column(String(255), default="")
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, String, Text, select
+from sqlalchemy import ColumnElement, ForeignKey, String, Text, and_, select
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from panel.domain.platform import Platform
 from panel.extensions import Model, db
+from panel.models.checked import Checked
 from panel.models.library import Library
 from panel.models.plex_account import PlexAccount
-from panel.models.types import EnumText, Secret, UtcDateTime
+from panel.models.types import EnumText, Secret, UtcDateTime, utc_now
+
+#: For how long a sync holds its server at most.
+SYNC_HOLD = timedelta(minutes=15)
 
 
-class Server(Model):
+class Server(Checked, Model):
     """One media server. `machine_id` is read from the server itself; another one behind the same URL is refused."""
 
     __tablename__ = "servers"
@@ -32,9 +37,6 @@ class Server(Model):
 
     machine_id: Mapped[str] = mapped_column(String(80), default="")
     version: Mapped[str] = mapped_column(String(40), default="")
-    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    problem: Mapped[str] = mapped_column(Text, default="")
-    "The sentence of the last failed check or sync; empty when all was well."
     synced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sync_queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     "A sync was asked for and has not begun."
@@ -54,6 +56,18 @@ class Server(Model):
     @validates("platform")
     def _known_platform(self, _key: str, platform: str) -> Platform:
         return Platform(platform)
+
+    @hybrid_property
+    def syncs_now(self) -> bool:
+        """Whether a sync holds this server. A hold that ends later than any that begins now was written before the clock was put back."""
+        now = utc_now()
+        return self.syncing_until is not None and now < self.syncing_until <= now + SYNC_HOLD
+
+    @syncs_now.inplace.expression
+    @classmethod
+    def _syncs_now(cls) -> ColumnElement[bool]:
+        now = utc_now()
+        return and_(cls.syncing_until.is_not(None), cls.syncing_until > now, cls.syncing_until <= now + SYNC_HOLD)
 
     @property
     def has_downloads_licence(self) -> bool:

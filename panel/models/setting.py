@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import String
+from sqlalchemy import String, Text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -43,6 +43,18 @@ class Setting(Model):
     smtp_username: Mapped[str] = mapped_column(String(255), default="")
     smtp_password: Mapped[str | None] = mapped_column(Secret)
     smtp_sender: Mapped[str] = mapped_column(String(255), default="")
+    smtp_proved: Mapped[str] = mapped_column(Text, default="")
+    "`smtp_settings` when a mail server last took a mail."
+
+    @property
+    def smtp_settings(self) -> str:
+        """How mail is sent, without the password, as one text to be compared."""
+        return f"{self.smtp_security}://{self.smtp_username}@{self.smtp_host}:{self.smtp_port} {self.smtp_sender}"
+
+    @property
+    def mail_works(self) -> bool:
+        """Whether a mail server has taken a mail with these settings."""
+        return bool(self.smtp_host) and self.smtp_proved == self.smtp_settings
 
     @classmethod
     def current(cls) -> Setting:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import cast
 
 from sqlalchemy import Table, func, or_, select, update
@@ -11,10 +11,9 @@ from sqlalchemy.engine import Connection, Engine
 from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Step
 from panel.models import AuditEntry, Email, EmailStatus, Migration, Move
 from panel.services.backup_file import Manifest
+from panel.services.run.secure import NEVER
 
 _RUNS, _MOVES, _MAILS, _AUDIT = (cast(Table, model.__table__) for model in (Migration, Move, Email, AuditEntry))
-#: Nothing is looked at by itself before: an admin decides.
-NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 MAIL_UNCLEAR = "This mail was waiting when the backup was made; whether it has been sent since is not known. Send it again if it was not."
 
@@ -49,6 +48,7 @@ def _pause_runs(connection: Connection, manifest: Manifest) -> int:
             status=MigrationStatus.PAUSED,
             note=func.trim(_RUNS.c.note + " " + note),
             prepared_at=None,
+            looked_at=None,
             wake_at=None,
             wake_reason="",
             outages=0,

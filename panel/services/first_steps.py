@@ -33,8 +33,8 @@ def is_over() -> bool:
 
 
 def first_steps() -> list[FirstStep]:
-    """All steps in order; one query."""
-    now = utc_now()
+    """All steps in order."""
+    now, setting = utc_now(), Setting.current()
     paying = exists().where(Payment.user_id == User.id, Payment.start_at <= now, Payment.end_at >= now)
     moves = select(Share.id).join(User, User.id == Share.user_id).where(Share.is_owner.is_(False), or_(User.permanent.is_(True), paying))
     servers = select(func.count()).select_from(Server).scalar_subquery()
@@ -47,12 +47,10 @@ def first_steps() -> list[FirstStep]:
             _all_grouped(),
             exists(select(Plan.id)),
             exists(moves),
-            exists(select(Setting.id).where(Setting.smtp_host != "")),
-            exists(select(Setting.id).where(Setting.public_url != "")),
             exists(select(Migration.id).where(Migration.status == MigrationStatus.FINISHED)),
         )
     ).one()
-    count, synced, accounts, grouped, plans, users, mail, address, moved = row
+    count, synced, accounts, grouped, plans, users, moved = row
     return [
         FirstStep("Add two servers", _why_servers(count, accounts), "server_forms.new", count > 1),
         FirstStep("Sync them", "Streamferry reads libraries, people and what they share.", "servers.index", 1 < count == synced),
@@ -61,8 +59,8 @@ def first_steps() -> list[FirstStep]:
         ),
         FirstStep("Make the plans", "A plan includes groups: it decides what a person gets on the new server.", "plans.index", plans),
         FirstStep("Look through the users", WHY_USERS, "users.index", users),
-        FirstStep("Set up mail", "People hear that they have moved, and you what became of the run.", "smtp.index", mail),
-        FirstStep("Say where the panel is reached", WHY_ADDRESS, "settings.index", address or bool(config().public_url)),
+        FirstStep("Set up mail", _why_mail(setting), "smtp.index", setting.mail_works),
+        FirstStep("Say where the panel is reached", WHY_ADDRESS, "settings.index", bool(setting.public_url or config().public_url)),
         FirstStep("Migrate", "You see who moves and who does not before anything happens.", "migrations.new", moved),
     ]
 
@@ -72,6 +70,12 @@ def _all_grouped() -> ColumnElement[bool]:
     in_group = exists().where(Library.server_id == Server.id, Library.group_id.is_not(None), Library.remote_id != "")
     takes_part = (Server.enabled.is_(True), Server.synced_at.is_not(None))
     return exists().where(*takes_part) & ~exists().where(*takes_part, ~in_group)
+
+
+def _why_mail(setting: Setting) -> str:
+    if setting.smtp_host and not setting.mail_works:
+        return "A mail server is set; send a test mail to see whether it takes one."
+    return "People hear that they have moved, and you what became of the run."
 
 
 def _why_servers(count: int, has_account: bool) -> str:

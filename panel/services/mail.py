@@ -63,7 +63,10 @@ class _OverTls(_Plain, smtplib.SMTP_SSL):
 
 def due() -> list[int]:
     """The mails to be sent now."""
-    waiting = or_(Email.not_before.is_(None), Email.not_before <= utc_now())
+    now = utc_now()
+    # One that waits for longer than any does was put off before the clock was put back.
+    longest = now + timedelta(seconds=max(RETRY_WAITS_S))
+    waiting = or_(Email.not_before.is_(None), Email.not_before <= now, Email.not_before > longest)
     return list(db.session.scalars(select(Email.id).where(Email.status == EmailStatus.QUEUED, waiting).order_by(Email.id)))
 
 
@@ -81,11 +84,13 @@ def send(email_id: int) -> None:
     if claimed != 1:
         return
     mail = db.session.get_one(Email, email_id, populate_existing=True)
+    setting = Setting.current()
     try:
-        left_out = deliver(_written(mail), Setting.current()).left_out
+        left_out = deliver(_written(mail), setting).left_out
     except MailRefused as error:
         _record_refusal(mail, error)
     else:
+        setting.smtp_proved = setting.smtp_settings
         mail.status, mail.sent_at, mail.error = EmailStatus.SENT, utc_now(), left_out
     db.session.commit()
 

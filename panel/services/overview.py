@@ -11,7 +11,6 @@ from sqlalchemy.orm import joinedload
 from panel.domain.statuses import ACTIVE, OPEN, MoveStatus
 from panel.extensions import db
 from panel.models import Library, Migration, Move, Server, Share
-from panel.models.types import utc_now
 from panel.services import sync_progress
 from panel.services.report import Counts
 
@@ -95,14 +94,13 @@ def _cards(servers: list[Server]) -> list[ServerCard]:
     )
     held = [server.migration_id for server in servers if server.migration_id]
     runs = {run.id: run for run in db.session.scalars(select(Migration).where(Migration.id.in_(held), Migration.status.in_(ACTIVE)))}
-    now = utc_now()
     return [
         ServerCard(
             server,
             *people.get(server.id, (0, 0)),
             *libraries.get(server.id, (0, 0)),
             run=runs.get(server.migration_id or 0),
-            syncing=server.syncing_until is not None and server.syncing_until > now,
+            syncing=server.syncs_now,
         )
         for server in servers
     ]

@@ -108,9 +108,7 @@ def put_right() -> None:
     """After the clock was put back, turns and cool-downs by the new one; committed. Does nothing else."""
     now = utc_now()
     ahead = now + timedelta(seconds=PUT_BACK_S)
-    # When a target was last read back is no turn: made younger it would let a source access go on an old look.
-    turns = Pacemaker.name.not_like("look:%")
-    written_ahead = select(Pacemaker).where(turns, or_(Pacemaker.last_turn_at > ahead, Pacemaker.cool_until > ahead))
+    written_ahead = select(Pacemaker).where(or_(Pacemaker.last_turn_at > ahead, Pacemaker.cool_until > ahead))
     for row in db.session.scalars(written_ahead.execution_options(populate_existing=True)).all():
         _put_right(row, now, PUT_BACK_S)
 

@@ -210,7 +210,7 @@ def _busy(source: Server, target: Server, held_by: int | None = None) -> tuple[s
 def is_busy(server: Server, held_by: int | None = None) -> bool:
     """Whether another run or a sync holds this server."""
     by_run = server.migration_id is not None and server.migration_id != held_by
-    return by_run or (server.syncing_until is not None and server.syncing_until > utc_now())
+    return by_run or server.syncs_now
 
 
 def _side(server: Server, offer: Offer) -> Side:

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from panel.domain.statuses import ACTIVE, OPEN, MoveStatus, Step
 from panel.extensions import Model, db, execute
 from panel.models import Email, Library, Migration, Move, Pacemaker, SentRequest, Server, Share
-from panel.models.types import utc_now
 from panel.services import times
 
 
@@ -86,7 +85,7 @@ def scheduled_on(server: Server) -> str:
 
 def is_held(server: Server) -> bool:
     """Whether a migration or a sync is using it now."""
-    return server.migration_id is not None or (server.syncing_until is not None and server.syncing_until > utc_now())
+    return server.migration_id is not None or server.syncs_now
 
 
 def why_not_remove(server: Server) -> str:
@@ -114,12 +113,11 @@ def remove(server: Server) -> None:
     """
     if reason := why_not_remove(server):
         raise RemovalRefused(reason)
-    idle = or_(Server.syncing_until.is_(None), Server.syncing_until < utc_now())
     db.session.flush()
     run_ids = list(db.session.scalars(select(Migration.id).where(_uses(server), Migration.status.not_in(ACTIVE))))
     execute(delete(Migration).where(Migration.id.in_(run_ids)))
     unused = ~exists().where(_uses(server))
-    if execute(delete(Server).where(Server.id == server.id, Server.migration_id.is_(None), idle, unused)) != 1:
+    if execute(delete(Server).where(Server.id == server.id, Server.migration_id.is_(None), ~Server.syncs_now, unused)) != 1:
         raise RemovalRefused(f"{server.name} has just been taken by a migration or a sync. Try again when that has ended.")
     of_runs = [f"{what}:{number}" for what in ("run", "look") for number in run_ids]
     execute(delete(Pacemaker).where(Pacemaker.name.in_([f"invites:{server.id}", f"sync:{server.id}", *of_runs])))

@@ -64,15 +64,17 @@ def why_not_now(server: Server) -> str:
     """Why nothing of this server's shares may be touched now; empty when it may."""
     if server.migration_id is not None:
         return f"Migration {server.migration_id} is using {server.name}; try again when it has ended."
-    if server.syncing_until is not None and server.syncing_until > utc_now():
+    if server.syncs_now:
         return f"{server.name} is being synced now; try again in a moment."
     return ""
 
 
 def require_free(server: Server) -> None:
     """In the transaction that is about to write: nobody else holds the server. Flushed. Raises `ServerBusy`."""
-    idle = or_(Server.syncing_until.is_(None), Server.syncing_until < utc_now())
-    if execute(update(Server).where(Server.id == server.id, Server.migration_id.is_(None), idle).values(migration_id=None)) != 1:
+    if (
+        execute(update(Server).where(Server.id == server.id, Server.migration_id.is_(None), ~Server.syncs_now).values(migration_id=None))
+        != 1
+    ):
         raise ServerBusy(f"A migration or a sync has just begun on {server.name}: nothing was changed. Try again when it has ended.")
 
 

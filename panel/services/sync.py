@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, select, update
 
 from panel.domain.platform import Platform
 from panel.extensions import config, db
 from panel.models import PlexAccount, Server
+from panel.models.server import SYNC_HOLD
 from panel.models.types import utc_now
 from panel.platforms.base import PlatformError, TooManyRequests
 from panel.services import pace, times
@@ -25,7 +26,6 @@ from panel.services.sync_shares import update_shares, why_doubtful
 log = logging.getLogger(__name__)
 
 #: A sync holds its server so long at most: a crashed one blocks nobody for longer.
-HELD_FOR = timedelta(minutes=15)
 
 
 class SyncRefused(Exception):
@@ -126,9 +126,8 @@ def _take(server: Server) -> datetime:
     cooling_until = pace.cooling_until([server])
     if cooling_until is not None:
         raise SyncRefused(f"Plex has asked to slow down: {server.name} can be synchronised after {times.clock(cooling_until)}.")
-    until = now + HELD_FOR
-    idle = or_(Server.syncing_until.is_(None), Server.syncing_until < now)
-    taken = _mark(server, until, Server.migration_id.is_(None), idle)
+    until = now + SYNC_HOLD
+    taken = _mark(server, until, Server.migration_id.is_(None), ~Server.syncs_now)
     if taken:
         clear_queue(server)
     db.session.commit()

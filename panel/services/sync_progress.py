@@ -21,8 +21,7 @@ BEFORE = " Before that: "
 def queue(server: Server) -> bool:
     """Write down that a sync is wanted; `False` where a migration or another sync has the server. Flushed: commit, then wake a worker."""
     now = utc_now()
-    idle = or_(Server.syncing_until.is_(None), Server.syncing_until < now)
-    wanted = update(Server).where(Server.id == server.id, Server.migration_id.is_(None), idle)
+    wanted = update(Server).where(Server.id == server.id, Server.migration_id.is_(None), ~Server.syncs_now)
     queued = execute(wanted.values(sync_queued_at=now)) == 1
     db.session.refresh(server)
     return queued
@@ -66,12 +65,15 @@ def due() -> list[int]:
         db.session.commit()
         return []
     before = utc_now() - timedelta(hours=setting.sync_every_h)
-    idle = or_(Server.syncing_until.is_(None), Server.syncing_until < utc_now())
     reachable = or_(Server.platform != Platform.PLEX, Server.plex_account.has(PlexAccount.enabled.is_(True)))
     # One whose first sync has failed was asked at least.
     old = func.coalesce(Server.synced_at, Server.checked_at) < before
     wanted = (Server.enabled.is_(True), old, Server.migration_id.is_(None), Server.sync_queued_at.is_(None))
-    found = [server.id for server in db.session.scalars(select(Server).where(*wanted, idle, reachable)) if _take_turn(server, before)]
+    found = [
+        server.id
+        for server in db.session.scalars(select(Server).where(*wanted, ~Server.syncs_now, reachable))
+        if _take_turn(server, before)
+    ]
     db.session.commit()
     return found
 

@@ -40,7 +40,8 @@ def save() -> BaseResponse:
 
 @screen.post("/test")
 def test() -> BaseResponse:
-    """Send a mail right now with what was typed, which is not stored, and say what the server answered."""
+    """Send a mail right now with what was typed, which is not stored, and say what the server answered. That these
+    settings work is kept."""
     form, stored = SmtpForm(), Setting.current()
     if not form.validate():
         return _form(form, 422)
@@ -52,6 +53,9 @@ def test() -> BaseResponse:
     form.fill(tried, stored.smtp_password)
     db.session.rollback()
     problem, success = _outcome(recipients, tried)
+    if success:
+        Setting.current().smtp_proved = tried.smtp_settings
+        db.session.commit()
     return _form(form, problem=problem, success=success)
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,8 +22,9 @@ import pytest
 from flask import Flask
 
 from panel.config import ROOT, Config
-from panel.models import Migration, types
+from panel.models import Migration
 from panel.simulators.http import Call, Fault
+from tests.clock import Clock, clock
 from tests.faults.crash import Zygote, zygote
 from tests.faults.stage import Stage, queued, stage
 from tests.faults.state import differences, end_state, wrongs
@@ -31,7 +32,7 @@ from tests.fixtures import app, config, database_kind, scene, tv
 from tests.processes import descendants, wait_until
 from tests.scene import PAIRS, Scene
 
-__all__ = ["app", "config", "database_kind", "scene", "tv"]
+__all__ = ["app", "clock", "config", "database_kind", "scene", "tv"]
 
 RECOVERY_S = 30.0
 CUTS_EACH = 10
@@ -198,26 +199,6 @@ def test_a_database_locked_for_longer_than_the_hold_changes_nothing(nth: int) ->
         on.labour()
         assert locked.is_set()
         assert not wrongs(on) + differences(expected, end_state(on))
-
-
-class Clock:
-    """Stands in for `datetime` where the time of day is read; `ahead` says by how much it is wrong."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def now(self, zone: object = UTC) -> datetime:
-        """The time, moved."""
-        return datetime.now(UTC) + self.ahead
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock by which everything of ours goes."""
-    clock = Clock()
-    monkeypatch.setattr(types, "datetime", clock)
-    assert abs(types.utc_now() - datetime.now(UTC)) < timedelta(seconds=5)
-    return clock
 
 
 @pytest.mark.faults

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from panel.extensions import db
-from panel.models import Migration, Pacemaker, PaceWaiter, types
+from panel.models import Email, Migration, Pacemaker, PaceWaiter
 from panel.models.types import utc_now
-from panel.services import pace
+from panel.services import mail, pace, sync_progress
 from panel.services import run as running
+from panel.services.run import clock as watched
 from panel.services.run.start import Schedule, start
+from tests.clock import Clock, clock
 from tests.scene import Scene
+
+__all__ = ["clock"]
 
 INTERVAL_S = 40.0
 HOUR = timedelta(hours=1)
-
-
-class Clock:
-    """Stands in for `datetime` where the time of day is read."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def now(self, zone: object = UTC) -> datetime:
-        """The time, moved."""
-        return datetime.now(UTC) + self.ahead
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock by which everything of ours goes."""
-    clock = Clock()
-    monkeypatch.setattr(types, "datetime", clock)
-    return clock
 
 
 @pytest.fixture
@@ -150,6 +135,72 @@ def test_a_retry_and_an_outage_are_not_waited_for_an_hour_longer(scene: Scene, c
     assert timedelta(seconds=30) < move.secure_after - utc_now() <= timedelta(seconds=60), "only a while later a second look tells"
     scene.finish(run)
     assert scene.outcome(run) == {"ada": "moved"}
+
+
+def test_a_clock_put_back_while_no_worker_was_there_is_noticed_by_the_next(
+    scene: Scene, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+    run = scene.start()
+    assert run.id in running.due()
+    run.wake_at = run.moves[0].not_before = utc_now() + timedelta(seconds=20)
+    db.session.commit()
+    clock.ahead -= HOUR
+    monkeypatch.setattr(watched, "_clock", watched.Clock())
+    assert run.id in running.due(), "although this process has never seen the clock of before"
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved"}
+
+
+def test_a_wait_that_was_over_when_the_clock_was_put_back_does_not_begin_again(scene: Scene, clock: Clock) -> None:
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+    run = scene.start()
+    running.due()
+    run.wake_at = run.moves[0].not_before = utc_now()
+    db.session.commit()
+    clock.ahead -= HOUR
+    assert run.id in running.due()
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved"}
+
+
+def test_a_worker_that_starts_anew_ends_no_wait_when_the_clock_is_right(
+    scene: Scene, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+    run = scene.start()
+    run.wake_at = utc_now() + timedelta(seconds=90)
+    db.session.commit()
+    monkeypatch.setattr(watched, "_clock", watched.Clock())
+    assert run.id not in running.due()
+
+
+def test_a_sync_that_died_before_the_clock_was_put_back_holds_its_server_no_longer(scene: Scene, clock: Clock) -> None:
+    server = scene.add_server("jellyfin", "Old").row
+    server.syncing_until = utc_now() + timedelta(minutes=14)
+    db.session.commit()
+    assert server.syncs_now and sync_progress.queue(server) is False
+    clock.ahead -= HOUR
+    assert not server.syncs_now and sync_progress.queue(server) is True
+
+
+def test_a_mail_put_off_before_the_clock_was_put_back_goes_out(scene: Scene, clock: Clock) -> None:
+    put_off = Email(event="test", recipient="ada@example.test", subject="", text="", html="")
+    put_off.not_before = utc_now() + timedelta(seconds=60)
+    db.session.add(put_off)
+    db.session.commit()
+    assert mail.due() == []
+    clock.ahead -= HOUR
+    assert mail.due() == [put_off.id]
 
 
 def test_a_run_that_was_to_begin_at_a_time_begins_at_that_time(scene: Scene, clock: Clock) -> None:

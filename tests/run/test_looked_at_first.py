@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from panel.domain.statuses import MoveStatus
 from panel.extensions import db
-from panel.models import Email, Migration, Move, Pacemaker, Setting
+from panel.models import Email, Migration, Move, Setting
 from panel.models.types import utc_now
 from panel.platforms.base import PlatformError
 from panel.services import claims
@@ -42,8 +42,8 @@ def choose(run: Migration, name: str) -> None:
 
 def later(hours: float) -> None:
     """So long ago was the last look."""
-    for row in db.session.scalars(select(Pacemaker)):
-        row.last_turn_at = utc_now() - timedelta(hours=hours)
+    for run in db.session.scalars(select(Migration)):
+        run.looked_at = utc_now() - timedelta(hours=hours)
     db.session.commit()
 
 

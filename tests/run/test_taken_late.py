@@ -9,7 +9,7 @@ import pytest
 
 from panel.domain.statuses import MoveStatus, Removal, Step
 from panel.extensions import db
-from panel.models import Migration, Pacemaker, Share
+from panel.models import Migration, Share
 from panel.models.types import utc_now
 from panel.services import run as running
 from panel.services.preflight import ask_both, assess
@@ -159,8 +159,7 @@ def test_hours_after_the_read_back_it_is_repeated_once_for_everybody(scene: Scen
     set_up(scene, "jellyfin", "emby", "ada", "ben", "cleo", "dora")
     run = scene.start()
     work_until_taking(scene, run)
-    for row in db.session.scalars(db.select(Pacemaker)):
-        row.last_turn_at = utc_now() - timedelta(hours=2)
+    run.looked_at = utc_now() - timedelta(hours=2)
     if cancelled:
         steer.cancel(run)
     db.session.commit()

@@ -97,6 +97,18 @@ def test_sends_a_test_mail_with_what_is_typed_before_it_is_saved(ada: FlaskClien
     assert Setting.current().smtp_sender == before != "Streamferry <panel@example.test>"
 
 
+def test_knows_that_mail_works_once_a_server_has_taken_one_with_these_settings(ada: FlaskClient, mailbox: Mailbox) -> None:
+    mailbox.refusal = "550 No."
+    ada.post("/settings/mail", data=here(mailbox))
+    ada.post("/settings/mail/test", data=here(mailbox))
+    assert not Setting.current().mail_works
+    mailbox.refusal = ""
+    ada.post("/settings/mail/test", data=here(mailbox))
+    assert Setting.current().mail_works
+    ada.post("/settings/mail", data=here(mailbox) | {"smtp_host": "elsewhere.example.test"})
+    assert not Setting.current().mail_works
+
+
 def test_sends_the_test_mail_to_the_administrator_where_nobody_is_named(ada: FlaskClient, mailbox: Mailbox) -> None:
     ada.post("/settings/mail/test", data=here(mailbox))
     assert mailbox.recipients == [["olga@example.test"]]

@@ -11,7 +11,7 @@ from panel.domain.pacing import paced_at_take
 from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, MoveStatus, Removal, RunKind, Step
 from panel.extensions import config, db, execute
-from panel.models import Migration, Move, Pacemaker
+from panel.models import Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
 from panel.services import notices, pace
@@ -106,30 +106,18 @@ def still_stands(run: Migration, move: Move, member: Member) -> bool:
 
 def is_fresh(run: Migration) -> bool:
     """Whether a source access may be removed on the last read-back."""
-    row = db.session.get(Pacemaker, _looks_of(run), populate_existing=True)
-    if row is None or row.last_turn_at is None:
+    if run.looked_at is None:
         return False
     lasts_s = max(FRESH_S, min(TURNS * run.pace_s, PACED_S)) if paced_at_take(run.source.platform) else FRESH_S
     # One that lies ahead was written before the clock was put back.
-    return 0.0 <= (utc_now() - row.last_turn_at).total_seconds() <= lasts_s
-
-
-def note_look(run: Migration, asked_at: datetime) -> None:
-    """The target was listed, and everyone who is to be taken without another look stood in it. Flushed by the caller."""
-    row = db.session.get(Pacemaker, _looks_of(run), populate_existing=True) or Pacemaker(name=_looks_of(run))
-    row.last_turn_at = asked_at
-    db.session.add(row)
-
-
-def _looks_of(run: Migration) -> str:
-    return f"look:{run.id}"
+    return 0.0 <= (utc_now() - run.looked_at).total_seconds() <= lasts_s
 
 
 def _note_check(run: Migration, asked_at: datetime) -> None:
     """This list has proved those who were given access; whoever waits to be taken since an older one has to be looked at again."""
     waiting = (Move.migration_id == run.id, Move.step == Step.TAKE, Move.status.in_(SETTLING), Move.claim.is_(None))
     execute(update(Move).where(*waiting).values(needs_look=True))
-    note_look(run, asked_at)
+    run.looked_at = asked_at
 
 
 def only_has_to_stand(run: Migration, move: Move) -> bool:

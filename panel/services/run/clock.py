@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import or_, update
+from sqlalchemy import and_, case, or_, update
 
 from panel.extensions import db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.stopwatch import Stopwatch
 from panel.services import pace
-from panel.services.run.secure import LOOK_AGAIN_S
+from panel.services.run.secure import LOOK_AGAIN_S, NEVER
 
 #: A clock that is put right by less, in seconds, is left to itself.
 LEAST_S = 10.0
+#: By so much, in seconds, the clock of the host that has written something may go before this one: no reason to end its waits.
+HOSTS_DIFFER_S = 60.0
 
 
 class Clock:
     """What the time of day was when last looked at, and how long ago that was."""
 
     def __init__(self) -> None:
-        self._then, self._since = utc_now(), Stopwatch()
+        self._then: datetime | None = None
+        self._since = Stopwatch()
 
-    def put_back_by(self) -> timedelta:
-        """By how much the time of day was put back since the last look; nothing where it was not."""
-        should_be = self._then + timedelta(seconds=self._since.passed_s)
-        self._then, self._since = utc_now(), Stopwatch()
-        return max(timedelta(), should_be - self._then)
+    def written_before(self) -> datetime | None:
+        """Whatever was written later than this, by its own word, was written before the clock was put back; `None` where it was not put
+        back since the last look. What came before the first look nobody knows."""
+        then, passed_s, now = self._then, self._since.passed_s, utc_now()
+        self._then, self._since = now, Stopwatch()
+        if then is None:
+            return now + timedelta(seconds=HOSTS_DIFFER_S)
+        return now if then + timedelta(seconds=passed_s - LEAST_S) >= now else None
 
 
 _clock = Clock()
@@ -36,17 +42,25 @@ _clock = Clock()
 def go_by_the_clock() -> None:
     """Ends the waits that were written down before this machine's clock was put back: what they were for is looked at anew. Commits.
 
-    The start of a run that somebody has set stays as it was said.
+    What was written longer ago than the clock was put back waits for no longer than it was to wait; the start of a run that somebody has
+    set stays as it was said.
     """
-    put_back_by = _clock.put_back_by()
     pace.put_right()
-    if put_back_by < timedelta(seconds=LEAST_S):
+    written = _clock.written_before()
+    if written is None:
         return
     now = utc_now()
-    before, soon = now + put_back_by, now + timedelta(seconds=LOOK_AGAIN_S)
+    soon = now + timedelta(seconds=LOOK_AGAIN_S)
+    late = and_(Move.secure_after > soon, Move.secure_after < NEVER)
     begun = or_(Migration.start_at.is_(None), Migration.started_at.is_not(None))
-    execute(update(Migration).where(Migration.wake_at > before, begun).values(wake_at=now))
-    execute(update(Move).where(Move.not_before > before).values(not_before=now))
-    # Only a look after a while settles whether a request that was given up still arrives.
-    execute(update(Move).where(Move.secure_after > max(before, soon)).values(secure_after=soon))
+    execute(update(Migration).where(Migration.changed_at > written, Migration.wake_at > now, begun).values(wake_at=now))
+    execute(
+        update(Move)
+        .where(Move.changed_at > written, or_(Move.not_before > now, late))
+        .values(
+            not_before=case((Move.not_before > now, now), else_=Move.not_before),
+            # Only a look after a while settles whether a request that was given up still arrives.
+            secure_after=case((late, soon), else_=Move.secure_after),
+        )
+    )
     db.session.commit()

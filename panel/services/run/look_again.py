@@ -14,11 +14,11 @@ from panel.models.types import UtcDateTime, utc_now
 from panel.platforms.base import Member, PlatformError, Remote
 from panel.services import pace
 from panel.services.claims import CLAIM
-from panel.services.run.check import is_fresh, leave, note_look, only_has_to_stand, still_stands
+from panel.services.run.check import is_fresh, leave, only_has_to_stand, still_stands
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
-from panel.services.run.rows import SETTLING, Outcome, Wait, in_hand, require_epoch
-from panel.services.run.trouble import ASK_AGAIN_S, RunStopped, cooling, later, put_back, wait_out
+from panel.services.run.rows import SETTLING, Outcome, in_hand, require_epoch
+from panel.services.run.trouble import cooling, put_back, wait_out
 
 _TO_BE_TAKEN = (Move.step == Step.TAKE, Move.status.in_(SETTLING))
 
@@ -50,11 +50,11 @@ def look_again(run: Migration, lease: Lease, target: Remote) -> Outcome:
             for move in in_hand(run.id, lease.epoch, Step.TAKE):
                 # Whom a dead worker had in hand waits with the others.
                 put_back(move, lease.epoch, needs_look=True)
-            return _wait_out(run, error)
+            return wait_out(run, error, pace.name_for(run, run.target))
         lease.require()
         for move in _at_take(run, lease):
             _judge(run, move, listed.of(move))
-        note_look(run, asked_at)
+        run.looked_at = asked_at
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
@@ -128,16 +128,6 @@ def _leave_alone(run: Migration, move: Move, other_id: int) -> None:
     move.status = MoveStatus.FAILED if move.status is MoveStatus.INVITED else MoveStatus.SKIPPED
     move.step, move.claim, move.retryable, move.reasons = Step.DONE, None, False, ()
     move.detail = f"Migration {other_id} has moved this user since; the access to {run.source.name} was left as it was."
-
-
-def _wait_out(run: Migration, error: PlatformError) -> Wait:
-    try:
-        return wait_out(run, error, pace.name_for(run, run.target))
-    except RunStopped:
-        if run.ended_at is None:
-            raise
-        # Nothing is to be stopped any more: whoever has accepted waits until the target can be asked.
-        return later(ASK_AGAIN_S, f"{error} Trying again by itself.")
 
 
 def _anybody(run: Migration, lease: Lease, also: ColumnElement[bool]) -> bool:

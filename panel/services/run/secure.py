@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
@@ -22,6 +22,8 @@ from panel.services.run.rows import require_epoch
 
 #: Seconds before another try at closing an account, or another look at a server that stays away.
 LOOK_AGAIN_S = 60.0
+#: When an account is tried that a restored backup knows as half made: it may have become somebody's since.
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def doubtful() -> ColumnElement[bool]:

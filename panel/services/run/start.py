@@ -94,6 +94,5 @@ def hold_servers(run: Migration, *server_ids: int) -> bool:
     """Take hold of source and target (or of `server_ids`) for this run; `False` when another run or a sync has one. Flushed."""
     ids = server_ids or (run.source_id, run.target_id)
     free = or_(Server.migration_id.is_(None), Server.migration_id == run.id)
-    idle = or_(Server.syncing_until.is_(None), Server.syncing_until < utc_now())
-    held = execute(update(Server).where(Server.id.in_(ids), free, idle).values(migration_id=run.id))
+    held = execute(update(Server).where(Server.id.in_(ids), free, ~Server.syncs_now).values(migration_id=run.id))
     return held == len(ids)

@@ -24,7 +24,7 @@ from panel.services.people import shares_of
 from panel.services.run.lease import Lease
 from panel.services.run.rows import AHEAD, SETTLING, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
-from panel.services.run.trouble import ASK_AGAIN_S, RunStopped, fail_or_retry, later, put_back, put_off, wait_out
+from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, put_off, wait_out
 from panel.services.run.turn import wait_for_turn
 
 #: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
@@ -154,11 +154,7 @@ class Taking:
         try:
             self.wait = wait_out(self.run, error, self.turn)
         except RunStopped as stop:
-            if self.run.ended_at is None:
-                self.stop = stop
-            else:
-                # Nothing is to be stopped any more: whoever has accepted waits until the source can be asked.
-                self.wait = later(ASK_AGAIN_S, f"{error} Trying again by itself.")
+            self.stop = stop
 
     def _turn_taken(self, moves: list[Move]) -> bool:
         seconds = wait_for_turn(self.run, self.lease, self.turn, Step.TAKE)

@@ -48,13 +48,19 @@ def cooling(*servers: Server) -> Wait | None:
 
 
 def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:
-    """A server, not a user, is the trouble: how long the run waits for it. Raises `RunStopped` when waiting does not help (any more)."""
+    """A server, not a user, is the trouble: how long the run waits for it. Raises `RunStopped` when waiting does not help (any more).
+
+    Of a run that has ended nothing is to be stopped: whoever has accepted since waits until the server can be asked.
+    """
     if isinstance(error, TooManyRequests):
         seconds = pace.cool_down(turn, error.retry_after_s)
         return later(seconds, f"{error} The run goes on by itself.")
-    if isinstance(error, (CredentialsRefused, WrongServer)):
-        raise RunStopped(str(error))
+    helpless = isinstance(error, (CredentialsRefused, WrongServer))
     waits = config().outage_waits_s
+    if run.ended_at is not None and (helpless or run.outages >= len(waits)):
+        return later(ASK_AGAIN_S, f"{error} Trying again by itself.")
+    if helpless:
+        raise RunStopped(str(error))
     if run.outages >= len(waits):
         raise RunStopped(f"{error} It was tried {run.outages + 1} times; those not moved yet stayed as they were.")
     seconds = waits[run.outages]
