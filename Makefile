@@ -7,7 +7,7 @@ BIN := .venv/bin
 TEMPLATES = $(shell find templates -name '*.html' 2>/dev/null | head -n 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-all test-faults lint bench bench-load
+.PHONY: help setup demo run test test-all test-faults test-cuts lint bench bench-load
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,10 +25,13 @@ test: setup ## Run the tests (browser tests need Chromium)
 	$(BIN)/python -m pytest
 
 test-all: setup ## Run the thorough repetitions as well
-	$(BIN)/python -m pytest -m 'not faults'
+	$(BIN)/python -m pytest -m 'not faults and not cuts'
 
 test-faults: setup ## Run migrations under every fault (about 15 minutes)
-	$(BIN)/python -m pytest tests/faults -m 'faults or not faults' -n 2 -p no:cacheprovider
+	$(BIN)/python -m pytest tests/faults -m 'not cuts' -n 2 -p no:cacheprovider
+
+test-cuts: setup ## Cut the power of the whole machine 200 times (about 20 minutes)
+	$(BIN)/python -m pytest tests/faults -m cuts -n 2 -p no:cacheprovider
 
 lint: setup ## Check style, types and templates
 	$(BIN)/ruff check .

@@ -97,5 +97,5 @@ def test_can_be_read_by_set_up_before_anything_is_installed() -> None:
 
 def test_lists_what_make_offers() -> None:
     text = subprocess.check_output(["make", "--no-print-directory", "help"], cwd=ROOT, text=True)
-    offered = ["help", "setup", "demo", "run", "test", "test-all", "test-faults", "lint", "bench", "bench-load"]
+    offered = ["help", "setup", "demo", "run", "test", "test-all", "test-faults", "test-cuts", "lint", "bench", "bench-load"]
     assert [line.split()[0] for line in text.splitlines()] == offered

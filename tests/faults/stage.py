@@ -17,7 +17,7 @@ from panel.config import Config
 from panel.domain.statuses import MoveStatus, Removal
 from panel.extensions import db
 from panel.jobs import invites
-from panel.models import Migration, Setting
+from panel.models import Migration, Setting, SmtpSecurity
 from panel.models.types import utc_now
 from panel.services import run as running
 from panel.simulators.http import Call, Simulator
@@ -116,9 +116,9 @@ def labour(run_id: int, accept: Callable[[], None]) -> None:
 
 @contextmanager
 def stage(
-    source: str, target: str, *, width: int = 1, same_account: bool = False, database: str = "sqlite", **environ: str
+    source: str, target: str, *, width: int = 1, same_account: bool = False, database: str = "sqlite", mail_port: int = 0, **environ: str
 ) -> Iterator[Stage]:
-    """A stage for this pair; `width`: how many users are moved at once."""
+    """A stage for this pair; `width`: how many users are moved at once; `mail_port`: where a mail server listens, if one does."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
         tv = PlexTv()
@@ -128,7 +128,7 @@ def stage(
         config = Config.from_env(named).ensure()
         stack.enter_context(opened(config))
         scene = Scene(tv, stack)
-        made = Stage(scene, config, queued(scene, source, target, same_account=same_account))
+        made = Stage(scene, config, queued(scene, source, target, same_account=same_account, mail_port=mail_port))
         try:
             yield made
         finally:
@@ -149,12 +149,21 @@ def opened(config: Config) -> Iterator[Flask]:
 
 
 def queued(
-    scene: Scene, source: str, target: str, *, same_account: bool = False, people: tuple[str, ...] = PEOPLE, pace_s: float = 0.0
+    scene: Scene,
+    source: str,
+    target: str,
+    *,
+    same_account: bool = False,
+    people: tuple[str, ...] = PEOPLE,
+    pace_s: float = 0.0,
+    mail_port: int = 0,
 ) -> Migration:
     """Two servers, people on the source, mails switched on, and a run that waits for its worker."""
     settings = Setting.current()
     settings.admin_email, settings.smtp_host, settings.smtp_sender = "admin@example.test", "127.0.0.1", "panel@example.test"
     settings.public_url = "http://panel.example.test"
+    if mail_port:
+        settings.smtp_port, settings.smtp_security = mail_port, SmtpSecurity.NONE
     first = scene.add_server(source, "Old")
     scene.plan("Basic")
     scene.add_server(target, "New", owner=first.owner if same_account else None)

@@ -24,7 +24,8 @@ from panel.services import database
 from panel.simulators.http import Call, Fault
 from panel.simulators.plex_tv import PlexTv
 from tests.faults.stage import opened, queued
-from tests.faults.test_power_cuts import CROWD, RECOVERY_S, check, has_ended, tree
+from tests.faults.test_power_cuts import CROWD, check
+from tests.faults.tree import RECOVERY_S, has_ended, tree
 from tests.fixtures import QUICK, app, config, database_kind, scene, tv
 from tests.processes import wait_until
 from tests.scene import Scene

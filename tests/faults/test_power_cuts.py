@@ -7,12 +7,10 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -21,20 +19,20 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from panel.config import ROOT, Config
+from panel.config import Config
 from panel.models import Migration
 from panel.simulators.http import Call, Fault
 from tests.clock import Clock, clock
 from tests.faults.crash import Zygote, zygote
 from tests.faults.stage import Stage, queued, stage
 from tests.faults.state import differences, end_state, wrongs
+from tests.faults.tree import RECOVERY_S, has_ended, power_cut, tree
 from tests.fixtures import app, config, database_kind, scene, tv
-from tests.processes import descendants, wait_until
+from tests.processes import wait_until
 from tests.scene import PAIRS, Scene
 
 __all__ = ["app", "clock", "config", "database_kind", "scene", "tv"]
 
-RECOVERY_S = 30.0
 CUTS_EACH = 10
 SEEDS = 20
 CROWD = tuple(f"person{number}" for number in range(6))
@@ -89,35 +87,6 @@ def test_power_cuts_at_random_moments_change_nothing(seed: int) -> None:
             cuts += made
             assert not wrongs(on) + differences(expected, end_state(on)), f"after {made} cuts"
             assert recovery_s < RECOVERY_S
-
-
-@contextmanager
-def tree(config: Config, log: str = os.devnull) -> Iterator[subprocess.Popen[bytes]]:
-    """`flask up` on this installation; whatever is left of it at the end is killed."""
-    with open(log, "wb") as out:
-        command = [sys.executable, "-m", "flask", "up", "--port", "0"]
-        up = subprocess.Popen(command, cwd=ROOT, env=config.child_environ(), stdout=out, stderr=out, start_new_session=True)
-    try:
-        yield up
-    finally:
-        power_cut(up)
-
-
-def power_cut(up: subprocess.Popen[bytes]) -> None:
-    """SIGKILL for the whole tree; all of it is dead when this returns."""
-    everything = [up.pid, *descendants(up.pid)]
-    for pid in everything:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    up.wait(timeout=60)
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in everything))
-
-
-def has_ended(run_id: int, path: Path) -> bool:
-    """Whether the run has ended, asked without a connection of ours staying open."""
-    with sqlite3.connect(path, timeout=20) as connection:
-        row = connection.execute("SELECT ended_at FROM migrations WHERE id = ?", (run_id,)).fetchone()
-    return row[0] is not None
 
 
 def check(scene: Scene, run: Migration) -> None:
