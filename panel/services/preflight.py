@@ -87,20 +87,14 @@ def assess(
     """Judge the pair and every user.
 
     `looks`: what source and target have just answered; without them the last sync counts, and members come without their settings.
-    `held_by`: the run that asks, whose own hold
-    on the servers is no blocker.
+    `held_by`: the run that asks, whose own hold on the servers is no blocker.
     """
     source_look, target_look = looks or (Look(), Look())
-    source_reached = looks is None or source_look.refusal is None
     users = all_users()
-    source_roster = (
-        roster_now(source, source_look, users) if looks and source_reached else roster_remembered(source, users, settings=looks is not None)
-    )
-    target_roster = roster_now(target, target_look, users) if looks and not target_look.refusal else roster_remembered(target, users)
-    target_offer = offer_of(target, target_look.libraries if looks and not target_look.refusal else None)
+    source_roster, target_roster = _rosters(source, target, looks, users)
+    source_offer, target_offer = offer_of(source), offer_of(target, target_look.libraries if looks and not target_look.refusal else None)
     room = room_on(target, (target_roster, source_roster), users, target_look.connected)
     pair = Pair(source.platform, target.platform, utc_now(), target_offer, room.server, room.account)
-    source_offer = offer_of(source)
     candidates = [
         beside_target(candidate_of(user, source, target, source_roster, source_offer), user, target_roster, pair) for user in users
     ]
@@ -124,7 +118,18 @@ def assess(
         users={user.id: user for user in users},
         source_roster=source_roster,
         target_roster=target_roster,
-        source_reached=source_reached,
+        source_reached=looks is None or source_look.refusal is None,
+    )
+
+
+def _rosters(source: Server, target: Server, looks: tuple[Look, Look] | None, users: Sequence[UserFacts]) -> tuple[Roster, Roster]:
+    """Who has access to source and target: as they have just answered, else as last synced."""
+    if looks is None:
+        return roster_remembered(source, users, settings=False), roster_remembered(target, users)
+    source_look, target_look = looks
+    return (
+        roster_now(source, source_look, users) if source_look.refusal is None else roster_remembered(source, users, settings=True),
+        roster_now(target, target_look, users) if target_look.refusal is None else roster_remembered(target, users),
     )
 
 
