@@ -11,6 +11,8 @@ FIRST_COOL_DOWN_S = 30.0
 LONGEST_COOL_DOWN_S = 3600.0
 #: By how much longer a cool-down may last than it has to, so that what was stopped together does not come back together.
 JITTER = 0.1
+#: What is sent in one turn, and a whole user without a pace (several at once), in seconds: as measured with servers that are not far away.
+SENT_S, UNPACED_S = 0.5, 0.1
 #: By how many seconds the clocks of two hosts may differ; what lies further ahead was written before a clock was put back.
 CLOCKS_DIFFER_S = 10.0
 #: How an account's interval grows with a 429, shrinks with each turn that went well, and where growing ends.
@@ -85,8 +87,23 @@ def place_kept_s(interval_s: float) -> float:
     return min(max(interval_s * 0.04, 0.1), 2.0)
 
 
-def duration_s(users: int, source: Platform, target: Platform, removal: Removal, pace_s: float) -> float:
-    """How long moving this many users will take at least, in seconds: the turns they take, and about a second for each user's calls."""
-    turns_each = int(paced_at_give(source, target, removal)) + int(paced_at_take(source) and removal is not Removal.KEEP)
-    turns = users * turns_each
-    return max(0.0, (turns - 1) * pace_s) + users * (1.0 if pace_s else 0.05)
+def duration_s(
+    users: int,
+    source: Platform,
+    target: Platform,
+    removal: Removal,
+    pace_s: float,
+    *,
+    given: int = 0,
+    slowness: float = 1.0,
+    begun: bool = False,
+) -> float:
+    """About how long moving this many users takes, in seconds: the turns they take, and what is sent in each.
+
+    `given`: who have their new access already, so that only the removal is ahead; `begun`: also the first turn has to be waited for.
+    """
+    turns = users * int(paced_at_give(source, target, removal))
+    turns += (users + given) * int(paced_at_take(source) and removal is not Removal.KEEP)
+    if pace_s <= 0:
+        return (users + given) * UNPACED_S
+    return max(0, turns - (not begun)) * pace_s * slowness + turns * SENT_S

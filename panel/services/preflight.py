@@ -30,7 +30,7 @@ from panel.services.user_facts import UserFacts, all_users, terms_of
 
 @dataclass(frozen=True)
 class Preflight:
-    """What a run would do. `duration_s`: at least so long; `source_reached`: whether the source answered (else the last sync counts)."""
+    """What a run would do. `duration_s`: about so long; `source_reached`: whether the source answered (else the last sync counts)."""
 
     source: Server
     target: Server
