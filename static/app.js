@@ -1,5 +1,4 @@
-// Dialogs, notices, the theme button and copying: what HTML and htmx do not do by themselves.
-const dialog = document.getElementById("dialog");
+// Notices, looks at the server, the theme button and copying: what HTML and htmx do not do by themselves. The dialog is dialog.js.
 const notice = document.getElementById("notice");
 
 const say = (text) => {
@@ -10,67 +9,7 @@ const say = (text) => {
   else if (!document.getElementById("main").contains(notice)) document.getElementById("main").prepend(notice);
 };
 
-document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.target.id === "preflight" && dialog.open) event.target.scrollIntoView({ block: "start", behavior: "smooth" });
-});
-
-document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target !== dialog) return;
-  // What comes back from sending a form still holds what was typed; a page that was fetched holds nothing yet.
-  if (event.detail.requestConfig?.verb === "get") typed = false;
-  if (!dialog.open) dialog.showModal();
-  (dialog.querySelector(".alert") || dialog).scrollIntoView({ block: "nearest" });
-  (dialog.querySelector("[autofocus]") || document.getElementById("dialog-title"))?.focus();
-});
-
-// Only now has what was swapped in its own classes: until it settles htmx leaves it those of its predecessors.
-document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.detail.target !== dialog) return;
-  const wrong = dialog.querySelector(".is-invalid");
-  wrong?.focus();
-  wrong?.scrollIntoView({ block: "center" });
-});
-
-// A form of the whole page has no dialog to fall into: the browser sends it itself.
-document.addEventListener("htmx:beforeRequest", (event) => {
-  const element = event.detail.elt;
-  if (event.detail.target === dialog && element.tagName === "FORM" && element.closest("#new-migration") && !dialog.contains(element)) {
-    event.preventDefault();
-    element.submit();
-  }
-});
-
-// What was typed is lost with the dialog: then a click beside it does nothing, and Escape asks first.
-let typed = false;
-let pressed = false;
-let released = false;
-const isBeside = ({ target, clientX: x, clientY: y }) => {
-  const box = dialog.getBoundingClientRect();
-  return target === dialog && (x < box.left || x > box.right || y < box.top || y > box.bottom);
-};
-const mayClose = () => !typed || window.confirm("Close this? What you have typed is lost.");
-
-dialog.addEventListener("input", (event) => { typed ||= event.target.form?.method === "post"; });
-// A press within a field that ends beside the dialog selects text; its click belongs to the dialog all the same.
-dialog.addEventListener("pointerdown", (event) => { pressed = isBeside(event); });
-dialog.addEventListener("pointerup", (event) => { released = isBeside(event); });
-dialog.addEventListener("click", (event) => {
-  if (pressed && released && isBeside(event) && !typed) dialog.close();
-});
-dialog.addEventListener("cancel", (event) => {
-  if (event.target === dialog && !mayClose()) event.preventDefault();
-});
-// A browser lets "cancel" be prevented once only; the key itself can be each time.
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !dialog.open || !typed) return;
-  event.preventDefault();
-  if (mayClose()) dialog.close();
-});
-dialog.addEventListener("close", () => {
-  say("");
-  typed = false;
-  dialog.replaceChildren();
-});
+dialog.addEventListener("close", () => say(""));
 
 document.addEventListener("htmx:responseError", (event) => {
   const { xhr } = event.detail;
@@ -102,11 +41,22 @@ document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, targe
   if (requestConfig?.triggeringEvent) awaited.delete(target);
 });
 
-// What is left alone within a dialog closes it; without one the link goes back to the list.
-document.addEventListener("click", (event) => {
-  if (!event.target.closest("#dialog [data-leave]")) return;
-  event.preventDefault();
-  dialog.close();
+// What is saved a moment after it was chosen is not lost: it is sent when its field or the page is left, and an answer to the choice before
+// does not take its place.
+const unsaved = new Map();
+document.addEventListener("change", ({ target: { form } }) => { if (form?.matches("[data-late]")) unsaved.set(form, "waits"); });
+document.addEventListener("focusout", ({ target: { form } }) => {
+  if (unsaved.get(form) === "waits") window.htmx.trigger(form, "submit");
+});
+document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => { if (elt.matches("[data-late]")) unsaved.set(elt, "sent"); });
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (unsaved.get(detail.requestConfig.elt) === "waits") detail.shouldSwap = false;
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { elt } }) => { if (unsaved.get(elt) === "sent") unsaved.delete(elt); });
+window.addEventListener("pagehide", () => {
+  const headers = { "HX-Request": "true" };
+  unsaved.forEach((_, form) => fetch(form.action, { method: "POST", body: new FormData(form), keepalive: true, headers }));
+  unsaved.clear();
 });
 
 // On a telephone the screens of a section scroll sideways: the one that is open has to be in sight.

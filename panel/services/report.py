@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from panel.domain.pacing import paced_at_give, paced_at_take
+from panel.domain.pacing import duration_s
 from panel.domain.statuses import ACTIVE, OPEN, MoveStatus, Removal, Step
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
@@ -58,14 +58,33 @@ class MailState:
 
 @dataclass(frozen=True)
 class Progress:
-    """The live numbers of a run's page. `percent`: steps done out of all steps; `left_s`: seconds, `None` when nobody can tell."""
+    """The live numbers of a run's page. `given`: how many have the new access and are not finished; `left_s`: seconds, `None` when nobody
+    can tell."""
 
     counts: Counts
-    percent: int
+    given: int
     left_s: float | None
     wait_until: datetime | None
     wait_reason: str
     is_over: bool
+
+    @property
+    def done(self) -> int:
+        """Everyone whose fate is known; not those a cancelled or failed run has left where they were."""
+        return self.counts.done - self.counts.cancelled
+
+    @property
+    def percent(self) -> int:
+        """How many of those to move are done."""
+        return self._percent(self.done)
+
+    @property
+    def percent_given(self) -> int:
+        """The same with those who have the new access and are not finished."""
+        return self._percent(self.done + self.given)
+
+    def _percent(self, number: int) -> int:
+        return 100 * number // self.counts.to_move if self.counts.to_move else 100
 
 
 def counts_of(run_id: int) -> Counts:
@@ -91,14 +110,12 @@ def progress_of(run: Migration) -> Progress:
         to_give += number if status in OPEN and step is Step.GIVE else 0
     counts = _counts(by_status)
     to_settle = counts.pending - to_give
-    halves = 2 * counts.to_move - 2 * to_give - to_settle
-    percent = 100 if not counts.to_move else int(100 * halves / (2 * counts.to_move))
     cool_until = None if run.ended_at else pace.cooling_until((run.source, run.target))
     waiting = cool_until or (run.wake_at if run.wake_reason else None)
     reason = "Slowed down by Plex." if cool_until else run.wake_reason
     return Progress(
         counts=counts,
-        percent=percent if run.status in ACTIVE else 100,
+        given=to_settle,
         left_s=_left_s(run, to_give, to_settle) if run.status in ACTIVE else None,
         wait_until=waiting if waiting and waiting > utc_now() else None,
         wait_reason=reason if waiting and waiting > utc_now() else "",
@@ -218,13 +235,11 @@ def disarmed(cell: str) -> str:
 
 
 def _left_s(run: Migration, to_give: int, to_settle: int) -> float:
-    """Turns still to be taken at the run's pace; for runs without a pace a guess by user."""
+    """About how long what is left takes, in seconds."""
     source, target = run.source.platform, run.target.platform
-    takes = run.removal is not Removal.KEEP and run.source_reached
-    turns = to_give * int(paced_at_give(source, target, run.removal))
-    turns += (to_give + to_settle) * int(paced_at_take(source) and takes)
+    removal = run.removal if run.source_reached else Removal.KEEP
     slowness = pace.slowness_of((run.source, run.target))
-    return turns * run.pace_s * slowness if run.pace_s else (to_give + to_settle) * 0.1
+    return duration_s(to_give, source, target, removal, run.pace_s, given=to_settle, slowness=slowness, begun=run.started_at is not None)
 
 
 def runs_newest_first(limit: int = 50) -> list[Migration]:

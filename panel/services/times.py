@@ -21,6 +21,11 @@ def clock(at: datetime) -> str:
     return at.astimezone(zone()).strftime("%H:%M %Z")
 
 
+def day(at: datetime) -> str:
+    """The day in that zone: “3 May 2026”."""
+    return at.astimezone(zone()).strftime("%-d %b %Y")
+
+
 def from_local(moment: datetime) -> datetime:
     """A wall clock time in that zone as a moment."""
     return moment.replace(tzinfo=zone()).astimezone(UTC)

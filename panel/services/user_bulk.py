@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import Select, Table, bindparam, exists, func, select, update
 
+from panel.domain.subscriptions import days_from
 from panel.extensions import db, execute
 from panel.models import Payment, Plan, User
 from panel.models.types import utc_now
@@ -30,6 +31,13 @@ FLAGS: dict[str, tuple[str, bool]] = {
     "standard": ("permanent", False),
     "must-change": ("must_change_plex_account", True),
     "need-not-change": ("must_change_plex_account", False),
+}
+SO_ALREADY = ("is so already", "are so already")
+#: Why a change leaves somebody as they are: said of one, and of several.
+STAYS: dict[str, tuple[str, str]] = {
+    "pay": ("has a payment in force or is permanent", "have a payment in force or are permanent"),
+    "plan": ("has this plan already or no payment in force", "have this plan already or no payment in force"),
+    "extend": ("has no payment that has not ended", "have no payment that has not ended"),
 }
 #: The changes that need a plan.
 WITH_PLAN = ("pay", "plan")
@@ -55,6 +63,11 @@ class Change:
         if self.kind == "plan" and self.plan:
             return f"Change the plan of the payment in force to {self.plan.name}"
         return f"Extend the last payment that has not ended by {self.days} days" if self.kind == "extend" else CHANGES[self.kind]
+
+    @property
+    def stays(self) -> tuple[str, str]:
+        """Why somebody stays as they are: said of one, and of several."""
+        return STAYS.get(self.kind, SO_ALREADY)
 
 
 @dataclass(frozen=True)
@@ -112,9 +125,8 @@ def _first(change: Change, met: Sequence[int]) -> tuple[tuple[int, str], ...]:
 
 def _give_payments(user_ids: Sequence[int], plan: Plan | None) -> None:
     assert plan is not None
-    now = utc_now()
-    times = {"plan_id": plan.id, "start_at": now, "end_at": now + timedelta(days=plan.duration_days)}
-    db.session.add_all(Payment(user_id=user_id, **times) for user_id in user_ids)
+    start, end = days_from(utc_now().date(), plan.duration_days)
+    db.session.add_all(Payment(user_id=user_id, plan_id=plan.id, start_at=start, end_at=end) for user_id in user_ids)
     db.session.flush()
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from panel.services import audit as service
 from panel.web import audit_words, htmx
-from panel.web.listing import asked
+from panel.web.listing import Anything, asked
 
 screen = Blueprint("audit", __name__, url_prefix="/settings/changes")
 
@@ -14,7 +14,7 @@ screen = Blueprint("audit", __name__, url_prefix="/settings/changes")
 @screen.get("")
 def index() -> Response:
     """One page of the list, newest first."""
-    wish = asked("by", "action")
+    wish = asked(by=Anything(), action=Anything())
     wanted = service.Wanted(wish.filters.get("by", ""), wish.filters.get("action", ""), wish.search, audit_words.named(wish.search))
     values = {
         "asked": wish,

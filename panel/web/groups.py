@@ -19,8 +19,14 @@ screen = Blueprint("groups", __name__, url_prefix="/libraries/groups")
 
 @screen.get("")
 def index() -> Response:
-    """All groups with what uses them, and a form for a new one."""
-    return _list(GroupForm(formdata=None))
+    """All groups with what uses them."""
+    return htmx.page_or_partial("groups/index.html", {"groups": "groups/_list.html"}, lines=service.group_lines())
+
+
+@screen.get("/new")
+def new() -> Response:
+    """An empty form."""
+    return _new(GroupForm(formdata=None))
 
 
 @screen.post("/new")
@@ -28,12 +34,12 @@ def add() -> BaseResponse:
     """A new group."""
     form = GroupForm()
     if not form.validate():
-        return _list(form, 422)
+        return _new(form, 422)
     try:
         group = service.add(form.name.data or "")
     except service.GroupRefused as refusal:
         form.name.errors = [str(refusal)]
-        return _list(form, 422)
+        return _new(form, 422)
     audit.note(current_user.email, "group.added", group.name)
     db.session.commit()
     return htmx.go(url_for("groups.index"), f"{group.name} is there. Put libraries into it, then add it to plans.")
@@ -91,13 +97,14 @@ def delete(group_id: int) -> BaseResponse:
     return htmx.go(url_for("groups.index"), f"{group.name} is deleted.")
 
 
-def _list(form: GroupForm, status: int = 200) -> Response:
-    lines = service.group_lines()
-    return htmx.page_or_partial("groups/index.html", {"groups": "groups/_list.html"}, status, lines=lines, form=form)
+def _new(form: GroupForm, status: int = 200) -> Response:
+    hint = "Put libraries of your servers into it afterwards, then add it to plans."
+    return sheets.sheet("groups/_form.html", "New group", _back(), status, form=form, verb="Add", hint=hint)
 
 
 def _edit(group: LibraryGroup, form: GroupForm, status: int = 200) -> Response:
-    return sheets.sheet("groups/_form.html", f"Rename {brief(group.name)}", _back(), status, form=form)
+    hint = "Libraries and plans keep the group; only its name changes."
+    return sheets.sheet("groups/_form.html", f"Rename {brief(group.name)}", _back(), status, form=form, verb="Rename", hint=hint)
 
 
 def _freed(libraries: int) -> str:

@@ -19,7 +19,7 @@ from panel.services import invites as service
 from panel.services.listing import Page, order_from, page_of
 from panel.web import htmx, sheets
 from panel.web.access import safe_next
-from panel.web.listing import Asked, asked
+from panel.web.listing import Asked, Ids, asked
 from panel.web.words import brief
 
 screen = Blueprint("invites", __name__, url_prefix="/invites")
@@ -126,7 +126,7 @@ def check(server_id: int) -> BaseResponse:
 
 
 def _asked(counts: dict[str, int]) -> Asked:
-    wanted = asked("from", "server", "run")
+    wanted = asked(**{"from": ("runs", "sync"), "server": Ids(), "run": Ids()})
     if wanted.search or wanted.filters or counts["runs"] or not counts["sync"]:
         return wanted
     return replace(wanted, filters={"from": "sync"})

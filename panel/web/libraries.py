@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import groupby
+from typing import Any
+
 from flask import Blueprint, Response, abort, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
@@ -14,17 +18,19 @@ from panel.services import libraries as service
 from panel.services.fingerprint import fingerprint
 from panel.web import htmx, listing, sheets
 from panel.web.access import safe_next
-from panel.web.words import brief
+from panel.web.words import both_numbers, brief, counted, some_of
 
 screen = Blueprint("libraries", __name__, url_prefix="/libraries")
 
-OUT_ALREADY = "None of these libraries is in a group."
+#: How many libraries the question before applying all suggestions names.
+NAMES_SHOWN = 200
+LIBRARY = ("library", "libraries")
 
 
 @screen.get("")
 def index() -> Response:
     """The list: filters `server`, `group` (an id, or `none`)."""
-    asked = listing.asked("server", "group")
+    asked = listing.asked(server=listing.Ids(), group=listing.Ids(service.UNGROUPED))
     page = service.libraries_page(asked.search, asked.sort, asked.page, **asked.filters)
     values = {"asked": asked, "found": page, "held": service.servers_held(), **_names()}
     return htmx.page_or_partial("libraries/index.html", {"libraries": "libraries/_list.html"}, 200, **values)
@@ -55,16 +61,30 @@ def choose_many() -> BaseResponse:
     if not request.form.get("group"):
         return _ask_which(libraries, chosen)
     group = _chosen()
-    said = fingerprint([library.id for library in libraries], [group.id if group else 0])
-    if (is_all or group is None) and request.form.get("confirmed", "") != said:
+    changing = [library for library in libraries if library.group_id != (group.id if group else None)]
+    said = fingerprint((each.id for each in libraries), (each.id for each in changing), [group.id if group else 0])
+    if changing and (is_all or group is None) and request.form.get("confirmed", "") != said:
         fields = [*chosen, ("group", request.form["group"]), ("next", _back()), ("confirmed", said)]
-        return _ask_whether(libraries, group, fields)
-    changed = service.put_into(libraries, group)
-    _note(changed, group)
+        return _ask_whether(changing, len(libraries), group, fields)
+    _note(service.put_into(changing, group), group)
     db.session.commit()
-    if group is None:
-        return htmx.go(_back(), f"{_number(len(changed))} taken out of {_groups_of(len(changed))}." if changed else OUT_ALREADY)
-    return htmx.go(_back(), f"{_number(len(changed))} moved to {group.name}.")
+    return htmx.go(_back(), _done(changing, len(libraries), group))
+
+
+def _done(changed: list[Library], chosen: int, group: LibraryGroup | None) -> str:
+    """What was done to those chosen, in a sentence."""
+    if not changed:
+        return both_numbers(0, chosen, *LIBRARY, _stays(group))
+    left = chosen - len(changed)
+    others = f"; {left} {_stays(group)[left > 1]}" if left else ""
+    where = f"moved to {group.name}" if group else f"taken out of {_groups_of(len(changed))}"
+    return f"{some_of(len(changed), chosen, *LIBRARY)} {where}{others}."
+
+
+def _stays(group: LibraryGroup | None) -> tuple[str, str]:
+    """Why libraries do not change: said of one, and of several."""
+    where = "there already" if group else "in no group"
+    return f"is {where}", f"are {where}"
 
 
 def _matching(narrowed: dict[str, str]) -> list[Library]:
@@ -77,17 +97,15 @@ def _ask_which(libraries: list[Library], chosen: list[tuple[str, str]]) -> BaseR
     return sheets.sheet("libraries/_which.html", title, ("Libraries", _back()), 422, fields=fields, groups=groups.all_groups())
 
 
-def _ask_whether(libraries: list[Library], group: LibraryGroup | None, fields: list[tuple[str, str]]) -> BaseResponse:
+def _ask_whether(changing: list[Library], chosen: int, group: LibraryGroup | None, fields: list[tuple[str, str]]) -> BaseResponse:
     back, nobody = ("Libraries", _back()), "No media server is asked: nobody’s access changes by this."
+    how_many = both_numbers(len(changing), chosen, *LIBRARY, _stays(group))
+    several = some_of(len(changing), chosen, *LIBRARY)
     if group is not None:
-        title = f"Put {_number(len(libraries))} into {brief(group.name)}?"
-        sentences = [f"Those that are in another group leave it. {nobody}"]
-        return sheets.ask(title, back, sentences, "Put them there", fields=fields, tone="primary")
-    leaving = [library for library in libraries if library.group_id is not None]
-    if not leaving:
-        return htmx.go(_back(), OUT_ALREADY)
-    title = f"Take {_number(len(leaving))} out of {_groups_of(len(leaving))}?"
-    return sheets.ask(title, back, [*_losing(leaving), nobody], "Take them out", fields=fields)
+        sentences = [how_many, f"Those that are in another group leave it. {nobody}"]
+        return sheets.ask(f"Put {several} into {brief(group.name)}?", back, sentences, "Put them there", fields=fields, tone="primary")
+    title = f"Take {several} out of {_groups_of(len(changing))}?"
+    return sheets.ask(title, back, [how_many, *_losing(changing), nobody], "Take them out", fields=fields)
 
 
 def _losing(leaving: list[Library]) -> list[str]:
@@ -102,20 +120,32 @@ def _losing(leaving: list[Library]) -> list[str]:
 @screen.get("/suggestions")
 def suggestions() -> Response:
     """What applying all suggestions would do."""
-    chosen = service.suggested()
-    counts = {name: list(chosen.values()).count(name) for name in sorted(set(chosen.values()))}
-    parts = {htmx.DIALOG: "libraries/_suggestions.html"}
-    return htmx.page_or_partial("libraries/suggestions.html", parts, counts=counts, title="Apply all suggestions")
+    return _ask_suggestions(service.suggested_by_name())
 
 
 @screen.post("/suggestions")
 def apply_suggestions() -> BaseResponse:
-    """Put every library that is in no group into the one suggested."""
-    count = service.apply_suggestions()
-    if count:
-        audit.note(current_user.email, "libraries.grouped", _number(count), "All suggestions applied.")
+    """Put every library that is in no group into the one suggested, if that is still what was shown."""
+    found = service.suggested_by_name()
+    confirmed = request.form.get("confirmed", "")
+    if confirmed != service.suggestions_fingerprint(found) or not found:
+        return _ask_suggestions(found, 422, is_stale=bool(confirmed))
+    changed = service.apply_suggestions(found)
+    audit.note(current_user.email, "libraries.grouped", _number(len(changed)), "All suggestions applied.")
     db.session.commit()
-    return htmx.go(url_for("libraries.index"), f"{_number(count)} put into the suggested groups.")
+    return htmx.go(url_for("libraries.index"), f"{_number(len(changed))} put into the suggested groups.")
+
+
+def _ask_suggestions(found: list[service.Suggested], status: int = 200, *, is_stale: bool = False) -> Response:
+    values: dict[str, Any] = {
+        "by_group": [(name, list(those)) for name, those in groupby(found[:NAMES_SHOWN], key=lambda one: one.group)],
+        "counts": Counter(one.group for one in found),
+        "more": max(0, len(found) - NAMES_SHOWN),
+        "confirmed": service.suggestions_fingerprint(found),
+        "is_stale": is_stale,
+    }
+    back = ("Libraries", url_for("libraries.index"))
+    return sheets.sheet("libraries/_suggestions.html", "Apply all suggestions", back, status, **values)
 
 
 def _names() -> dict[str, object]:
@@ -146,7 +176,7 @@ def _name(group: LibraryGroup | None) -> str:
 
 
 def _number(count: int) -> str:
-    return "1 library" if count == 1 else f"{count} libraries"
+    return counted(count, *LIBRARY)
 
 
 def _groups_of(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,26 @@ class Asked:
         return bool(self.search or self.filters)
 
 
-def asked(*filters: str) -> Asked:
-    """Read `q`, `sort`, `page` and the named filters from the query; what makes no sense counts as not given."""
+class Ids:
+    """What a filter by a row knows: the ids rows may have, and these words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.words or (isinstance(value, str) and value.isdecimal() and len(value) < 10)
+
+
+class Anything:
+    """What a filter by free text knows."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+
+def asked(**filters: Container[str]) -> Asked:
+    """Read `q`, `sort`, `page` and the filters (each with the values it knows) from the query; what makes no sense counts as not given."""
     page = request.args.get("page", 1, int)
-    chosen = {name: value.strip()[:100] for name in filters if (value := request.args.get(name, ""))}
+    given = {name: request.args.get(name, "").strip()[:100] for name in filters}
+    chosen = {name: value for name, value in given.items() if value and value in filters[name]}
     return Asked(request.args.get("q", "").strip()[:100], request.args.get("sort", "")[:40], max(1, page or 1), chosen)

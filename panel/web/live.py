@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import Row, func, select
 
-from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, MigrationStatus, MoveStatus, RunKind, Step
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
 from panel.services import invites, notices, people_mails, report
 from panel.services.run.rounds import next_round_of
-from panel.services.unclaimed import unclaimed_among
 from panel.web import steering
 from panel.web.workers import workers_problem
 
@@ -41,10 +40,15 @@ class Page:
     tab: str = "all"
     number: int = 1
 
+    @property
+    def query(self) -> dict[str, Any]:
+        """Its part of an address; nothing for the first page of all."""
+        return {**({"status": self.tab} if self.tab != "all" else {}), **({"page": self.number} if self.number > 1 else {})}
+
 
 def register(app: Flask) -> None:
     """Bind the questions that templates ask to an app."""
-    for question in (mail_is_under_way, mails_unsent, never_begun, can_undo, why_no_mail):
+    for question in (mail_is_under_way, mails_unsent, never_begun, why_no_mail):
         app.add_template_global(question)
 
 
@@ -102,9 +106,10 @@ class Live:
 
     @cached_property
     def marker(self) -> str:
-        """What the browser sends back when it asks again: a sum over what stands above the table, then one for each row of it."""
+        """What the browser sends back when it asks again: a sum over what stands around the table, then one for each row of it."""
         run = self.run
         above = [self.page, self.progress, run.status, run.note, run.problem, run.prepared_at, run.ended_at, workers_problem()]
+        above.append(people_mails.unsent_sum(run.id))
         return _sum(above) + "".join(map(_sum, self.sights))
 
     @property
@@ -119,9 +124,7 @@ class Live:
 
     @property
     def changed_rows(self) -> list[Move]:
-        """The rows that are new to the browser; all of them where it is not known what it has."""
-        if len(self.since) != len(self.marker):
-            return self.rows
+        """The rows that are new to the browser, where the page keeps its rows."""
         places = range(SUM_LENGTH, len(self.marker), SUM_LENGTH)
         changed = [self.since[place : place + SUM_LENGTH] != self.marker[place : place + SUM_LENGTH] for place in places]
         return self._moves([sight[0] for sight, is_changed in zip(self.sights, changed, strict=True) if is_changed])
@@ -129,15 +132,10 @@ class Live:
     def _moves(self, ids: list[int]) -> list[Move]:
         return list(db.session.scalars(select(Move).where(Move.id.in_(ids)).order_by(Move.position))) if ids else []
 
-    @cached_property
-    def claimable(self) -> set[int]:
-        """The ids of the rows that offer a link to choose a password."""
-        return claimable_among(self.run, [sight[0] for sight in self.sights if sight[1] not in OPEN])
-
     @property
     def keeps_rows(self) -> bool:
-        """Whether the same rows stay on this page whatever happens."""
-        return self.page.tab == "all"
+        """Whether the browser has the rows of this page, each in its place; only of some it may have an earlier state."""
+        return self.page.tab == "all" and len(self.since) == len(self.marker)
 
     @cached_property
     def steering(self) -> list[steering.Button]:
@@ -194,27 +192,6 @@ def mail_is_under_way(mail: Email | None) -> bool:
 def mails_unsent(run: Migration) -> list[people_mails.Unsent]:
     """Who was to hear of their new access and did not."""
     return people_mails.unsent(run.id)
-
-
-def can_claim(run: Migration, move: Move) -> bool:
-    """Whether a link to choose a password makes sense for this row."""
-    return move.id in claimable_among(run, [move.id])
-
-
-def claimable_among(run: Migration, move_ids: Sequence[int]) -> set[int]:
-    """For which of these rows a link to choose a password makes sense: the run made the account, or an earlier one did and nobody has
-    chosen a password since, and the platform lets us set it; at most 2 queries."""
-    if run.target.platform is Platform.PLEX or not move_ids:
-        return set()
-    settled = (Move.id.in_(move_ids), Move.status.not_in(OPEN), Move.target_account_id != "")
-    rows = db.session.execute(select(Move.id, Move.created_account).where(*settled)).all()
-    adopted = [move_id for move_id, created in rows if not created]
-    return {move_id for move_id, created in rows if created} | (unclaimed_among(run, adopted) if adopted else set())
-
-
-def can_undo(run: Migration, move: Move) -> bool:
-    """Whether something was done for this user that could be taken back, as far as the row tells."""
-    return run.kind is RunKind.MOVE and run.ended_at is not None and (move.given_at or move.taken_at) is not None
 
 
 def why_no_mail(run: Migration) -> str:

@@ -52,7 +52,7 @@ def new() -> Response:
 
 @screen.get("/duration")
 def duration() -> Response:
-    """How long a run takes at least with other options: arithmetic only."""
+    """About how long a run takes with other options: arithmetic only."""
     # Nothing is changed here, so no token is asked for.
     source, target, form = _server("source"), _server("target"), StartForm(request.args, meta={"csrf": False})
     users = request.args.get("users", 0, int)

@@ -14,7 +14,8 @@ from panel.models import Migration, Move
 from panel.services import audit, claims, mail, notices, report, result_mail
 from panel.services.run import steer
 from panel.web import htmx, sheets
-from panel.web.live import Live, can_claim, page_of, why_no_mail
+from panel.web.live import Live, page_of, why_no_mail
+from panel.web.move_actions import why_no_claim
 from panel.web.steering import why_not_cancel
 
 screen = Blueprint("moves", __name__, url_prefix="/migrations/<int:run_id>")
@@ -85,7 +86,7 @@ def claim(run_id: int, move_id: int) -> BaseResponse:
     move = db.get_or_404(Move, move_id)
     if move.migration_id != run_id:
         abort(404)
-    if not can_claim(move.migration, move):
+    if why_no_claim(move.migration, move):
         abort(409, "There is no new account here for which a password could be chosen.")
     token = claims.make(claims.CLAIM, move.id)
     audit.note(current_user.email, "claim-link.made", move.name, f"For an account on {move.migration.target.name}, migration {run_id}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Container
+from datetime import UTC, datetime, time
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -11,6 +12,7 @@ from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms.fields.choices import SelectChoice
 
+from panel.domain.subscriptions import last_paid_day
 from panel.extensions import db
 from panel.models import Payment, Plan, User
 from panel.models.types import utc_now
@@ -22,21 +24,22 @@ from panel.services.user_bulk import extend_payments
 from panel.web import htmx, sheets
 from panel.web.access import safe_next
 from panel.web.forms.payments import ExtendForm, PaymentForm
-from panel.web.listing import asked
+from panel.web.listing import Ids, asked
 from panel.web.picked import Picked, picked
 from panel.web.users import OFFERED, find
 from panel.web.users import back as back_to_user
-from panel.web.words import brief, counted
+from panel.web.words import both_numbers, brief, counted, zone
 
 screen = Blueprint("payments", __name__, url_prefix="/payments")
 
-FILTERS = ("state", "plan")
+#: What the list can be narrowed by, each with the values it knows.
+FILTERS: dict[str, Container[str]] = {"state": service.STATES, "plan": Ids()}
 
 
 @screen.get("")
 def index() -> Response:
     """The payments, 50 on a page."""
-    wanted = asked(*FILTERS)
+    wanted = asked(**FILTERS)
     _, order = order_from(wanted.sort, service.orders(), "-end")
     page = page_of(service.with_names(service.matching(wanted.search, wanted.filters)), wanted.page, order)
     has_users = bool(page.rows) or db.session.scalar(select(User.id).limit(1)) is not None
@@ -55,7 +58,7 @@ def new() -> Response:
     today, plan = utc_now().date(), Plan.default()
     form = _form_of(formdata=None, start_on=today)
     if plan is not None:
-        form.plan.data, form.end_on.data = plan.id, today + timedelta(days=max(0, plan.duration_days - 1))
+        form.plan.data, form.end_on.data = plan.id, last_paid_day(today, plan.duration_days)
     return _sheet(form, user)
 
 
@@ -164,9 +167,14 @@ def _plans() -> list[Plan]:
 def _sheet(form: PaymentForm, user: User, payment: Payment | None = None, status: int = 200) -> Response:
     title = f"Payment of {brief(user.name)}"
     address = request.full_path.rstrip("?")
-    return sheets.sheet(
-        "payments/_form.html", title, _left(user), status, form=form, user=user, payment=payment, address=address, next=_next()
-    )
+    values: dict[str, Any] = {"form": form, "payment": payment, "address": address, "days_begin": _days_begin()}
+    return sheets.sheet("payments/_form.html", title, _left(user), status, **values)
+
+
+def _days_begin() -> str:
+    """When the days of payments begin where the panel is set to be; empty where that is midnight."""
+    midnight = datetime.combine(utc_now().date(), time.min, UTC).astimezone(zone())
+    return f"{midnight:%H:%M} in {zone()}" if midnight.utcoffset() else ""
 
 
 def _extend_sheet(chosen: Picked, form: ExtendForm, status: int = 200) -> BaseResponse:
@@ -178,8 +186,11 @@ def _extend_sheet(chosen: Picked, form: ExtendForm, status: int = 200) -> BaseRe
 
 
 def _ask_extend(chosen: Picked, ids: list[int], days: int, *, stale: bool) -> Response:
-    many = f"Each of these {len(ids)} payments" if len(ids) != 1 else "This payment"
-    sentences = [f"{many} ends {counted(days, 'day')} later then, whether it has ended already or not."]
+    each = "Each" if len(ids) != 1 else "It"
+    sentences = [
+        both_numbers(len(ids), len(ids), "payment"),
+        f"{each} ends {counted(days, 'day')} later then, whether it has ended already or not.",
+    ]
     if stale:
         sentences.insert(0, "The payments have changed since you were asked: nothing was done yet. Look again.")
     fields = [*chosen.fields, ("days", str(days)), ("confirmed", fingerprint(ids, [days]))]

@@ -156,8 +156,8 @@ def _pass_change(before: bool, now: bool) -> str:
 
 
 def _new_screen(form: TokenForm, status: int = 200) -> Response:
-    return htmx.page_or_partial("plex_accounts/new.html", {}, status, form=form)
+    return sheets.sheet("plex_accounts/_new.html", "Add a Plex account", _back(), status, form=form)
 
 
 def _edit_screen(account: PlexAccount, form: PlexAccountForm, status: int = 200) -> Response:
-    return htmx.page_or_partial("plex_accounts/edit.html", {}, status, account=account, form=form)
+    return sheets.sheet("plex_accounts/_form.html", f"Edit {account.email}", _back(), status, account=account, form=form)

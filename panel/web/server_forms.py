@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Blueprint, Response, abort, make_response, render_template, request, url_for
 from flask_login import current_user
@@ -17,7 +18,7 @@ from panel.services import audit, plex_servers, server_changes, sync_progress
 from panel.services.plex_accounts import AccountRefused
 from panel.services.server_changes import Draft, ServerRefused, Trial
 from panel.services.servers import ServerLimit, check_limits
-from panel.web import htmx
+from panel.web import htmx, sheets
 from panel.web.forms.kinds import AtMost
 from panel.web.forms.servers import ServerForm
 
@@ -95,7 +96,7 @@ def _marked(form: ServerForm, platform: Platform, known: Server | None) -> Respo
         return _screen(form, platform, known, status=422)
     values = {"form": form, "platform": platform, "server": known, "trial": None, "tried": (), "problem": ""}
     answer = make_response(render_template("servers/_form.html", **values), 422)
-    answer.headers["HX-Retarget"], answer.headers["HX-Reswap"] = "#server-form", "outerHTML show:top"
+    answer.headers["HX-Retarget"], answer.headers["HX-Reswap"] = "#server-form", "outerHTML"
     return answer
 
 
@@ -128,7 +129,8 @@ def _choose() -> Response:
             check_limits(platform)
         except ServerLimit as limit:
             refusals[platform] = str(limit)
-    return htmx.page_or_partial("servers/choose.html", {}, platforms=list(Platform), refusals=refusals, accounts=_accounts(enabled=True))
+    kinds, accounts = list(Platform), _accounts(enabled=True)
+    return sheets.sheet("servers/_choose.html", "Add a server", _servers(), platforms=kinds, refusals=refusals, accounts=accounts)
 
 
 def _pick(account: PlexAccount) -> Response:
@@ -137,7 +139,7 @@ def _pick(account: PlexAccount) -> Response:
         choices = plex_servers.choices(account)
     except AccountRefused as refusal:
         problem = str(refusal)
-    return htmx.page_or_partial("servers/pick.html", {}, account=account, choices=choices, problem=problem)
+    return sheets.sheet("servers/_pick.html", "Add a Plex server", _kinds(), account=account, choices=choices, problem=problem)
 
 
 def _fill_in(form: ServerForm, account: PlexAccount, machine_id: str) -> list[plex_servers.TriedAddress]:
@@ -171,9 +173,17 @@ def _screen(
         if platform is Platform.EMBY
         else f"Add a {platform.label} server"
     )
-    values = {"form": form, "platform": platform, "server": server, "trial": trial, "tried": tried, "problem": problem, "title": title}
+    values: dict[str, Any] = {"form": form, "platform": platform, "server": server, "trial": trial, "tried": tried, "problem": problem}
     parts = {"connection": "servers/_connection.html", "server-form": "servers/_form.html"}
-    return htmx.page_or_partial("servers/edit.html", parts, status, is_named=is_named, **values)
+    return sheets.sheet("servers/_form.html", title, _servers() if server else _kinds(), status, parts, is_named=is_named, **values)
+
+
+def _servers() -> sheets.Back:
+    return "Servers", url_for("servers.index")
+
+
+def _kinds() -> sheets.Back:
+    return "Add a server", url_for("server_forms.new")
 
 
 def _fitted(platform: Platform) -> ServerForm:

@@ -16,7 +16,7 @@ from panel.services import shares as service
 from panel.services.listing import order_from, page_of
 from panel.web import htmx, sheets
 from panel.web.access import safe_next
-from panel.web.listing import asked
+from panel.web.listing import Ids, asked
 from panel.web.words import brief
 
 screen = Blueprint("shares", __name__, url_prefix="/shares")
@@ -25,7 +25,7 @@ screen = Blueprint("shares", __name__, url_prefix="/shares")
 @screen.get("")
 def index() -> Response:
     """The shares, 50 on a page."""
-    wanted = asked("state", "server")
+    wanted = asked(state=service.STATES, server=Ids())
     _, order = order_from(wanted.sort, service.orders(), "user")
     page = page_of(service.with_names(service.matching(wanted.search, wanted.filters)), wanted.page, order)
     servers = db.session.scalars(select(Server).order_by(func.lower(Server.name))).all()

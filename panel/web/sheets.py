@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flask import Response, request
@@ -10,16 +12,18 @@ from flask_wtf import FlaskForm
 from panel.web import htmx
 
 Back = tuple[str, str]
+#: A sheet of which nothing is asked for alone.
+NO_PARTS: Mapping[str, str] = MappingProxyType({})
 
 
-def sheet(part: str, title: str, back: Back, status: int = 200, **values: Any) -> Response:
+def sheet(part: str, title: str, back: Back, status: int = 200, smaller: Mapping[str, str] = NO_PARTS, **values: Any) -> Response:
     """The template `part` under a title; `back`: label and address of the page it belongs to; `here`: where its form is sent, this very
-    address without its query unless another is given."""
+    address without its query unless another is given; `smaller`: what of it HTMX may ask for alone, element id to template."""
     in_dialog = htmx.targets(htmx.DIALOG)
     if not in_dialog:
         values["part"] = part
     values.setdefault("here", request.path)
-    return htmx.page_or_partial("sheet.html", {htmx.DIALOG: part}, status, title=title, back=back, in_dialog=in_dialog, **values)
+    return htmx.page_or_partial("sheet.html", {**smaller, htmx.DIALOG: part}, status, title=title, back=back, in_dialog=in_dialog, **values)
 
 
 def ask(title: str, back: Back, sentences: list[str], verb: str, why_not: str = "", status: int = 200, **values: Any) -> Response:

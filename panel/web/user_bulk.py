@@ -17,7 +17,7 @@ from panel.web import htmx, sheets
 from panel.web.forms.users import BulkForm
 from panel.web.picked import Picked, picked
 from panel.web.users import FILTERS
-from panel.web.words import brief, counted
+from panel.web.words import both_numbers, brief, counted, some_of
 
 screen = Blueprint("user_bulk", __name__, url_prefix="/users/bulk")
 
@@ -83,21 +83,16 @@ def _form(chosen: Picked, form: BulkForm, status: int = 200) -> BaseResponse:
 
 
 def _ask(chosen: Picked, form: BulkForm, wanted: Change, found: Effect) -> Response:
-    left = found.chosen - found.changed
     names = [brief(name) for name in _names(chosen.rows_of(user_list.matching, User))]
     more = f" and {found.chosen - len(names)} more" if found.chosen > len(names) else ""
-    sentences = [
-        f"{wanted.sentence}: this changes {found.changed} of the {counted(found.chosen, 'user')} chosen.",
-        f"Chosen: {', '.join(names)}{more}.",
-    ]
-    if left:
-        sentences.append(f"{left} {'stays as it is' if left == 1 else 'stay as they are'}: it is so already, or there is no such payment.")
+    how_many = both_numbers(found.changed, found.chosen, "user", stays=wanted.stays)
+    sentences = [f"{wanted.sentence}.", *([how_many] if found.changed else []), f"Chosen: {', '.join(names)}{more}."]
     if is_stale := bool(request.form.get("confirmed")):
         sentences.insert(0, "The users have changed since you were asked: nothing was done yet. Look again.")
-    why_not = "" if found.changed else "Nothing would change: it is so already, or there is no such payment."
+    why_not = "" if found.changed else f"Nothing would change. {how_many}"
     fields = [*chosen.fields, ("change", form.change.data), ("plan", form.plan.data or ""), ("days", form.days.data or "")]
     fields.append(("confirmed", found.fingerprint))
-    title = f"Change {counted(found.changed, 'user')}?"
+    title = f"Change {some_of(found.changed, found.chosen, 'user')}?"
     return sheets.ask(title, _back(chosen), sentences, "Change them", why_not, 422 if is_stale else 200, fields=fields, tone="primary")
 
 

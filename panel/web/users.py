@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -16,12 +17,13 @@ from panel.services import audit, merging, people_mails, user_list
 from panel.services import users as service
 from panel.services.listing import order_from, page_of
 from panel.web import htmx, sheets
-from panel.web.listing import asked
+from panel.web.listing import Ids, asked
 from panel.web.words import all_counted, brief
 
 screen = Blueprint("users", __name__, url_prefix="/users")
 
-FILTERS = ("show", "server")
+#: What the list can be narrowed by, each with the values it knows.
+FILTERS: dict[str, Container[str]] = {"show": user_list.SHOWN, "server": Ids()}
 #: How many a search for one user offers, and how many past moves a user's page lists.
 OFFERED, MOVES_SHOWN = 20, 50
 
@@ -29,7 +31,7 @@ OFFERED, MOVES_SHOWN = 20, 50
 @screen.get("")
 def index() -> Response:
     """The users, 50 on a page."""
-    wanted = asked(*FILTERS)
+    wanted = asked(**FILTERS)
     _, order = order_from(wanted.sort, user_list.orders(), "name")
     page = page_of(user_list.with_payments(user_list.matching(wanted.search, wanted.filters)), wanted.page, order)
     values: dict[str, Any] = {

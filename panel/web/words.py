@@ -148,6 +148,24 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
+def some_of(changed: int, chosen: int, one: str, many: str = "") -> str:
+    """How many change, for the title of a question: “6 of 8 users”, and where all do “8 users”."""
+    return counted(chosen, one, many) if changed == chosen else f"{number(changed)} of {counted(chosen, one, many)}"
+
+
+def both_numbers(changed: int, chosen: int, one: str, many: str = "", stays: tuple[str, str] = ("is so already", "are so already")) -> str:
+    """How many of those chosen change, and what is with the others (`stays`: of one, of several): “6 of the 8 users chosen change; 2 are so
+    already.”"""
+    left, several = chosen - changed, many or one + "s"
+    if not left:
+        return f"The {one} chosen changes." if chosen == 1 else f"All {number(chosen)} {several} chosen change."
+    if not changed:
+        none = f"The {one} chosen does not change: it" if chosen == 1 else f"None of the {number(chosen)} {several} chosen changes: they"
+        return f"{none} {stays[chosen > 1]}."
+    verb = "changes" if changed == 1 else "change"
+    return f"{number(changed)} of the {number(chosen)} {several} chosen {verb}; {number(left)} {stays[left > 1]}."
+
+
 def all_counted(parts: Iterable[tuple[int, str, str]]) -> str:
     """Numbers with what they count (one, many) as a list: “3 payments, 1 share and 2 entries”. Zeros are left out; empty when all are."""
     said = [counted(count, one, many) for count, one, many in parts if count]

@@ -32,7 +32,7 @@ def polls(page: TestResponse) -> str:
 
 def bar(page: TestResponse) -> int:
     """How far the bar is, in percent."""
-    found = re.search(r"<progress[^>]*>", page.text)
+    found = re.search(r'<progress[^>]*id="bar-done"[^>]*>', page.text)
     assert found is not None
     value = re.search(r'\bvalue="(\d+)"', found[0])
     assert value is not None and 'max="100"' in found[0]

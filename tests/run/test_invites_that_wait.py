@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -41,6 +41,15 @@ def move_of(run: Migration, name: str) -> Move:
 
 def share_of(scene: Scene, name: str) -> Any:
     return next(share for share in scene.tv.shares_of(scene.target.sim) if share.email == f"{name}@example.test")
+
+
+def test_names_the_day_the_source_access_went_where_the_admin_is(scene: Scene, run: Migration) -> None:
+    move_of(run, "ada").taken_at = datetime(2026, 7, 31, 23, 30, tzinfo=UTC)
+    Setting.current().time_zone = "Europe/Berlin"
+    db.session.commit()
+    scene.tv.withdraw(share_of(scene, "ada"))
+    job.check(scene.target.row.id)
+    assert "The source access was removed on 1 Aug 2026 and is not restored by this." in move_of(run, "ada").detail
 
 
 def test_a_declined_invite_fails_and_a_retry_invites_again(scene: Scene, run: Migration) -> None:

@@ -94,7 +94,7 @@ def test_does_not_let_anybody_guess_for_long(app: Flask, alice: Move) -> None:
 
 @pytest.mark.parametrize("headers", [{}, by_htmx("dialog")])
 def test_gives_the_admin_a_fresh_link_to_pass_on(app: Flask, ada: FlaskClient, token: str, alice: Move, headers: dict[str, str]) -> None:
-    page = ada.get(f"/migrations/{alice.migration_id}").text
+    page = ada.get(f"/migrations/{alice.migration_id}/moves/{alice.id}/actions").text
     assert f'action="/migrations/{alice.migration_id}/moves/{alice.id}/claim"' in page
     answer = ada.post(f"/migrations/{alice.migration_id}/moves/{alice.id}/claim", headers=headers)
     found = re.search(r'value="http://localhost(/claim/[^"]+)"', answer.text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event
@@ -128,7 +130,21 @@ def test_takes_many_out_of_their_groups_only_after_saying_what_plans_lose(ada: F
     assert "2 libraries taken out of their groups." in ada.post("/libraries/groups", data=data, follow_redirects=True).text
     assert library("Films", "Cedar").group_id is None and library("Shows", "Cedar").group_id is None
     again = ada.post("/libraries/groups", data={"library": ids, "group": "none"}, follow_redirects=True)
-    assert "None of these libraries is in a group." in again.text
+    assert "None of the 2 libraries chosen changes: they are in no group." in again.text
+
+
+def test_says_of_those_chosen_how_many_change_and_how_many_do_not(ada: FlaskClient, scene_with_groups: Scene) -> None:
+    ids = [library("Films").id, library("Films", "Cedar").id, library("Shows", "Cedar").id]
+    out = ada.post("/libraries/groups", data={"library": ids, "group": "none"}).text
+    assert "Take 2 of 3 libraries out of their groups?" in out
+    assert "2 of the 3 libraries chosen change; 1 is in no group." in out
+    typed = {"library": ids, "group": group("Standard").id}
+    assert (
+        "1 of 3 libraries moved to Standard; 2 are there already." in ada.post("/libraries/groups", data=typed, follow_redirects=True).text
+    )
+    asked = ada.post("/libraries/groups", data={"all": "1", "q": "Films", "group": group("Standard").id}).text
+    assert "Put 2 of 4 libraries into Standard?" in asked
+    assert "2 of the 4 libraries chosen change; 2 are there already." in asked
 
 
 def test_waits_with_saving_a_group_until_the_arrow_keys_rest(ada: FlaskClient, scene_with_groups: Scene) -> None:
@@ -139,8 +155,12 @@ def test_waits_with_saving_a_group_until_the_arrow_keys_rest(ada: FlaskClient, s
 def test_suggests_groups_and_applies_all_of_them(ada: FlaskClient, scene_with_groups: Scene) -> None:
     text = ada.get("/libraries").text
     assert "Suggested: Standard" in text and "Suggested: Premium 4K" in text and "Suggested: Private" in text
-    assert "2 into <bdi>Standard" in ada.get("/libraries/suggestions", headers=by_htmx("dialog")).text
-    assert "4 libraries put into the suggested groups" in ada.post("/libraries/suggestions", follow_redirects=True).text
+    asked = ada.get("/libraries/suggestions", headers=by_htmx("dialog")).text
+    assert "2 into <bdi>Standard" in asked and "data-leave>Cancel</a>" in asked
+    named = re.findall(r'<li><bdi>([^<]+)</bdi> <span class="text-body-secondary">on <bdi>([^<]+)</bdi>', asked)
+    assert named == [("Films 4K", "Birch"), ("Home videos", "Birch"), ("Films", "Birch"), ("Shows", "Birch")]
+    done = ada.post("/libraries/suggestions", data=fields(asked), follow_redirects=True).text
+    assert "4 libraries put into the suggested groups" in done
     assert {name: library(name).group_id for name in ("Films", "Films 4K", "Home videos")} == {
         "Films": group("Standard").id,
         "Films 4K": group("Premium 4K").id,
@@ -148,6 +168,16 @@ def test_suggests_groups_and_applies_all_of_them(ada: FlaskClient, scene_with_gr
     }
     assert "Every library is in a group" in ada.get("/libraries/suggestions").text
     assert actions() == ["libraries.grouped"]
+
+
+def test_asks_again_when_other_libraries_are_suggested_by_now(ada: FlaskClient, scene_with_groups: Scene) -> None:
+    asked = fields(ada.get("/libraries/suggestions").text)
+    ada.post(f"/libraries/{library('Films').id}/group", data={"group": group("Private").id})
+    answer = ada.post("/libraries/suggestions", data=asked)
+    assert answer.status_code == 422 and "nothing was done yet" in answer.text
+    assert library("Shows").group_id is None and library("Films").group_id == group("Private").id
+    assert ada.post("/libraries/suggestions", data=fields(answer.text)).status_code == 303
+    assert library("Shows").group_id == group("Standard").id
 
 
 def test_says_that_a_migration_under_way_does_not_follow(ada: FlaskClient, pair: Scene) -> None:

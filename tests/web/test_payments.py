@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from panel.extensions import db
-from panel.models import AuditEntry, Payment, User
+from panel.models import AuditEntry, Payment, Setting, User
 from tests.scene import Scene
 from tests.web.asking import by_htmx
 from tests.web.test_users import fields, names
@@ -129,7 +129,7 @@ def test_extends_the_checked_payments_after_asking(ada: FlaskClient, pair: Scene
     ids = [payment_of("Bob").id, payment_of("Lapsed").id]
     assert "Extend 2 payments" in ada.get("/payments/extend", query_string={"ids": ids}).text
     asked = ada.post("/payments/extend", data={"ids": ids, "days": "5"}).text
-    assert "Each of these 2 payments ends 5 days later" in asked and payment_of("Bob").end_at == before["Bob"]
+    assert "All 2 payments chosen change." in asked and "Each ends 5 days later" in asked and payment_of("Bob").end_at == before["Bob"]
     ada.post("/payments/extend", data=fields(asked))
     assert {name: (payment_of(name).end_at - end).days for name, end in before.items()} == {"Alice": 0, "Bob": 5, "Lapsed": 5}
 
@@ -182,3 +182,11 @@ def test_asks_for_a_plan_in_our_words(ada: FlaskClient, pair: Scene) -> None:
 def test_refuses_more_days_than_a_float_can_hold(ada: FlaskClient, pair: Scene) -> None:
     answer = ada.post("/payments/extend", data={"ids": [payment_of("Bob").id], "days": "9" * 309})
     assert answer.status_code == 422 and answer.text.count("days can be added") == 1
+
+
+def test_says_when_days_begin_where_that_is_not_at_midnight(ada: FlaskClient, pair: Scene) -> None:
+    address = f"/payments/new?user={payment_of('Bob').user_id}"
+    assert "begin at midnight" not in ada.get(address).text
+    Setting.current().time_zone = "Asia/Kolkata"
+    db.session.commit()
+    assert "Days of payments begin at midnight UTC for everybody, now 05:30 in Asia/Kolkata." in ada.get(address).text

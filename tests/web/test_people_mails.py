@@ -8,6 +8,8 @@ from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
 from panel.services import people_mails
 from tests.scene import Scene
+from tests.web.counting import statements
+from tests.web.test_migration import LIVE, poll_address
 
 REFUSED = "The mail server refused the recipient (550 No such user <here>)."
 
@@ -30,6 +32,25 @@ def test_names_on_the_run_who_was_not_told_and_why(ada: FlaskClient, pair: Scene
     part = text[text.index('id="people-mails"') :]
     assert text.index('id="moves"') < text.index('id="migration-mail"') < text.index('id="people-mails"')
     assert "Alice" in part and "alice@example.test" in part and "550 No such user &lt;here&gt;" in part and "Bob" not in part
+
+
+def test_tells_a_page_that_is_open_as_soon_as_a_mail_could_not_be_sent(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.start()
+    page = ada.get(f"/migrations/{run.id}").text
+    asked: list[int] = []
+    for name in ("Alice", "Bob"):
+        assert ada.get(poll_address(page), headers=LIVE).status_code == 204
+        mail_to(run, name, EmailStatus.QUEUED)
+        assert ada.get(poll_address(page), headers=LIVE).status_code == 204
+        mail_to(run, name, EmailStatus.FAILED, REFUSED)
+        with statements() as sent:
+            answer = ada.get(poll_address(page), headers=LIVE)
+        asked.append(len(sent))
+        page = answer.text
+        assert f"{name.lower()}@example.test" in page[page.index('id="people-mails"') :]
+    assert asked[0] == asked[1]
+    mail_to(run, "Bob", EmailStatus.SENT)
+    assert "1 mail about the move could not be sent" in ada.get(poll_address(page), headers=LIVE).text
 
 
 def test_counts_the_newest_mail_to_each_person(pair: Scene) -> None:

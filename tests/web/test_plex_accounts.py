@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
@@ -40,6 +41,18 @@ def begin(browser: FlaskClient, **fields: str) -> str:
 def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
     text = ada.get("/plex-accounts").text
     assert "No Plex accounts yet" in text and 'href="/plex-accounts/new"' in text
+
+
+def test_says_since_when_something_is_wrong_with_an_account(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Oak")
+    account = db.session.scalars(select(PlexAccount)).one()
+    account.problem, account.problem_since = "The token is refused.", datetime(2020, 5, 4, 15, 6, 7, tzinfo=UTC)
+    db.session.commit()
+    text = ada.get("/plex-accounts").text
+    assert "The token is refused." in text and ">4 May 2020, 15:06</time>" in text[text.index("since <time") :]
+    account.problem = ""
+    db.session.commit()
+    assert "since <time" not in ada.get("/plex-accounts").text
 
 
 def test_signs_in_with_plex_without_a_token_being_typed(ada: FlaskClient, tv: PlexTv) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask import Flask
@@ -14,6 +16,7 @@ from panel.models import AuditEntry, Email, PossibleTwin
 from panel.web.access import HARMLESS, PUBLIC
 from tests.scene import Scene
 from tests.web.asking import by_htmx
+from tests.web.crawling import Crawl
 
 #: How a browser asks, with and without HTMX.
 FACES: dict[str, dict[str, str]] = {"page": {}, "dialog": by_htmx("dialog")}
@@ -68,6 +71,56 @@ def test_a_viewer_sees_every_page(app: Flask, seeded: Scene, vic: FlaskClient) -
     assert len(pages) >= 9
     codes = {(address, face): vic.get(address, headers=headers).status_code for address in pages for face, headers in FACES.items()}
     assert {asked: code for asked, code in codes.items() if code not in (200, 204, 302, 303, 400, 404)} == {}
+
+
+class OpenFields(HTMLParser):
+    """The names of the fields one can type into whose form changes something that is not one's own sign-in."""
+
+    def __init__(self, app: Flask, page: str) -> None:
+        super().__init__()
+        self.app, self.page = app, page
+        self.found: list[str] = []
+        self._shut: list[bool] = []
+        self._changes = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes a field that is open."""
+        given = dict(attrs)
+        if tag == "form":
+            path = urlsplit(urljoin(self.page, given.get("action") or "")).path
+            self._changes = given.get("method") == "post" and self._endpoint(path) not in PUBLIC | HARMLESS
+        elif tag == "fieldset":
+            self._shut.append("disabled" in given)
+        elif tag in ("input", "select", "textarea") and self._changes and given.get("type") != "hidden":
+            is_open = not any(self._shut) and "disabled" not in given and "readonly" not in given
+            self.found += [given.get("name") or given.get("id") or tag] if is_open else []
+
+    def handle_endtag(self, tag: str) -> None:
+        """The end of what was open."""
+        if tag == "form":
+            self._changes = False
+        elif tag == "fieldset":
+            self._shut.pop()
+
+    def _endpoint(self, path: str) -> str:
+        return str(self.app.url_map.bind("").match(path, method="POST")[0])
+
+
+def test_a_viewer_types_into_no_form_they_cannot_send(app: Flask, seeded: Scene, ada: FlaskClient, vic: FlaskClient) -> None:
+    crawl = Crawl(["/servers", "/users/bulk?all=1", "/payments/extend?all=1", "/migrations/new?source=1&target=2"])
+    for address in crawl:
+        crawl.read(address, ada.get(address).text)
+    addresses = crawl.seen | {address for _, endpoint, address in routes(app, ("GET",)) if endpoint not in PUBLIC}
+    open_fields: dict[str, list[str]] = {}
+    forms = 0
+    for address in sorted(addresses):
+        page = vic.get(address).text
+        forms += page.count("<fieldset disabled")
+        look = OpenFields(app, address)
+        look.feed(page)
+        if look.found:
+            open_fields[address] = look.found
+    assert open_fields == {} and forms >= 12
 
 
 def test_nobody_sees_or_changes_anything_without_signing_in(app: Flask, seeded: Scene, ada: FlaskClient) -> None:

@@ -15,7 +15,7 @@ from tests.web.asking import by_htmx
 def test_says_what_belongs_there_while_it_is_empty(ada: FlaskClient) -> None:
     text = ada.get("/servers").text
     assert "No servers yet" in text
-    assert 'href="/servers/new">Add a server' in text
+    assert 'href="/servers/new"' in text and ">Add a server…</a>" in text
     assert "flask import FILE" in text and "flask sync" in text
 
 
@@ -40,6 +40,20 @@ def test_counts_invites_that_wait_when_it_says_how_many_more_fit(ada: FlaskClien
     db.session.commit()
     text = ada.get("/servers").text
     assert ">full<" in text and "room for" not in text
+
+
+def test_says_since_when_something_is_wrong_with_a_server(ada: FlaskClient, pair: Scene) -> None:
+    pair.source.row.problem = "Cedar does not answer."
+    pair.source.row.problem_since = datetime(2020, 5, 4, 15, 6, 7, tzinfo=UTC)
+    db.session.commit()
+    since = 'since <time datetime="2020-05-04T15:06:07Z" title="4 May 2020, 15:06:07 UTC">4 May 2020, 15:06</time>'
+    assert since in ada.get("/servers").text
+    pair.source.row.problem = "Cedar refuses the key."
+    db.session.commit()
+    assert since in ada.get("/servers").text
+    pair.source.row.problem = ""
+    db.session.commit()
+    assert "since <time" not in ada.get("/servers").text
 
 
 def test_shows_what_is_wrong_with_a_server(ada: FlaskClient, pair: Scene) -> None:

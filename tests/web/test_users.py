@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -142,7 +143,7 @@ def test_changes_the_checked_users_only_after_saying_how_many(ada: FlaskClient, 
     ids = [user("Alice").id, user("Bob").id]
     assert "Alice" in ada.get("/users/bulk", query_string={"ids": ids}).text
     asked = ada.post("/users/bulk", data={"ids": ids, "change": "permanent"}).text
-    assert "changes 2 of the 2 users" in asked and not user("Alice").permanent
+    assert "Change 2 users?" in asked and "All 2 users chosen change." in asked and not user("Alice").permanent
     assert "done for 2 of 2" in ada.post("/users/bulk", data=fields(asked), follow_redirects=True).text
     assert user("Alice").permanent and user("Bob").permanent and not user("Lapsed").permanent
     assert noted("users.edited").detail == f"Make permanent: Alice ({ids[0]}), Bob ({ids[1]})"
@@ -153,10 +154,21 @@ def test_changes_all_that_match(ada: FlaskClient, pair: Scene) -> None:
     gold = db.session.scalars(db.select(Plan).where(Plan.name == "Gold")).one().id
     db.session.commit()
     asked = ada.post("/users/bulk", data={"all": "1", "change": "plan", "plan": gold}).text
-    assert "changes 2 of the 3 users" in asked
+    assert "Change 2 of 3 users?" in asked
+    assert "2 of the 3 users chosen change; 1 has this plan already or no payment in force." in asked
     ada.post("/users/bulk", data=fields(asked))
     plans = {payment.user.name: payment.plan.name for payment in db.session.scalars(db.select(Payment))}
     assert plans == {"Alice": "Gold", "Bob": "Gold", "Lapsed": "Basic"}
+
+
+def test_says_of_those_chosen_how_many_change_and_how_many_do_not(ada: FlaskClient, pair: Scene) -> None:
+    user("Alice").permanent = True
+    db.session.commit()
+    ids = [user(name).id for name in ("Alice", "Bob", "Lapsed")]
+    asked = ada.post("/users/bulk", data={"ids": ids, "change": "permanent"}).text
+    assert "Change 2 of 3 users?" in asked and "2 of the 3 users chosen change; 1 is so already." in asked
+    nobody = ada.post("/users/bulk", data={"ids": ids[:1], "change": "permanent"}).text
+    assert "Nothing would change. The user chosen does not change: it is so already." in nobody
 
 
 def test_extends_payments_that_have_not_ended(ada: FlaskClient, pair: Scene) -> None:
@@ -172,13 +184,17 @@ def test_gives_a_payment_to_those_who_have_none(ada: FlaskClient, pair: Scene) -
     pair.person("New", plan=None)
     plan = pair.plan("Basic")
     asked = ada.post("/users/bulk", data={"all": "1", "change": "pay", "plan": plan.id}).text
-    assert "a payment on Basic, 30 days from today: this changes 2 of the 5 users" in asked
+    assert "a payment on Basic, 30 days from today." in asked
+    assert "2 of the 5 users chosen change; 3 have a payment in force or are permanent." in asked
     ada.post("/users/bulk", data=fields(asked))
     db.session.expire_all()
     paid = {name: len(user(name).payments) for name in ("Alice", "Bob", "Lapsed", "Always", "New")}
     assert paid == {"Alice": 1, "Bob": 1, "Lapsed": 2, "Always": 0, "New": 1}
     (payment,) = user("New").payments
-    assert (payment.plan, (payment.end_at - payment.start_at).days) == (plan, 30)
+    # As many days as the form of one payment suggests.
+    days = re.findall(r'type="date" value="([^"]+)"', ada.get(f"/payments/new?user={user('New').id}").text)
+    assert (payment.plan, [f"{payment.start_at:%Y-%m-%d}", f"{payment.end_at:%Y-%m-%d}"]) == (plan, days)
+    assert payment.end_at - payment.start_at == timedelta(days=30, microseconds=-1)
 
 
 def test_asks_again_when_the_users_have_changed_meanwhile(ada: FlaskClient, pair: Scene) -> None:

@@ -12,7 +12,7 @@ from panel.models import Server, Setting
 from panel.services import times
 from panel.services.server_removal import Loss
 from panel.web import losses
-from panel.web.words import all_counted, day, paid_day, when
+from panel.web.words import all_counted, both_numbers, day, paid_day, some_of, when
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,18 @@ def test_names_in_the_question_only_what_a_server_takes_along() -> None:
     runs = losses.of_server(server, Loss(migrations=1, moves=1))[1]
     assert runs == "1 past migration and its records go with it: 1 user in its list. It cannot be undone any more."
     assert losses.of_server(server, Loss(migrations=2))[1].startswith("2 past migrations and their records go with it. ")
+
+
+@pytest.mark.parametrize(
+    ("changed", "chosen", "title", "sentence"),
+    [
+        (6, 8, "6 of 8 users", "6 of the 8 users chosen change; 2 are so already."),
+        (1, 2, "1 of 2 users", "1 of the 2 users chosen changes; 1 is so already."),
+        (3, 3, "3 users", "All 3 users chosen change."),
+        (1, 1, "1 user", "The user chosen changes."),
+        (0, 3, "0 of 3 users", "None of the 3 users chosen changes: they are so already."),
+        (0, 1, "0 of 1 user", "The user chosen does not change: it is so already."),
+    ],
+)
+def test_says_of_how_many_how_many_change(changed: int, chosen: int, title: str, sentence: str) -> None:
+    assert (some_of(changed, chosen, "user"), both_numbers(changed, chosen, "user")) == (title, sentence)

@@ -63,7 +63,7 @@ def check_invites(server: Server) -> list[int]:
 def begun_anew(move: Move, why: str) -> dict[str, Any]:
     """The columns of a move whose invite is no more: as it was before access was given, so that a retry gives it again and tells the
     person again. `why`: a sentence."""
-    lost = f" The source access was removed on {move.taken_at:%Y-%m-%d} and is not restored by this." if move.taken_at else ""
+    lost = f" The source access was removed on {times.day(move.taken_at)} and is not restored by this." if move.taken_at else ""
     return {
         "status": MoveStatus.FAILED,
         "step": Step.GIVE,

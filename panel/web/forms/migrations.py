@@ -18,6 +18,9 @@ LONGEST_PACE_S = 3600.0
 #: A time to begin at may have passed by so much while the form was filled in.
 PATIENCE_MIN = 10
 PASSED = "This time has passed. Choose a later one, or leave it empty to begin at once."
+#: A run that was planned for longer is forgotten by then, or the year is a slip.
+FURTHEST_DAYS = 366
+TOO_FAR = "This is more than a year ahead. Choose a time within a year, or leave it empty to begin at once."
 
 #: What a person chooses for a run, and what each has to be.
 OPTIONS = {
@@ -68,9 +71,19 @@ class StartForm(FlaskForm):
         """What is wrong with one of the options, to stand beside its field; else empty."""
         if name not in self.errors:
             return ""
-        return PASSED if PASSED in self.errors[name] else OPTIONS[name]
+        said = {PASSED, TOO_FAR}.intersection(self.errors[name])
+        return said.pop() if said else OPTIONS[name]
 
     def validate_start_at(self, field: Field) -> None:
-        """A day long past is a slip, not a wish to begin at once; the minute it took to fill in the form is none."""
-        if field.data and times.from_local(field.data) < utc_now() - timedelta(minutes=PATIENCE_MIN):
+        """A day long past is a slip, not a wish to begin at once; the minute it took to fill in the form is none. Nor is one that is years
+        ahead."""
+        if not field.data:
+            return
+        if abs(field.data.year - utc_now().year) > 2:
+            # At the ends of the calendar another zone's time may not exist.
+            raise ValidationError(PASSED if field.data.year < utc_now().year else TOO_FAR)
+        ahead = times.from_local(field.data) - utc_now()
+        if ahead < timedelta(minutes=-PATIENCE_MIN):
             raise ValidationError(PASSED)
+        if ahead > timedelta(days=FURTHEST_DAYS):
+            raise ValidationError(TOO_FAR)

@@ -1,0 +1,125 @@
+// The dialog and the menus in it: how they open, where the focus goes, how they are left.
+const dialog = document.getElementById("dialog");
+const leaving = document.getElementById("leaving");
+
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "preflight" && dialog.open) event.target.scrollIntoView({ block: "start", behavior: "smooth" });
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target !== dialog) return;
+  // What comes back from sending a form still holds what was typed; a page that was fetched holds nothing yet.
+  if (event.detail.requestConfig?.verb === "get") typed = false;
+  if (!dialog.open) {
+    remember(event.detail.requestConfig?.elt);
+    dialog.showModal();
+  }
+  (dialog.querySelector(".alert") || dialog).scrollIntoView({ block: "nearest" });
+  (dialog.querySelector("[autofocus]") || entries()[0] || document.getElementById("dialog-title"))?.focus();
+});
+
+// What is done from a dialog to the page behind it shows there.
+document.addEventListener("htmx:beforeSwap", ({ detail: { requestConfig, shouldSwap, target } }) => {
+  if (shouldSwap && dialog.contains(requestConfig.elt) && !dialog.contains(target)) dialog.close();
+});
+
+// The focus returns to what opened the dialog, or to what a look at the server has put in its place; else to what is nearest to it.
+const focusable = "a[href], button:enabled";
+let opener = null;
+let places = [];
+const remember = (element) => {
+  [opener, places] = [element, []];
+  for (let place = element; place; place = place.parentElement) if (place.id) places.push(place.id);
+};
+const giveFocusBack = () => {
+  const found = places.map((id) => document.getElementById(id)).filter(Boolean);
+  const nearest = found.map((place) => (place.matches(focusable) ? place : place.querySelector(focusable))).find(Boolean);
+  (opener?.isConnected ? opener : nearest)?.focus();
+};
+
+// Menus: the arrows go through the entries, Tab goes on in the page.
+const entries = () => [...dialog.querySelectorAll('[id$="-actions"] .action:not(:disabled)')];
+document.addEventListener("keydown", (event) => {
+  if (event.key === "ArrowDown" && !event.repeat && event.target.matches("[data-menu]")) {
+    event.preventDefault();
+    event.target.click();
+  }
+  const all = entries();
+  if (!dialog.contains(event.target) || !all.length) return;
+  const at = all.indexOf(event.target);
+  const to = { ArrowDown: at + 1, ArrowUp: at < 1 ? -1 : at - 1, Home: 0, End: -1 }[event.key];
+  if (to !== undefined) {
+    event.preventDefault();
+    all.at(to % all.length).focus();
+  } else if (event.key === "Tab") {
+    dialog.close();
+    giveFocusBack();
+  }
+});
+
+// What is wrong comes into sight. Only now has what was swapped in its own classes: until it settles htmx leaves it those of its predecessors.
+const WRONG = ".is-invalid, :has(+ .invalid-feedback), #server-form > .alert, #connection .verdicts, #migration-progress > .alert";
+document.addEventListener("htmx:afterSettle", ({ target, detail: { xhr } }) => {
+  const wrong = (target.closest("form, dialog") || xhr?.status === 422) && target.querySelector(WRONG);
+  if (!wrong) return;
+  wrong.focus();
+  wrong.scrollIntoView({ block: "center" });
+});
+
+// A form of the whole page has no dialog to fall into: the browser sends it itself.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const element = event.detail.elt;
+  if (event.detail.target === dialog && element.tagName === "FORM" && element.closest("#new-migration") && !dialog.contains(element)) {
+    event.preventDefault();
+    element.submit();
+  }
+});
+
+// What was typed is lost with the dialog: whichever way it is left, that is asked first.
+let typed = false;
+let pressed = false;
+let released = false;
+const isBeside = ({ target, clientX: x, clientY: y }) => {
+  const box = dialog.getBoundingClientRect();
+  return target === dialog && (x < box.left || x > box.right || y < box.top || y > box.bottom);
+};
+const leave = () => {
+  if (!typed) dialog.close();
+  else if (!leaving.open) leaving.showModal();
+};
+leaving.addEventListener("close", () => {
+  if (leaving.returnValue === "leave") dialog.close();
+  leaving.returnValue = "";
+});
+
+dialog.addEventListener("input", (event) => { typed ||= event.target.form?.method === "post"; });
+// A press within a field that ends beside the dialog selects text; its click belongs to the dialog all the same.
+dialog.addEventListener("pointerdown", (event) => { pressed = isBeside(event); });
+dialog.addEventListener("pointerup", (event) => { released = isBeside(event); });
+dialog.addEventListener("click", (event) => {
+  if (pressed && released && isBeside(event)) leave();
+});
+// What closes it on a telephone; a browser lets "cancel" be prevented once only, the key itself each time.
+dialog.addEventListener("cancel", (event) => {
+  if (event.target !== dialog || !typed) return;
+  event.preventDefault();
+  leave();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !dialog.open || leaving.open || !typed) return;
+  event.preventDefault();
+  leave();
+});
+dialog.addEventListener("close", (event) => {
+  if (event.target !== dialog) return;
+  if (document.activeElement === document.body || dialog.contains(document.activeElement)) giveFocusBack();
+  typed = false;
+  dialog.replaceChildren();
+});
+
+// What is left alone within a dialog closes it; without one the link goes back to the list.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("#dialog [data-leave]")) return;
+  event.preventDefault();
+  leave();
+});
