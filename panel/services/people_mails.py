@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import and_, bindparam, exists, func, select
 from sqlalchemy.orm import aliased
 
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Move
 from panel.services import notices
+
+_newer = aliased(Email)
+_FAILED = and_(
+    Email.migration_id == bindparam("run_id"),
+    Email.move_id.is_not(None),
+    Email.event == notices.ACCOUNT_MOVED,
+    Email.status == EmailStatus.FAILED,
+    ~exists().where(_newer.move_id == Email.move_id, _newer.event == Email.event, _newer.id > Email.id),
+)
+#: Put together once: every look of a live page asks them.
+_UNSENT = select(Move.user_id, Move.name, Email.recipient, Email.error).join(Email, Email.move_id == Move.id).where(_FAILED)
+_UNSENT_SUM = select(func.count(), func.coalesce(func.sum(Email.id), 0)).where(_FAILED)
 
 
 @dataclass(frozen=True)
@@ -25,13 +37,13 @@ class Unsent:
 
 def unsent(run_id: int) -> list[Unsent]:
     """Whose newest mail of this run has failed, by name; 1 query."""
-    query = select(Move.user_id, Move.name, Email.recipient, Email.error).join(Email, Email.move_id == Move.id).where(*_failed(run_id))
-    return [Unsent(*row) for row in db.session.execute(query.order_by(func.lower(Move.name), Move.id))]
+    query = _UNSENT.order_by(func.lower(Move.name), Move.id)
+    return [Unsent(*row) for row in db.session.execute(query, {"run_id": run_id})]
 
 
 def unsent_sum(run_id: int) -> tuple[int, int]:
     """Their number, and a sum that is another one for other mails; 1 query."""
-    row = db.session.execute(select(func.count(), func.coalesce(func.sum(Email.id), 0)).where(*_failed(run_id))).one()
+    row = db.session.execute(_UNSENT_SUM, {"run_id": run_id}).one()
     return row[0], int(row[1])
 
 
@@ -40,10 +52,3 @@ def newest_of(moves: Sequence[Move]) -> dict[int, Email]:
     wanted = (Email.move_id.in_([move.id for move in moves]), Email.event == notices.ACCOUNT_MOVED)
     rows = db.session.scalars(select(Email).where(*wanted).order_by(Email.id))
     return {mail.move_id: mail for mail in rows if mail.move_id is not None}
-
-
-def _failed(run_id: int) -> tuple[ColumnElement[bool], ...]:
-    newer = aliased(Email)
-    outdated = exists().where(newer.move_id == Email.move_id, newer.event == Email.event, newer.id > Email.id)
-    of_run = Email.migration_id == run_id, Email.move_id.is_not(None), Email.event == notices.ACCOUNT_MOVED
-    return *of_run, Email.status == EmailStatus.FAILED, ~outdated

@@ -110,7 +110,7 @@ class Live:
         run = self.run
         above = [self.page, self.progress, run.status, run.note, run.problem, run.prepared_at, run.ended_at, workers_problem()]
         above.append(people_mails.unsent_sum(run.id))
-        return _sum(above) + "".join(map(_sum, self.sights))
+        return _sum(above) + "".join(_sum(tuple(sight)) for sight in self.sights)
 
     @property
     def has_changed(self) -> bool:
