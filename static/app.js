@@ -41,6 +41,22 @@ document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, targe
   if (requestConfig?.triggeringEvent) awaited.delete(target);
 });
 
+// Where what was in hand goes with an answer, the focus stays with it: at the heading of its part of the page, else of the page.
+let inHand = [];
+document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  inHand = [];
+  if (!target.contains(document.activeElement) || dialog.contains(target)) return;
+  for (let place = document.activeElement; place; place = place.parentElement) if (place.id) inHand.push(place.id);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const parts = document.activeElement === document.body && !dialog.open ? inHand.map((id) => document.getElementById(id)).filter(Boolean) : [];
+  inHand = [];
+  const heading = parts.map((part) => part.querySelector("h1, h2")).find(Boolean);
+  if (!heading) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+});
+
 // What is saved a moment after it was chosen is not lost: it is sent when its field or the page is left, and an answer to the choice before
 // does not take its place.
 const unsaved = new Map();

@@ -66,6 +66,26 @@ document.addEventListener("htmx:afterSettle", ({ target, detail: { xhr } }) => {
   wrong.scrollIntoView({ block: "center" });
 });
 
+// Marks go with the next answer to the same form, also where that replaces a part of it only.
+document.addEventListener("htmx:afterSwap", ({ detail: { requestConfig, xhr } }) => {
+  const form = xhr.status === 200 && requestConfig.elt.matches("form button") && requestConfig.elt.form;
+  if (!form) return;
+  form.querySelectorAll(".is-invalid").forEach((field) => field.classList.remove("is-invalid"));
+  form.querySelectorAll(".invalid-feedback, :scope > .alert").forEach((said) => said.remove());
+});
+
+// A key or a password never comes back from the panel: what was typed stays in the field of that name, which is marked like any other.
+let kept = [];
+document.addEventListener("htmx:beforeSwap", ({ detail: { requestConfig } }) => {
+  kept = requestConfig.verb === "post" ? [...document.querySelectorAll("[data-keep]")].map(({ id, value }) => [id, value]) : [];
+});
+document.addEventListener("htmx:afterSwap", () => {
+  kept.forEach(([id, value]) => {
+    const field = document.getElementById(id);
+    if (field?.matches("[data-keep]") && !field.value) field.value = value;
+  });
+});
+
 // A form of the whole page has no dialog to fall into: the browser sends it itself.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const element = event.detail.elt;

@@ -50,13 +50,15 @@ def same_server(pair: PairFacts) -> Iterable[Refusal]:
 def target_disabled(pair: PairFacts) -> Iterable[Refusal]:
     """The target must be enabled."""
     if not pair.target.enabled:
-        yield Refusal(Blocker.TARGET_DISABLED, f"{pair.target.name} is switched off. Turn on “Enabled” for it.")
+        yield Refusal(Blocker.TARGET_DISABLED, f"{pair.target.name} is switched off. Turn on “Enabled” for it.", pair.target.id)
 
 
 def target_closed(pair: PairFacts) -> Iterable[Refusal]:
     """The target must allow new subscriptions."""
     if not pair.target.allows_new:
-        yield Refusal(Blocker.TARGET_CLOSED, f"{pair.target.name} takes no new users. Turn on “Allow new subscriptions” for it.")
+        yield Refusal(
+            Blocker.TARGET_CLOSED, f"{pair.target.name} takes no new users. Turn on “Allow new subscriptions” for it.", pair.target.id
+        )
 
 
 def platform_not_allowed(pair: PairFacts) -> Iterable[Refusal]:
@@ -75,6 +77,7 @@ def no_libraries_in_groups(pair: PairFacts) -> Iterable[Refusal]:
             yield Refusal(
                 Blocker.NO_LIBRARIES_IN_GROUPS,
                 f"No library of {side.name} is in a library group. Sync it, then put its libraries into groups.",
+                side.id,
             )
 
 
@@ -91,6 +94,7 @@ def missing_library_group(pair: PairFacts) -> Iterable[Refusal]:
                 Blocker.MISSING_LIBRARY_GROUP,
                 f"Plan “{plan.name}” includes the library group “{name}”, but {lacking.name} has no library in it. "
                 f"Put a library of {lacking.name} into “{name}”, or take the group out of the plan.",
+                lacking.id,
             )
 
 
@@ -133,7 +137,8 @@ def _licence_missing(pair: PairFacts, platform: Platform, code: Blocker, what: s
     plans = sorted(plan.name for plan in pair.plans if plan.allow_downloads)
     for side in _distinct(pair):
         if plans and side.platform is platform and not side.has_downloads_licence:
-            yield Refusal(code, f"Plan “{plans[0]}” allows downloads, but {what.format(side.name)}. Mark it, or switch downloads off.")
+            lacking = f"Plan “{plans[0]}” allows downloads, but {what.format(side.name)}."
+            yield Refusal(code, f"{lacking} Mark it, or switch downloads off.", side.id)
 
 
 def _distinct(pair: PairFacts) -> tuple[Side, ...]:

@@ -1,6 +1,6 @@
 """The one vocabulary of refusals. Codes are a contract and never change; the sentences may."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -97,7 +97,8 @@ class Blocker(StrEnum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A blocker and the sentence that says what to do about it."""
+    """A blocker and the sentence that says what to do about it; `server_id`: the server it speaks of, where it is one of the two."""
 
     code: Blocker
     message: str
+    server_id: int | None = field(default=None, compare=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,21 @@ class Period:
     def covers(self, now: datetime) -> bool:
         """Whether `now` lies in it."""
         return self.start <= now <= self.end
+
+
+def whole_days(first: date, last: date) -> tuple[datetime, datetime]:
+    """Start and end of a payment for these days, both included: from the first moment of the one to the last of the other, UTC."""
+    return datetime.combine(first, time.min, UTC), datetime.combine(last, time.max, UTC)
+
+
+def last_paid_day(first: date, days: int) -> date:
+    """The last of so many days; the first one counts."""
+    return first + timedelta(days=max(1, days) - 1)
+
+
+def days_from(first: date, days: int) -> tuple[datetime, datetime]:
+    """Start and end of a payment for so many days; the first one counts."""
+    return whole_days(first, last_paid_day(first, days))
 
 
 def plan_in_force(periods: Iterable[Period], now: datetime) -> PlanTerms | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import ForeignKey, String, select
+from sqlalchemy import JSON, ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.security import check_password_hash, generate_password_hash
 
@@ -81,3 +81,9 @@ class OneTimeLink(Model):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    in_use_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "When somebody began to use it; it is used up only once the server has taken the password."
+    closed: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
+    "What the account opened when it was closed for a moment, for a password of this link; empty once it is open again."
+    reopen_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "When an account that is still closed is opened again by itself; empty: never."

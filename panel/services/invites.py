@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, or_, select, update
+from sqlalchemy import Select, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from panel.domain.statuses import MoveStatus, Step
@@ -98,7 +98,9 @@ def remind(move: Move) -> Email:
     """Put the mail about the invite into the outbox once more; flushed. Raises `NotNow`."""
     if reason := why_no_reminder(move):
         raise NotNow(reason)
-    under_way = exists().where(Email.move_id == move.id, Email.status.in_((EmailStatus.QUEUED, EmailStatus.SENDING)))
+    # One with an error is sent by nobody any more: the mail server did not say whether it took it.
+    being_sent = and_(Email.status == EmailStatus.SENDING, Email.error == "")
+    under_way = exists().where(Email.move_id == move.id, or_(Email.status == EmailStatus.QUEUED, being_sent))
     if db.session.scalar(select(under_way)):
         raise NotNow(f"A mail to {move.name} is on its way already.")
     mail = Email(event=notices.ACCOUNT_MOVED, migration_id=move.migration_id, move_id=move.id, recipient=notices.address_of(move))

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, case, exists, func, select
 from sqlalchemy.orm import joinedload
 
 from panel.domain.statuses import ACTIVE, OPEN, MoveStatus
 from panel.extensions import db
-from panel.models import Library, Migration, Move, Server, Share
+from panel.models import Library, Migration, Move, PossibleTwin, Server, Share, User
 from panel.services import sync_progress
 from panel.services.report import Counts
+from panel.services.user_list import never_paid
 
 
 @dataclass(frozen=True)
 class ServerCard:
-    """A server and its numbers. `run`: the one that holds it; `syncing`: a sync does."""
+    """A server and its numbers. `unpaid`: its users who never had a payment and need one; `alike`: those of whom nobody has said yet
+    whether they are a user known before; `run`: the one that holds it; `syncing`: a sync does."""
 
     server: Server
     users: int = 0
     waiting: int = 0
     libraries: int = 0
     grouped: int = 0
+    unpaid: int = 0
+    alike: int = 0
     run: Migration | None = None
     syncing: bool = False
 
@@ -92,6 +96,7 @@ def _cards(servers: list[Server]) -> list[ServerCard]:
         .where(Library.server_id.in_(ids), Library.remote_id != "", Library.missing_since.is_(None))
         .group_by(Library.server_id)
     )
+    unpaid, alike = _open_on(ids, never_paid()), _open_on(ids, _asked_about())
     held = [server.migration_id for server in servers if server.migration_id]
     runs = {run.id: run for run in db.session.scalars(select(Migration).where(Migration.id.in_(held), Migration.status.in_(ACTIVE)))}
     return [
@@ -99,11 +104,24 @@ def _cards(servers: list[Server]) -> list[ServerCard]:
             server,
             *people.get(server.id, (0, 0)),
             *libraries.get(server.id, (0, 0)),
+            unpaid=unpaid.get(server.id, 0),
+            alike=alike.get(server.id, 0),
             run=runs.get(server.migration_id or 0),
             syncing=server.syncs_now,
         )
         for server in servers
     ]
+
+
+def _open_on(server_ids: list[int], is_open: ColumnElement[bool]) -> dict[int, int]:
+    """How many users of each server it is so with; one query."""
+    users = select(Share.server_id, func.count(User.id.distinct())).join(User, User.id == Share.user_id)
+    rows = db.session.execute(users.where(Share.server_id.in_(server_ids), is_open).group_by(Share.server_id))
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def _asked_about() -> ColumnElement[bool]:
+    return exists().where(PossibleTwin.user_id == User.id, PossibleTwin.answered_at.is_(None))
 
 
 def _numbers(query: object) -> dict[int, tuple[int, int]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import selectinload
 
+from panel.domain.subscriptions import whole_days
 from panel.extensions import db
 from panel.models import Payment, Plan, User
 from panel.models.types import utc_now
@@ -67,12 +68,11 @@ def write(payment: Payment, *, plan: Plan, start_on: date, end_on: date) -> None
     """From the first moment of one day to the last of another, UTC; flushed. A day that stays keeps its moment. Raises `ValueError`."""
     if end_on < start_on:
         raise ValueError("The last day is before the first.")
+    start, end = whole_days(start_on, end_on)
     if payment.start_at is None or payment.start_at.date() != start_on:
-        payment.start_at = datetime.combine(start_on, time.min, UTC)
-    if payment.end_at is None or payment.end_at.date() != end_on:
-        payment.end_at = datetime.combine(end_on, time.max, UTC)
-    if payment.end_at < payment.start_at:
-        payment.end_at = datetime.combine(end_on, time.max, UTC)
+        payment.start_at = start
+    if payment.end_at is None or payment.end_at.date() != end_on or payment.end_at < payment.start_at:
+        payment.end_at = end
     payment.plan = plan
     db.session.add(payment)
     db.session.flush()

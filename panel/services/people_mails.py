@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, exists, func, select
+from sqlalchemy import and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from panel.extensions import db
@@ -17,7 +17,7 @@ _FAILED = and_(
     Email.migration_id == bindparam("run_id"),
     Email.move_id.is_not(None),
     Email.event == notices.ACCOUNT_MOVED,
-    Email.status == EmailStatus.FAILED,
+    or_(Email.status == EmailStatus.FAILED, and_(Email.status == EmailStatus.SENDING, Email.error != "")),
     ~exists().where(_newer.move_id == Email.move_id, _newer.event == Email.event, _newer.id > Email.id),
 )
 #: Put together once: every look of a live page asks them.
@@ -36,7 +36,7 @@ class Unsent:
 
 
 def unsent(run_id: int) -> list[Unsent]:
-    """Whose newest mail of this run has failed, by name; 1 query."""
+    """Whose newest mail of this run has failed, or is not known to have arrived, by name; 1 query."""
     query = _UNSENT.order_by(func.lower(Move.name), Move.id)
     return [Unsent(*row) for row in db.session.execute(query, {"run_id": run_id})]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import selectinload
 
 from panel.domain.libraries import PRIVATE
@@ -59,6 +59,11 @@ def plan_lines() -> list[PlanLine]:
     counts = dict(db.session.execute(select(Payment.plan_id, func.count()).group_by(Payment.plan_id)).all())
     users = users_by_plan()
     return [PlanLine(plan, users.get(plan.id, 0), counts.get(plan.id, 0)) for plan in plans]
+
+
+def any_plan() -> bool:
+    """Whether there is a plan at all."""
+    return bool(db.session.scalar(select(exists(select(Plan.id)))))
 
 
 def line_of(plan: Plan) -> PlanLine:

@@ -132,7 +132,7 @@ def mail_of(run: Migration) -> MailState:
         return MailState(True)
     reasons = {
         EmailStatus.QUEUED: f"It waits to be sent. {mail.error}".strip(),
-        EmailStatus.SENDING: "It is being sent; if this does not change, whether it arrived is not known.",
+        EmailStatus.SENDING: mail.error or "It is being sent; if this does not change, whether it arrived is not known.",
     }
     return MailState(False, reasons.get(mail.status, mail.error))
 
@@ -242,6 +242,6 @@ def _left_s(run: Migration, to_give: int, to_settle: int) -> float:
     return duration_s(to_give, source, target, removal, run.pace_s, given=to_settle, slowness=slowness, begun=run.started_at is not None)
 
 
-def runs_newest_first(limit: int = 50) -> list[Migration]:
-    """The list of runs."""
+def runs_newest_first(limit: int) -> list[Migration]:
+    """The last so many runs, for scripts; the panel lists all of them by page."""
     return list(db.session.scalars(select(Migration).order_by(Migration.id.desc()).limit(limit)))

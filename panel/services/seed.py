@@ -11,6 +11,7 @@ from sqlalchemy import insert
 
 from panel.domain.libraries import PREMIUM_4K, STANDARD
 from panel.domain.platform import Platform
+from panel.domain.subscriptions import days_from
 from panel.extensions import Base, db
 from panel.models import Account, Library, LibraryGroup, Payment, Plan, PlexAccount, Server, Share, User
 from panel.models.share import share_libraries
@@ -92,8 +93,9 @@ def _person(dice: random.Random, number: int) -> dict[str, Any]:
 
 def _payment(dice: random.Random, person: dict[str, Any], plans: Sequence[Plan]) -> dict[str, Any]:
     plan = dice.choice(plans)
-    start = utc_now() - timedelta(days=dice.randrange(round(plan.duration_days * 1.2)))
-    return {"user_id": person["id"], "plan_id": plan.id, "start_at": start, "end_at": start + timedelta(days=plan.duration_days)}
+    begun = utc_now() - timedelta(days=dice.randrange(round(plan.duration_days * 1.2)))
+    start, end = days_from(begun.date(), plan.duration_days)
+    return {"user_id": person["id"], "plan_id": plan.id, "start_at": start, "end_at": end}
 
 
 def _share(dice: random.Random, person: dict[str, Any], server: Server) -> dict[str, Any]:

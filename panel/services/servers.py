@@ -119,12 +119,12 @@ def refusal_of(server: Server, error: PlatformError) -> Refusal:
     """The pair blocker that an error of one of the servers amounts to."""
     if isinstance(error, WrongServer):
         what = "Correct its URL, or remove the server and add it anew."
-        return Refusal(Blocker.WRONG_SERVER, f"{server.name}: {error} {what}")
+        return Refusal(Blocker.WRONG_SERVER, f"{server.name}: {error} {what}", server.id)
     if isinstance(error, (CredentialsRefused, NotAllowed)):
         of_account = isinstance(error, CredentialsRefused) and error.of_account
         remedy = SIGN_IN_AGAIN if of_account else "Give it a fresh token or key."
-        return Refusal(Blocker.CREDENTIALS_REFUSED, f"{server.name}: {error} {remedy}")
-    return Refusal(Blocker.SERVER_UNREACHABLE, f"{server.name}: {error} Check its address and that it is running.")
+        return Refusal(Blocker.CREDENTIALS_REFUSED, f"{server.name}: {error} {remedy}", server.id)
+    return Refusal(Blocker.SERVER_UNREACHABLE, f"{server.name}: {error} Check its address and that it is running.", server.id)
 
 
 class ServerLimit(ValueError):

@@ -38,7 +38,8 @@ class UnknownServer(LookupError):
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a sync has found and done. `problem`: why it did nothing, or not everything; `note`: what else the admin should know."""
+    """What a sync has found and done. `problem`: why it did nothing, or not everything; `note`: what else the admin should know at this
+    moment. The row of the server keeps no note: what is still open is counted when it is shown."""
 
     server: Server
     libraries_found: int = 0
@@ -56,7 +57,7 @@ class SyncResult:
         parts = [_count(self.libraries_found, "library", "libraries"), _count(self.users_found, "person", "people")]
         parts += [f"{self.new_users:,} new"] if self.new_users else []
         parts += [_count(self.shares_ended, "share", "shares") + " ended"] if self.shares_ended else []
-        return " ".join(part for part in (", ".join(parts) + ".", self.note) if part)
+        return ", ".join(parts) + "."
 
     def __str__(self) -> str:
         counts = (

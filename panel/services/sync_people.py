@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select
 
 from panel.domain.platform import Platform
+from panel.domain.subscriptions import days_from
 from panel.extensions import db
 from panel.models import Evidence, Payment, Plan, Server, Setting, User
 from panel.platforms.base import Member
@@ -101,7 +102,8 @@ def _create(people: People, members: list[Member], now: datetime, met: Met) -> d
             continue
         user = _new_user(people.server, member, permanent=permanent or member.is_owner)
         if not user.permanent and plan is not None:
-            user.payments.append(Payment(plan_id=plan.id, start_at=now, end_at=now + timedelta(days=plan.duration_days)))
+            start, end = days_from(now.date(), plan.duration_days)
+            user.payments.append(Payment(plan_id=plan.id, start_at=start, end_at=end))
         met.unpaid += not user.permanent and plan is None
         met.new_users += 1
         made[member.id] = (user, Evidence.FOUND)

@@ -17,6 +17,7 @@ from panel.models.types import utc_now
 SHOWN = {
     "active": "Active",
     "expired": "Without a payment now",
+    "unpaid": "Never had a payment",
     "permanent": "Permanent",
     "no-plex-email": "No Plex e-mail",
     "no-emby-email": "No Emby e-mail",
@@ -88,12 +89,18 @@ def _are(shown: str, now: datetime) -> ColumnElement[bool]:
     return {
         "active": or_(User.permanent, paying),
         "expired": and_(~User.permanent, ~paying),
+        "unpaid": never_paid(),
         "permanent": User.permanent.is_(True),
         "no-plex-email": User.plex_email == "",
         "no-emby-email": User.emby_email == "",
         "waiting": exists().where(Share.user_id == User.id, Share.accepted_at.is_(None)),
         "must-change": User.must_change_plex_account.is_(True),
     }[shown]
+
+
+def never_paid() -> ColumnElement[bool]:
+    """Whether a user who needs a payment has had none yet, as newcomers of a sync without a default plan."""
+    return and_(User.permanent.is_(False), ~exists().where(Payment.user_id == User.id))
 
 
 def _covering(now: datetime) -> tuple[ColumnElement[bool], ...]:

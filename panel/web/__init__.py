@@ -33,6 +33,7 @@ from panel.web import (
     plans,
     plex_accounts,
     plex_sign_in,
+    remedies,
     server_forms,
     servers,
     settings,
@@ -100,6 +101,7 @@ def register(app: Flask) -> None:
     headers.register(app)
     words.register(app)
     navigation.register(app)
+    remedies.register(app)
     live.register(app)
     workers.register(app)
     errors.register(app)

@@ -44,6 +44,12 @@ VIEWER_SENTENCE = "You may look at everything here, but not change it. Ask an ad
 def register(app: Flask) -> None:
     """Bind the rule to an app."""
     app.before_request(admit)
+    app.add_template_global(is_viewer)
+
+
+def is_viewer() -> bool:
+    """Whether whoever asks may change nothing but their own sign-in."""
+    return current_user.is_authenticated and current_user.role is Role.VIEWER
 
 
 @login.user_loader

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, make_response, render_template
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import db
-from panel.models import Move, OneTimeLink
+from panel.models import Move
 from panel.platforms.base import NotAllowed, NotThere, PlatformError, SwitchedOff
 from panel.services import claims as service
 from panel.web.forms.claims import ClaimForm
@@ -24,7 +24,7 @@ NOT_HERE = "No password can be chosen for this account here. Please ask the admi
 def show(token: str) -> Response:
     """The form, or the same friendly page for a link that is used, expired or never was."""
     link = service.find(service.CLAIM, token)
-    return _form(link, ClaimForm(), 200) if link else _gone()
+    return _form(db.session.get_one(Move, link.move_id), ClaimForm(), 200) if link else _gone()
 
 
 @screen.post("/<token>")
@@ -34,24 +34,23 @@ def choose(token: str) -> BaseResponse:
     link, form = service.find(service.CLAIM, token), ClaimForm()
     if link is None:
         return _gone()
-    if not form.validate():
-        return _form(link, form, 422)
     move = db.session.get_one(Move, link.move_id)
+    if not form.validate():
+        return _form(move, form, 422)
     try:
         service.choose_password(link, form.password.data or "")
     except LookupError:
         return _gone()
-    except SwitchedOff as error:
-        return _form(link, form, 422, str(error))
+    except (SwitchedOff, service.BeingUsed) as error:
+        return _form(move, form, 422, str(error))
     except (NotAllowed, NotThere):
-        return _form(link, form, 422, NOT_HERE)
+        return _form(move, form, 422, NOT_HERE)
     except PlatformError as error:
-        return _form(link, form, 422, AWAY if error.retryable or error.about_server else NOT_TAKEN)
+        return _form(move, form, 422, AWAY if error.retryable or error.about_server else NOT_TAKEN)
     return make_response(render_template("claims/done.html", move=move, server=move.migration.target))
 
 
-def _form(link: OneTimeLink, form: ClaimForm, status: int, problem: str = "") -> Response:
-    move = db.session.get_one(Move, link.move_id)
+def _form(move: Move, form: ClaimForm, status: int, problem: str = "") -> Response:
     values = {"form": form, "move": move, "server": move.migration.target, "problem": problem}
     return make_response(render_template("claims/show.html", **values), status)
 

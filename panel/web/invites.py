@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,9 @@ from panel.web.listing import Asked, Ids, asked
 from panel.web.words import brief
 
 screen = Blueprint("invites", __name__, url_prefix="/invites")
+
+#: What the list can be narrowed by, each with the values it knows.
+FILTERS: dict[str, Container[str]] = {"from": ("runs", "sync"), "server": Ids(), "run": Ids()}
 
 NO_ACCESS = "The invite is taken back on Plex, so accepting it no longer works."
 
@@ -126,7 +129,7 @@ def check(server_id: int) -> BaseResponse:
 
 
 def _asked(counts: dict[str, int]) -> Asked:
-    wanted = asked(**{"from": ("runs", "sync"), "server": Ids(), "run": Ids()})
+    wanted = asked(**FILTERS)
     if wanted.search or wanted.filters or counts["runs"] or not counts["sync"]:
         return wanted
     return replace(wanted, filters={"from": "sync"})

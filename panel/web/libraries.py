@@ -45,7 +45,7 @@ def choose(library_id: int) -> BaseResponse:
     if not htmx.asks():
         return htmx.go(_back(), f"{library.name} is in {_name(group)} now.")
     parts = {f"library-{library.id}": "libraries/_row.html"}
-    return htmx.page_or_partial("libraries/_row.html", parts, 200, library=library, saved=True, **_names())
+    return htmx.page_or_partial("libraries/_row.html", parts, 200, library=library, saved=True, here=_back(), **_names())
 
 
 @screen.post("/groups")
@@ -143,6 +143,7 @@ def _ask_suggestions(found: list[service.Suggested], status: int = 200, *, is_st
         "more": max(0, len(found) - NAMES_SHOWN),
         "confirmed": service.suggestions_fingerprint(found),
         "is_stale": is_stale,
+        "any_libraries": bool(found) or service.any_library(),
     }
     back = ("Libraries", url_for("libraries.index"))
     return sheets.sheet("libraries/_suggestions.html", "Apply all suggestions", back, status, **values)
@@ -184,4 +185,4 @@ def _groups_of(count: int) -> str:
 
 
 def _back() -> str:
-    return safe_next(request.form.get("next") or url_for("libraries.index"))
+    return safe_next(request.form.get("next"), url_for("libraries.index"))

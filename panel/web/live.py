@@ -186,7 +186,7 @@ def never_begun(run: Migration) -> bool:
 
 def mail_is_under_way(mail: Email | None) -> bool:
     """Whether a mail's state is about to change by itself."""
-    return mail is not None and mail.status in (EmailStatus.QUEUED, EmailStatus.SENDING)
+    return mail is not None and (mail.status is EmailStatus.QUEUED or (mail.status is EmailStatus.SENDING and not mail.error))
 
 
 def mails_unsent(run: Migration) -> list[people_mails.Unsent]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 from flask_login import current_user
@@ -16,13 +17,13 @@ from panel.domain.reasons import Reason, Refusal
 from panel.domain.statuses import Removal
 from panel.extensions import db
 from panel.models import Migration, Role, Server
-from panel.services import audit, notices, preflight, proof_report, report, times
-from panel.services.overview import counts_by_run
+from panel.services import audit, notices, preflight, proof_report, report, run_list, times
 from panel.services.preflight import Preflight
 from panel.services.run.start import Blocked, start
 from panel.web import htmx
 from panel.web.forms.migrations import StartForm
 from panel.web.live import Live, page_of
+from panel.web.run_list import RunList
 
 screen = Blueprint("migrations", __name__, url_prefix="/migrations")
 
@@ -32,9 +33,12 @@ NAMES_SHOWN = 200
 
 @screen.get("")
 def index() -> Response:
-    """All runs, newest first."""
-    runs = report.runs_newest_first()
-    return htmx.page_or_partial("migrations/index.html", {}, runs=runs, counts=counts_by_run(run.id for run in runs))
+    """The runs, 50 on a page, the newest first. While one is open the browser asks again: where nothing is new for an empty 204."""
+    runs, is_list = RunList(), htmx.targets("migrations")
+    if is_list and request.args.get("since") == runs.marker:
+        return Response(status=204)
+    values: dict[str, Any] = {} if is_list else {"servers": _servers(), "states": run_list.STATES}
+    return htmx.page_or_partial("migrations/index.html", {"migrations": "migrations/_list.html"}, runs=runs, asked=runs.asked, **values)
 
 
 @screen.get("/new")
@@ -47,7 +51,8 @@ def new() -> Response:
             "migrations/choose_source.html", {htmx.DIALOG: "migrations/_choose_source.html"}, title="New migration", servers=_servers()
         )
     flight = _ask(source, target) if target else None
-    return _screen(source, target, flight, StartForm(formdata=None))
+    unchosen = ["Choose a target server."] if "check" in request.args and target is None else []
+    return _screen(source, target, flight, StartForm(formdata=None), unchosen)
 
 
 @screen.get("/duration")

@@ -126,7 +126,8 @@ def _ask_cancel(run: Migration, why_not: str, status: int = 200) -> Response:
     page = page_of(request.args)
     here = url_for("moves.cancel", run_id=run.id, status=page.tab, page=page.number)
     title, back = f"Cancel migration {run.id}?", (f"Migration {run.id}", _place(run))
-    return sheets.ask(title, back, _what_cancelling_does(run), "Cancel the migration", why_not, status, here=here, leave="Let it go on")
+    promises, leave = ([], "Back") if why_not else (_what_cancelling_does(run), "Let it go on")
+    return sheets.ask(title, back, promises, "Cancel the migration", why_not, status, here=here, leave=leave)
 
 
 def _what_cancelling_does(run: Migration) -> list[str]:

@@ -22,16 +22,17 @@ from panel.services.fingerprint import fingerprint
 from panel.services.listing import order_from, page_of
 from panel.services.user_bulk import extend_payments
 from panel.web import htmx, sheets
-from panel.web.access import safe_next
 from panel.web.forms.payments import ExtendForm, PaymentForm
 from panel.web.listing import Ids, asked
 from panel.web.picked import Picked, picked
+from panel.web.place import back_to, begun_in
 from panel.web.users import OFFERED, find
 from panel.web.users import back as back_to_user
 from panel.web.words import both_numbers, brief, counted, zone
 
 screen = Blueprint("payments", __name__, url_prefix="/payments")
 
+HOME = "payments.index"
 #: What the list can be narrowed by, each with the values it knows.
 FILTERS: dict[str, Container[str]] = {"state": service.STATES, "plan": Ids()}
 
@@ -44,7 +45,7 @@ def index() -> Response:
     page = page_of(service.with_names(service.matching(wanted.search, wanted.filters)), wanted.page, order)
     has_users = bool(page.rows) or db.session.scalar(select(User.id).limit(1)) is not None
     values: dict[str, Any] = {"asked": wanted, "page": page, "plans": _plans(), "states": service.STATES, "state_of": service.state_of}
-    return htmx.page_or_partial("payments/index.html", {"payments": "payments/_list.html"}, has_users=has_users, **values)
+    return htmx.page_or_partial("payments/index.html", {"payments": "payments/_update.html"}, has_users=has_users, **values)
 
 
 @screen.get("/new")
@@ -54,7 +55,7 @@ def new() -> Response:
     if user is None:
         search = request.args.get("q", "").strip()[:100]
         values: dict[str, Any] = {"search": search, "found": find(search), "offered": OFFERED}
-        return sheets.sheet("users/_find.html", "Who has paid?", _back(), next=_next(), **values)
+        return sheets.sheet("users/_find.html", "Who has paid?", _back(), next=begun_in(HOME), **values)
     today, plan = utc_now().date(), Plan.default()
     form = _form_of(formdata=None, start_on=today)
     if plan is not None:
@@ -74,7 +75,7 @@ def actions(payment_id: int) -> Response:
     """What can be done about one payment."""
     payment = db.get_or_404(Payment, payment_id)
     title = f"Payment of {brief(payment.user.name)} for {brief(payment.plan.name)}"
-    return sheets.sheet("payments/_actions.html", title, _left(payment.user), payment=payment, next=_next())
+    return sheets.sheet("payments/_actions.html", title, _left(payment.user), payment=payment, next=begun_in(HOME))
 
 
 @screen.get("/<int:payment_id>/edit")
@@ -101,7 +102,7 @@ def ask_delete(payment_id: int) -> Response:
         "It cannot be taken back.",
         "No media server is asked: access stays as it is. Without a payment in force a user who is not permanent does not move.",
     ]
-    return sheets.ask("Delete this payment?", _left(payment.user), sentences, "Delete", fields=[("next", _next())])
+    return sheets.ask("Delete this payment?", _left(payment.user), sentences, "Delete", fields=[("next", begun_in(HOME))])
 
 
 @screen.post("/<int:payment_id>/delete")
@@ -212,15 +213,9 @@ def _days(payment: Payment) -> str:
 
 
 def _back(chosen: Picked | None = None) -> sheets.Back:
-    return "Payments", chosen.address("payments.index") if chosen else _next() or url_for("payments.index")
+    return "Payments", chosen.address(HOME) if chosen else begun_in(HOME) or url_for(HOME)
 
 
 def _left(user: User) -> sheets.Back:
     """Where the form was opened: the list as it was, else the user's page."""
-    wanted = _next()
-    return ("Payments", wanted) if wanted else back_to_user(user)
-
-
-def _next() -> str | None:
-    wanted = request.values.get("next")
-    return safe_next(wanted, url_for("payments.index")) if wanted else None
+    return back_to(HOME, back_to_user(user))

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel import jobs
 from panel.extensions import db
 from panel.models import Server
-from panel.services import audit, first_steps, server_changes, server_removal, sync_progress
+from panel.services import audit, first_steps, plans, server_changes, server_removal, sync_progress
 from panel.services.overview import server_card, server_cards
 from panel.web import htmx, losses, sheets
 
@@ -34,6 +34,7 @@ def index() -> Response:
     cards = server_cards()
     all_steps, is_over = first_steps.first_steps(), first_steps.is_over()
     values: dict[str, Any] = {
+        "has_plans": plans.any_plan(),
         "steps": [] if is_over else all_steps,
         "steps_left": sum(not step.done for step in all_steps) if is_over else 0,
     }
@@ -67,7 +68,7 @@ def sync_all() -> BaseResponse:
         return htmx.go(url_for("servers.index"), QUEUE_AWAY, "danger")
     if not queued:
         return htmx.go(url_for("servers.index"), "No server is free to be synced now: migrations or syncs are using them.", "warning")
-    return htmx.go(url_for("servers.index"))
+    return index() if htmx.targets("servers") else htmx.go(url_for("servers.index"))
 
 
 @screen.get("/<int:server_id>/believe")

@@ -78,12 +78,13 @@ def fill_emails() -> BaseResponse:
     if not confirmed or confirmed != shown.fingerprint or not shown.changes:
         db.session.rollback()
         values: dict[str, Any] = {"shown": shown, "text": text, "is_stale": bool(confirmed), "most": CHANGES_SHOWN, "labels": LABELS}
+        values["here"] = _here()
         return sheets.sheet("users/_emails_preview.html", "What the CSV changes", back(), 422 if confirmed else 200, **values)
     users, values_written = user_emails.apply(shown), len(shown.changes)
     who = audit.names(sorted({(change.user.id, change.user.name) for change in shown.changes}))
     audit.note(current_user.email, "user.emails_filled", counted(users, "user"), f"{counted(values_written, 'value')} from a CSV: {who}")
     db.session.commit()
-    return go(url_for("users.index"), f"Filled in: {counted(values_written, 'value')} of {counted(users, 'user')}.")
+    return go(back()[1], f"Filled in: {counted(values_written, 'value')} of {counted(users, 'user')}.")
 
 
 LABELS = {**service.EMAILS, "jellyfin_name": "Jellyfin name"}
@@ -108,15 +109,21 @@ def _save(user: User, action: str, done: str) -> BaseResponse:
         detail = audit.differences(before, values) if stored else f"User {user.id}"
         audit.note(current_user.email, action, user.name, detail)
     db.session.commit()
-    return go(url_for("users.show", user_id=user.id), f"{brief(user.name)} {done}.")
+    return go(back(user)[1] if stored else url_for("users.show", user_id=user.id), f"{brief(user.name)} {done}.")
 
 
 def _form(form: UserForm, user: User | None, status: int = 200) -> Response:
-    return sheets.sheet("users/_form.html", f"Edit {brief(user.name)}" if user else "New user", back(user), status, form=form, user=user)
+    title = f"Edit {brief(user.name)}" if user else "New user"
+    return sheets.sheet("users/_form.html", title, back(user), status, form=form, user=user, here=_here())
 
 
 def _emails_form(form: EmailsForm, status: int = 200) -> Response:
-    return sheets.sheet("users/_emails.html", "Fill in e-mails from a CSV", back(), status, form=form)
+    return sheets.sheet("users/_emails.html", "Fill in e-mails from a CSV", back(), status, form=form, here=_here())
+
+
+def _here() -> str:
+    """This address with the list to come back to."""
+    return request.full_path.rstrip("?")
 
 
 def _text(form: EmailsForm) -> str:

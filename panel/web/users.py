@@ -18,10 +18,12 @@ from panel.services import users as service
 from panel.services.listing import order_from, page_of
 from panel.web import htmx, sheets
 from panel.web.listing import Ids, asked
+from panel.web.place import back_to, begun_in
 from panel.web.words import all_counted, brief
 
 screen = Blueprint("users", __name__, url_prefix="/users")
 
+HOME = "users.index"
 #: What the list can be narrowed by, each with the values it knows.
 FILTERS: dict[str, Container[str]] = {"show": user_list.SHOWN, "server": Ids()}
 #: How many a search for one user offers, and how many past moves a user's page lists.
@@ -43,7 +45,7 @@ def index() -> Response:
         "payment_now": user_list.payment_now,
         "paid_until": user_list.paid_until,
     }
-    return htmx.page_or_partial("users/index.html", {"users": "users/_list.html"}, **values)
+    return htmx.page_or_partial("users/index.html", {"users": "users/_update.html"}, **values)
 
 
 @screen.get("/<int:user_id>")
@@ -69,7 +71,7 @@ def show(user_id: int) -> Response:
 def actions(user_id: int) -> Response:
     """What can be done about one user."""
     user = db.get_or_404(User, user_id)
-    return sheets.sheet("users/_actions.html", user.name, back(), user=user)
+    return sheets.sheet("users/_actions.html", user.name, back(), user=user, next=begun_in(HOME))
 
 
 @screen.get("/<int:user_id>/delete")
@@ -81,7 +83,8 @@ def ask_delete(user_id: int) -> Response:
         f"This deletes {brief(user.name)} from the panel{_with(loss)}. It cannot be taken back.",
         "No media server is asked: access there stays as it is, and a sync that finds this person again adds them as somebody new.",
     ]
-    return sheets.ask(f"Delete {brief(user.name)}?", back(user), sentences, "Delete", service.why_not_deletable(user))
+    why_not, fields = service.why_not_deletable(user), [("next", begun_in(HOME) or "")]
+    return sheets.ask(f"Delete {brief(user.name)}?", back(user), sentences, "Delete", why_not, fields=fields)
 
 
 @screen.post("/<int:user_id>/delete")
@@ -93,11 +96,11 @@ def delete(user_id: int) -> BaseResponse:
         service.remove(user)
     except service.InUse as refusal:
         db.session.rollback()
-        return htmx.go(url_for("users.show", user_id=user_id), str(refusal), "danger")
+        return htmx.go(back(user)[1], str(refusal), "danger")
     detail = _with(loss).removeprefix(", ").capitalize()
     audit.note(current_user.email, "user.deleted", name, detail)
     db.session.commit()
-    return htmx.go(url_for("users.index"), f"{brief(name)} is deleted.")
+    return htmx.go(back()[1], f"{brief(name)} is deleted.")
 
 
 @screen.get("/<int:user_id>/merge")
@@ -109,7 +112,7 @@ def ask_merge(user_id: int) -> Response:
         return _choose(user)
     other = db.get_or_404(User, other_id)
     plan = merging.plan(user, other)
-    values: dict[str, Any] = {"user": user, "other": other, "plan": plan, "counts": _counts(plan)}
+    values: dict[str, Any] = {"user": user, "other": other, "plan": plan, "counts": _counts(plan), "next": begun_in(HOME)}
     return sheets.sheet("users/_merge.html", f"Merge {brief(other.name)} into {brief(user.name)}?", back(user), **values)
 
 
@@ -123,19 +126,20 @@ def merge(user_id: int) -> BaseResponse:
         done = merging.merge(user, other)
     except merging.NotMergeable as refusal:
         db.session.rollback()
-        return htmx.go(url_for("users.show", user_id=user_id), str(refusal), "danger")
+        return htmx.go(back(user)[1], str(refusal), "danger")
     moved = _counts(done)
     audit.note(current_user.email, "user.merged", user.name, f"Took over from {name}: {moved or 'nothing'}")
     db.session.commit()
     return htmx.go(
-        url_for("users.show", user_id=user_id),
+        back(user)[1],
         f"{brief(name)} is {brief(user.name)} now and was taken over{f' with {moved}' if moved else ''}.",
     )
 
 
 def back(user: User | None = None) -> tuple[str, str]:
-    """Where a sheet about users belongs to."""
-    return (user.name, url_for("users.show", user_id=user.id)) if user and user.id else ("Users", url_for("users.index"))
+    """Where a sheet about users belongs to: the list it was opened in as it was, else the user's page or all users."""
+    page = (user.name, url_for("users.show", user_id=user.id)) if user and user.id else ("Users", url_for(HOME))
+    return back_to(HOME, page)
 
 
 def find(search: str, but: int = 0) -> list[User]:
@@ -157,5 +161,5 @@ def _counts(rows: service.Loss | merging.Merge) -> str:
 
 def _choose(user: User) -> Response:
     search = request.args.get("q", "").strip()[:100]
-    values: dict[str, Any] = {"user": user, "search": search, "found": find(search, user.id), "offered": OFFERED}
+    values: dict[str, Any] = {"user": user, "search": search, "found": find(search, user.id), "offered": OFFERED, "next": begun_in(HOME)}
     return sheets.sheet("users/_find.html", f"Who is the same person as {brief(user.name)}?", back(user), **values)

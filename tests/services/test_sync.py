@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, update
 
+from panel.domain.subscriptions import days_from
 from panel.models import Account, Evidence, Library, LibraryGroup, Migration, Payment, Plan, PlexAccount, Server, Setting, Share, User
 from panel.models.types import utc_now
 from panel.services import estate
@@ -137,8 +138,7 @@ def test_makes_standard_users_with_a_payment_on_the_default_plan(db: Any, bare: 
     [payment] = alice.payments
     assert (alice.plex_email, alice.plex_username, alice.permanent, alice.imported) == ("alice@example.test", "alice", False, False)
     assert alice.plex_id == str(bare.alice.id)
-    assert (payment.plan.name, payment.end_at - payment.start_at) == ("Basic", timedelta(days=30))
-    assert abs(payment.start_at - utc_now()) < timedelta(minutes=1)
+    assert (payment.plan.name, payment.start_at, payment.end_at) == ("Basic", *days_from(utc_now().date(), 30))
     assert (result.users_found, result.new_users, result.note) == (4, 4, "")
 
 
@@ -390,7 +390,7 @@ def test_says_how_many_may_be_users_there_are_already(db: Any, bare: World) -> N
     for name in ("alice", "dora"):
         bare.birch.add_user(name, "x", libraries=["Films"])
     assert sync(db, "Birch").note == "2 people look like users you already have: answer under “Same person?”."
-    assert server(db, "Birch").sync_result.endswith("answer under “Same person?”.")
+    assert "Same person?" not in server(db, "Birch").sync_result
     assert sync(db, "Birch").note == ""
 
 

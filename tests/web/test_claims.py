@@ -79,6 +79,18 @@ def test_keeps_the_link_after_a_mistake(app: Flask, token: str, fields: dict[str
     assert claims.find(claims.CLAIM, token)
 
 
+def test_says_that_the_link_is_in_use_and_keeps_it(app: Flask, pair: Scene, token: str) -> None:
+    link = db.session.scalars(db.select(OneTimeLink)).one()
+    link.in_use_since = utc_now()
+    db.session.commit()
+    answer = app.test_client().post(f"/claim/{token}", data=CHOSEN)
+    assert answer.status_code == 422 and "use this link again" in answer.text
+    assert claims.find(claims.CLAIM, token) and not pair.target.sim.can_sign_in("Alice", CHOSEN["password"])
+    link.in_use_since = utc_now() - timedelta(minutes=3)
+    db.session.commit()
+    assert app.test_client().post(f"/claim/{token}", data=CHOSEN).status_code == 200
+
+
 def test_keeps_the_link_while_the_server_is_away(app: Flask, pair: Scene, token: str) -> None:
     pair.target.sim.stop()
     answer = app.test_client().post(f"/claim/{token}", data=CHOSEN)

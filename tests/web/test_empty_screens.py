@@ -39,7 +39,7 @@ def test_offers_one_action_of_one_look(ada: FlaskClient, address: str, action: s
     assert text.count(f">{action}</a>") == 1
 
 
-TALLY = re.compile(r'<p class="tally">\s*<span>([^<]+)</span>\s*(?:<a href="([^"]+)">Show all</a>)?\s*</p>')
+TALLY = re.compile(r'<p class="tally">\s*<span>([^<]+)</span>\s*(?:<a href="([^"]+)"[^>]*>Show all</a>)?\s*</p>')
 
 
 @pytest.mark.parametrize(

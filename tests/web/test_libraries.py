@@ -239,3 +239,19 @@ def test_stays_small_and_asks_as_often_for_many_libraries(ada: FlaskClient, scen
     db.session.commit()
     assert asked() == few
     assert service.libraries_page("", "", 1).pages == 13
+
+
+def test_one_library_comes_back_to_the_same_list_without_javascript(ada: FlaskClient, scene_with_groups: Scene) -> None:
+    place = "/libraries?q=film&amp;page=1"
+    text = ada.get("/libraries?q=film").text
+    forms = re.findall(r'<form [^>]*action="/libraries/\d+/group".*?</form>', text, re.S)
+    assert forms and all(f'name="next" value="{place}"' in form for form in forms)
+    address = re.search(r'action="(/libraries/\d+/group)"', forms[0])
+    assert address
+    sent = {"group": "none", "next": "/libraries?q=film&page=1"}
+    assert ada.post(address[1], data=sent).headers["Location"] == sent["next"]
+    row = re.search(r"\d+", address[1])
+    assert row
+    answer = ada.post(address[1], data=sent, headers=by_htmx(f"library-{row[0]}")).text
+    assert f'name="next" value="{place}"' in answer
+    assert ada.post(address[1], data={**sent, "next": "//elsewhere.test"}).headers["Location"] == "/libraries"

@@ -238,7 +238,7 @@ def test_gives_the_second_of_two_simultaneous_clicks_the_sentence(
         ({"start_at": "9999-12-31T23:59"}, "This is more than a year ahead. Choose a time within a year"),
         ({"start_at": f"{utc_now() + timedelta(days=370):%Y-%m-%dT%H:%M}"}, "This is more than a year ahead."),
         ({"start_at": "soon"}, "The time to begin at is a date and a time"),
-        ({"rounds": "101"}, "The number of further rounds is one from 0 to 100."),
+        ({"rounds": "101"}, "The number of further rounds is a whole one from 0 to 100."),
         ({"rounds": "1", "repeat_every_h": "9999"}, "The hours between two rounds are a number from 0.1 to 720."),
         ({"target": ""}, "Choose a target server."),
         ({"target": "77"}, "Choose a target server."),

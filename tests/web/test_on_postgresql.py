@@ -99,6 +99,7 @@ def test_an_id_larger_than_any_leads_nowhere(seeded: FlaskClient) -> None:
 def test_an_id_larger_than_any_in_a_query_or_a_form_is_no_server_error(seeded: FlaskClient, number: int) -> None:
     for address in (
         f"/users?server={number}",
+        f"/migrations?q={number}&server={number}&page={number}",
         f"/users?page={number}",
         f"/payments?plan={number}",
         f"/payments/new?user={number}",

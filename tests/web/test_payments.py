@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 import pytest
@@ -157,11 +156,11 @@ def test_asks_again_when_as_many_others_match_by_now(ada: FlaskClient, pair: Sce
 
 def test_refuses_days_that_make_no_sense(ada: FlaskClient, pair: Scene) -> None:
     answer = ada.post("/payments/extend", data={"all": "1", "days": "-1"})
-    assert answer.status_code == 422 and "From 1 to 3650 days" in answer.text
+    assert answer.status_code == 422 and "From 1 to 3650 whole days" in answer.text
 
 
 def test_lets_a_viewer_only_look(vic: FlaskClient, pair: Scene) -> None:
-    assert not re.search("New payment…", vic.get("/payments").text)
+    assert 'href="/payments/new' not in vic.get("/payments").text
     assert vic.get("/payments/1/actions").text.count("Viewers cannot do this.") == 2
     for address in ("/payments/new?user=1", "/payments/1/edit", "/payments/1/delete", "/payments/extend"):
         assert vic.post(address).status_code == 403, address
@@ -181,7 +180,7 @@ def test_asks_for_a_plan_in_our_words(ada: FlaskClient, pair: Scene) -> None:
 
 def test_refuses_more_days_than_a_float_can_hold(ada: FlaskClient, pair: Scene) -> None:
     answer = ada.post("/payments/extend", data={"ids": [payment_of("Bob").id], "days": "9" * 309})
-    assert answer.status_code == 422 and answer.text.count("days can be added") == 1
+    assert answer.status_code == 422 and answer.text.count("whole days can be added") == 1
 
 
 def test_says_when_days_begin_where_that_is_not_at_midnight(ada: FlaskClient, pair: Scene) -> None:

@@ -62,6 +62,17 @@ def test_counts_the_newest_mail_to_each_person(pair: Scene) -> None:
     assert [(mail.name, mail.error) for mail in people_mails.unsent(run.id)] == [("Bob", REFUSED)]
 
 
+def test_names_a_mail_that_perhaps_arrived(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.move()
+    mail_to(run, "Bob", EmailStatus.SENDING)
+    assert not people_mails.unsent(run.id), "it is on its way"
+    mail_to(run, "Alice", EmailStatus.SENDING, "The mail server did not say whether it took it.")
+    assert [mail.name for mail in people_mails.unsent(run.id)] == ["Alice"]
+    move = db.session.scalars(db.select(Move).where(Move.name == "Alice")).one()
+    text = " ".join(ada.get(f"/users/{move.user_id}").text.split())
+    assert "Mail to <bdi>alice@example.test</bdi>: perhaps sent. The mail server did not say" in text
+
+
 def test_tells_it_on_the_user_too(ada: FlaskClient, pair: Scene) -> None:
     run = pair.move()
     mail_to(run, "Alice", EmailStatus.FAILED, REFUSED)

@@ -282,7 +282,7 @@ def test_says_which_columns_a_csv_needs(ada: FlaskClient, text: str) -> None:
 
 
 def test_lets_a_viewer_only_look(vic: FlaskClient, pair: Scene) -> None:
-    assert "New user…" not in vic.get("/users").text
+    assert 'href="/users/new' not in vic.get("/users").text
     for address in ("/users/new", "/users/bulk", "/users/emails", "/users/1/edit", "/users/1/delete", "/users/1/merge"):
         assert vic.post(address).status_code == 403, address
         assert "Viewers cannot do this." in vic.get(address + ("?other=2" if "merge" in address else "?all=1")).text, address
@@ -311,3 +311,70 @@ def test_counts_the_questions_that_are_left(ada: FlaskClient, pair: Scene) -> No
     for other in ("Bob", "Lapsed"):
         ask_about("Alice", other)
     assert "Noted: two people. 1 question is left." in ada.post("/same-person/1/different", follow_redirects=True).text
+
+
+PLACE = "/users?q=example&sort=-name&show=active&page=1"
+HERE = "next=/users?q%3Dexample%26sort%3D-name%26show%3Dactive%26page%3D1"
+
+
+def test_comes_back_to_the_list_as_it_was(ada: FlaskClient, pair: Scene) -> None:
+    alice, bob = user("Alice").id, user("Bob").id
+    assert f'href="/users/{alice}/actions?{HERE}"' in ada.get(PLACE).text
+    menu = ada.get(f"/users/{alice}/actions?{HERE}", headers=by_htmx("dialog")).text.replace("&amp;", "&")
+    edit, merge, delete = (f"/users/{alice}/{verb}?{HERE}" for verb in ("edit", "merge", "delete"))
+    pay = f"/payments/new?user={alice}&{HERE}"
+    assert all(f'href="{address}"' in menu for address in (edit, merge, delete, pay))
+
+    form = ada.get(edit).text
+    assert f'action="{edit}"' in form and f'href="{PLACE.replace("&", "&amp;")}" data-leave' in form and ">Users<" in form
+    assert ada.post(edit, data={"name": ""}).text.count(f'action="{edit}"') == 1
+    assert ada.post(edit, data={"name": "Alice"}).headers["Location"] == PLACE
+    assert ada.post(edit, data={"name": "Alice"}, headers=by_htmx("dialog")).headers["HX-Redirect"] == PLACE
+
+    assert f'href="{PLACE.replace("&", "&amp;")}" data-leave' in (form := ada.get(pay).text) and ">Users<" in form
+    days = {"plan": pair.plan("Basic").id, "start_on": "2026-02-01", "end_on": "2026-02-28"}
+    assert ada.post(pay, data=days).headers["Location"] == PLACE
+
+    found = ada.get(f"{merge}&q=bob").text.replace("&amp;", "&")
+    question = f"/users/{alice}/merge?other={bob}&{HERE}"
+    assert f'href="{question}"' in found and f'href="/users/{bob}/merge?other={alice}&{HERE}"' in ada.get(question).text.replace(
+        "&amp;", "&"
+    )
+    sent = re.search(r'action="(/users/\d+/merge[^"]*)"', ada.get(question).text)
+    assert sent and ada.post(unescape(sent[1]), data={"other": bob}).headers["Location"] == PLACE
+
+    assert ada.post(delete.partition("?")[0], data=fields(ada.get(delete).text)).headers["Location"] == PLACE
+    assert ada.post(f"/users/{user('Lapsed').id}/delete").headers["Location"] == "/users"
+
+
+def test_fills_in_a_csv_and_comes_back_to_the_list_as_it_was(ada: FlaskClient, pair: Scene) -> None:
+    address = f"/users/emails?{HERE}"
+    assert f'href="{address}"' in ada.get(PLACE).text and f'action="{address}"' in ada.get(address).text
+    preview = ada.post(address, data={"csv": "name,email\nAlice,new@example.test\n"}).text
+    assert f'action="{address}"' in preview and f'href="{address}"' in preview
+    done = ada.post(address, data={"csv": "name,email\nAlice,new@example.test\n", "confirmed": fields(preview)["confirmed"]})
+    assert done.headers["Location"] == PLACE
+
+
+def test_goes_on_from_the_list_as_it_was_narrowed_last(ada: FlaskClient, pair: Scene) -> None:
+    answer = ada.get(PLACE, headers=by_htmx("users")).text
+    assert 'id="users-heading"' in answer and 'hx-swap-oob="true"' in answer and f"/users/emails?{HERE}" in answer
+
+
+@pytest.mark.parametrize("elsewhere", ["https://elsewhere.test/", "//elsewhere.test", "/\\elsewhere.test", "javascript:alert(1)"])
+def test_comes_back_to_nothing_outside_the_panel(ada: FlaskClient, pair: Scene, elsewhere: str) -> None:
+    alice, bob, query = user("Alice").id, user("Bob").id, {"next": elsewhere}
+    assert "elsewhere" not in ada.get(f"/users/{alice}/actions", query_string=query).text
+    assert 'href="/users" data-leave' in ada.get(f"/users/{alice}/edit", query_string=query).text
+    assert ada.post(f"/users/{alice}/edit", query_string=query, data={"name": "Alice"}).headers["Location"] == "/users"
+    assert ada.post(f"/users/{alice}/merge", query_string=query, data={"other": bob}).headers["Location"] == "/users"
+    assert ada.post(f"/users/{alice}/delete", data=query).headers["Location"] == "/users"
+
+
+@pytest.mark.parametrize(
+    "address", ["/users?show=foo", "/users?sort=nonsense&show=foo&server=x", "/payments?state=foo&plan=x", "/shares?state=foo"]
+)
+def test_a_filter_that_makes_no_sense_narrows_nothing(ada: FlaskClient, pair: Scene, address: str) -> None:
+    text = ada.get(address).text
+    assert '<p class="tally">' in text and "found" not in text.partition('<p class="tally">')[2].partition("</p>")[0]
+    assert "Show all" not in text and "foo" not in text

@@ -27,7 +27,7 @@ OPTIONS = {
     "pace_s": "The pace is a number of seconds from 0 to 3600.",
     "start_at": "The time to begin at is a date and a time, or empty for at once.",
     "repeat_every_h": "The hours between two rounds are a number from 0.1 to 720.",
-    "rounds": "The number of further rounds is one from 0 to 100.",
+    "rounds": "The number of further rounds is a whole one from 0 to 100.",
 }
 
 

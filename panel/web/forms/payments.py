@@ -39,7 +39,7 @@ class ExtendForm(FlaskForm):
     days = IntegerField(
         "Days to add",
         [
-            InputRequired(f"From 1 to {MOST_DAYS} days can be added."),
-            Between(1, MOST_DAYS, f"From 1 to {MOST_DAYS} days can be added."),
+            InputRequired(f"From 1 to {MOST_DAYS} whole days can be added."),
+            Between(1, MOST_DAYS, f"From 1 to {MOST_DAYS} whole days can be added."),
         ],
     )

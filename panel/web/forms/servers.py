@@ -29,7 +29,7 @@ class ServerForm(FlaskForm):
     enabled = BooleanField("Enabled", default=True)
     allow_new_subscriptions = BooleanField("Allow new subscriptions", default=True)
     has_emby_premiere = BooleanField("Has Emby Premiere")
-    max_users = IntegerField("Maximum users", [Optional(), Between(0, MOST_USERS, "Type a number of users, or leave it empty.")])
+    max_users = IntegerField("Maximum users", [Optional(), Between(0, MOST_USERS, "Type a whole number of users, or leave it empty.")])
     save_anyway = BooleanField("Save it although it cannot be reached now")
 
     def fit(self, platform: Platform, accounts: Sequence[PlexAccount]) -> None:

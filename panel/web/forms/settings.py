@@ -16,7 +16,7 @@ from panel.web.forms.migrations import LONGEST_PACE_S
 LONGEST_H = 720.0
 PACE_WRONG = "The pace is a number of seconds from 0 to 3600; empty means 30."
 SYNC_WRONG = "The interval is a number of hours from 0 to 720; 0 switches it off."
-REMIND_WRONG = "A reminder goes out after a number of days from 0 to 365; 0 switches it off."
+REMIND_WRONG = "A reminder goes out after a whole number of days from 0 to 365; 0 switches it off."
 IMPORTS = [
     SelectChoice("standard", "Standard: with one payment on the default plan"),
     SelectChoice("permanent", "Permanent: never expires, needs no payment"),

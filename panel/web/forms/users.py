@@ -32,7 +32,7 @@ class BulkForm(FlaskForm):
 
     change = SelectField("What to change", choices=[SelectChoice(value, label) for value, label in CHANGES.items()])
     plan = SelectField("Plan", [Optional()], coerce=int, validate_choice=False)
-    days = IntegerField("Days to add", [Optional(), Between(1, MOST_DAYS, f"From 1 to {MOST_DAYS} days can be added.")])
+    days = IntegerField("Days to add", [Optional(), Between(1, MOST_DAYS, f"From 1 to {MOST_DAYS} whole days can be added.")])
 
 
 class EmailsForm(FlaskForm):
