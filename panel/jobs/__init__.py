@@ -25,6 +25,7 @@ MAIL_JOB = "panel.jobs.mail.send"
 SYNC_JOB = "panel.jobs.sync.sync"
 BELIEVE_JOB = "panel.jobs.sync.believe"
 INVITES_JOB = "panel.jobs.invites.check"
+REOPEN_JOB = "panel.jobs.claims.reopen"
 
 
 def connection() -> redis.Redis:
@@ -61,6 +62,11 @@ def wake_belief(server_id: int) -> bool:
 def wake_invites(server_id: int) -> bool:
     """Have a worker ask a server who has accepted an invite."""
     return _enqueue(SYNC, INVITES_JOB, f"invites-{server_id}", server_id, None)
+
+
+def wake_reopening(link_id: int) -> bool:
+    """Have a worker open the account of a link again."""
+    return _enqueue(MAIL, REOPEN_JOB, f"reopen-{link_id}", link_id, None)
 
 
 def _enqueue(queue_name: str, function: str, what: str, row_id: int, at: datetime | None) -> bool:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 
 from panel.extensions import db
-from panel.jobs import wake, wake_invites, wake_mail, wake_sync
+from panel.jobs import wake, wake_invites, wake_mail, wake_reopening, wake_sync
 from panel.models import Pacemaker
 from panel.models.types import utc_now
-from panel.services import mail, reminders, run, sync_progress
+from panel.services import mail, reminders, reopening, run, sync_progress
 from panel.services.run import accept
 
 ACCEPTANCE_EVERY = timedelta(minutes=5)
 
 
 def tick() -> None:
-    """Wake workers for all runs and mails that are due, every five minutes for each server on which an invite waits, for reminders of
-    such invites, and for every server whose sync is due or has waited for long."""
+    """Wake workers for all runs, mails and accounts to be opened again that are due, every five minutes for each server on which an invite
+    waits, for reminders of such invites, and for every server whose sync is due or has waited for long."""
     for run_id in run.due():
         wake(run_id)
     for email_id in mail.due():
         wake_mail(email_id)
+    for link_id in reopening.due():
+        wake_reopening(link_id)
     for server in accept.servers_awaited():
         if _turn_to_ask(server.id):
             wake_invites(server.id)

@@ -13,7 +13,7 @@ from panel.models.types import EnumText, UtcDateTime, utc_now
 
 
 class EmailStatus(StrEnum):
-    """`sending` after a crash stays for a person to decide: SMTP cannot be asked whether it had accepted the mail."""
+    """`sending` after a crash, or with an error, stays for a person to decide: SMTP cannot be asked whether it had accepted the mail."""
 
     QUEUED = "queued"
     SENDING = "sending"

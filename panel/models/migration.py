@@ -126,6 +126,8 @@ class Move(Model):
     target_account_id: Mapped[str] = mapped_column(String(80), default="")
     created_account: Mapped[bool] = mapped_column(default=False)
     "Whether the run made the account or share on the target, or had the intent to: written before the request leaves."
+    sealed: Mapped[bool] = mapped_column(default=False)
+    "Whether the account was there without a password and was given one nobody knows before it was opened; written before that."
     secure_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
     "An account that may stand open could not be closed: not to be tried again before."
     given_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -23,6 +23,9 @@ SECRET_HEADERS = ("x-plex-token", "x-emby-token", "authorization")
 SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[:,\[\s]-?\d[\d.]*[eE]\+?\d{3}")
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
+#: How many characters of a name, of an id that a server has for itself, and of its version are kept; every database has room for them.
+MOST_NAME, MOST_ID, MOST_VERSION = 255, 80, 40
+
 
 class TooMuch(Exception):
     """An answer passed a bound; `str(error)` says which, to go on after the name of the server."""
@@ -70,6 +73,16 @@ def storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {storable(key): storable(inner) for key, inner in value.items()}
     return value
+
+
+def cut_name(name: str) -> str:
+    """A name as it can be stored: nobody is known by it (an address, of which a part is another one, is not for this)."""
+    return name[:MOST_NAME]
+
+
+def whole_address(address: str) -> str:
+    """An e-mail address, or nothing for one that is too long to be any."""
+    return address if len(address) <= MOST_NAME else ""
 
 
 def secrets_in(headers: Mapping[str, str]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -46,6 +46,8 @@ class Member:
     disabled: bool = False
     all_libraries: bool = False
     library_ids: frozenset[str] = frozenset()
+    no_password: bool = False
+    "Whether the platform says that anybody may sign in without one, once the account is enabled (Emby; Jellyfin before 12)."
     invited_at: datetime | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
 
@@ -96,6 +98,10 @@ class Given:
     note: str = ""
 
 
+def nothing_noted(member: Member) -> None:
+    """What is done about an account that is closed for a moment where nobody has to know."""
+
+
 class Remote(Protocol):
     """A live connection to one media server. Every method may raise a `PlatformError`; each has timeouts."""
 
@@ -114,11 +120,16 @@ class Remote(Protocol):
         """Everyone with an account or a share on this server, pending and disabled ones too, the owner where the platform lists one.
         One request where one list gives it (Plex v2: two)."""
 
+    def member(self, member_id: str) -> Member:
+        """One access as it is now, asked for by its own id: for who is missing in a list. Raises `NotThere` when it is gone, `NotAvailable`
+        on Plex, where a list is the only thing that tells."""
+
     def give(self, person: Person, access: Access, known: Member | None = None, *, ours: bool = False) -> Given:
         """Make the person's access exactly `access`.
 
         `known` is their present entry from a `members` list read just before: it is edited; `None`: access is created. `ours` says that
-        `known` is an account a run of ours made and may not have finished (a crash): it gets a new password nobody knows first.
+        `known` is an account a run of ours made and may not have finished (a crash): it gets a new password nobody knows first, as does a
+        disabled one that has none.
         Raises `LostAnswer` when a creating request went out and its effect is unknown: settle by `members`, never send again blindly.
         Raises `ValueError` for an empty `library_ids` before anything is sent.
         """
@@ -132,9 +143,22 @@ class Remote(Protocol):
         knows no sharing of everything that can be asked for by us: all libraries of then are named one by one.
         Raises `Refused` when what was kept is not whole, or opens nothing."""
 
-    def set_password(self, account_id: str, password: str, *, switched_on: bool = False) -> None:
-        """Give an Emby or Jellyfin account this password; with `switched_on` (the claim link) raises `SwitchedOff` for a disabled one. Plex
-        raises `NotAllowed`."""
+    def set_password(
+        self,
+        account_id: str,
+        password: str,
+        *,
+        switched_on: bool = False,
+        was: Kept | None = None,
+        closing: Callable[[Member], object] = nothing_noted,
+    ) -> None:
+        """Give an Emby or Jellyfin account this password; with `switched_on` (the claim link) raises `SwitchedOff` for a disabled one, but
+        for one that such a link has closed for a moment and that still opens what it `was`: that is enabled again. `closing` is called
+        before an account that is open is closed for a moment. Plex raises `NotAllowed`."""
+
+    def reopen(self, account_id: str, was: Kept) -> None:
+        """Enable an account again that `set_password` has closed for a moment, with a password that nobody knows, but leave one
+        alone that is open and has one. Raises `SwitchedOff` when it does not open any more what it `was`. Plex raises `NotAllowed`."""
 
     def restrictions_for(self, person: Person, settings: Mapping[str, object]) -> Mapping[str, object]:
         """What has to hold for this person on the target, out of the source's `settings` and what the target keeps for them already
@@ -214,6 +238,8 @@ class NameTaken(Refused):
 
 class AlreadyThere(Refused):
     """The platform says this person already has access: list again, then edit."""
+
+    had_no_effect = True
 
 
 class UnexpectedAnswer(PlatformError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -22,6 +23,7 @@ from panel.platforms.base import (
     ServerFault,
     TooManyRequests,
     UnexpectedAnswer,
+    nothing_noted,
 )
 from panel.platforms.http import Guard
 from panel.platforms.mediabrowser import MediaBrowserRemote, random_password
@@ -30,6 +32,8 @@ from panel.platforms.mediabrowser_rows import is_library, library_of, rows_of, t
 log = logging.getLogger(__name__)
 
 PAGE = 500
+#: More pages than any server has, and how often a list is read that does not come whole.
+MOST_PAGES, LIST_TRIES = 1000, 3
 #: Linking asks Emby's cloud, which takes its time.
 CONNECT_LINK_READ_S = 60.0
 
@@ -93,17 +97,33 @@ class EmbyRemote(MediaBrowserRemote):
         return rows if total is None or total <= len(rows) else self._paged_user_rows()
 
     def _paged_user_rows(self) -> list[dict[str, Any]]:
-        found: dict[object, dict[str, Any]] = {}
-        start, total = 0, 1
-        while start < total:
+        """Everybody, page by page. A list that changes while it is read leaves out who moves across the border of two pages: it is read
+        anew. Raises `ServerFault` for one that does not come whole."""
+        for _ in range(LIST_TRIES):
+            found = self._whole_list()
+            if found is not None:
+                return found
+        raise ServerFault(f"{self.who} gave a list of accounts that is not whole, or changes all the time; it was not believed.")
+
+    def _whole_list(self) -> list[dict[str, Any]] | None:
+        """All pages of one list; `None` when they do not belong together, or do not end."""
+        found: dict[str, dict[str, Any]] = {}
+        total = start = 0
+        for page in range(MOST_PAGES):
             answer = self._door.json("GET", "/Users/Query", params={"StartIndex": start, "Limit": PAGE})
             rows, said = rows_of(answer, self.who), total_of(answer, self.who)
-            total = len(rows) if said is None else said
-            if not rows and start < total:
-                raise UnexpectedAnswer(f"{self.who} listed {start} of its {total} accounts only.")
+            if page == 0:
+                total = len(rows) if said is None else said
+            elif said != total:
+                return None
+            known = len(found)
             found.update({str(row.get("Id")): row for row in rows})
             start += len(rows)
-        return list(found.values())
+            if start >= total:
+                return list(found.values()) if len(found) >= total else None
+            if len(found) == known:
+                return None
+        return None
 
     def _new_account_body(self, name: str, password: str) -> dict[str, object]:
         # A password here would be ignored in silence.
@@ -117,7 +137,9 @@ class EmbyRemote(MediaBrowserRemote):
         body = {"Id": account_id, "CurrentPw": "", "NewPw": password}
         self._post(f"/Users/{quote(account_id, safe='')}/Password", json=body, quoted=False, guard=guard)
 
-    def _change_password(self, member: Member, password: str, *, reopens: bool = True) -> None:
+    def _change_password(
+        self, member: Member, password: str, *, reopens: bool = True, closing: Callable[[Member], object] = nothing_noted
+    ) -> None:
         """Some servers take another password only after a reset (reference 4.4), which leaves the account without one: it is closed for
         that long (up to 5 requests more), and opened again whatever goes wrong (up to 5 more), but never without a password."""
         try:
@@ -125,6 +147,8 @@ class EmbyRemote(MediaBrowserRemote):
             return
         except Refused as refusal:
             log.info("%s: the password of account %s has to be reset first: %s", self.who, member.account_id, refusal)
+        if not member.disabled:
+            closing(member)
         step = "close"
         try:
             self._write_policy(member.account_id, policy.disabled(member.settings))
@@ -133,7 +157,8 @@ class EmbyRemote(MediaBrowserRemote):
             step = "set"
             self._write_password(member.account_id, password)
             step = "reopen"
-            self._reopen(member, reopens)
+            if reopens:
+                self._reopen(member)
         except PlatformError as error:
             refused = isinstance(error, (Refused, NotAllowed))
             # In a run the account stays closed until its next turn: nothing more is asked of a server in trouble.
@@ -146,7 +171,8 @@ class EmbyRemote(MediaBrowserRemote):
         try:
             if may_be_empty:
                 self._seal_again(member.account_id)
-            self._reopen(member, reopens)
+            if reopens:
+                self._reopen(member)
         except PlatformError as error:
             log.error("%s: account %s may be left disabled, or without a password: %s", self.who, member.account_id, error)
 
@@ -157,19 +183,6 @@ class EmbyRemote(MediaBrowserRemote):
         except Refused:
             self._reset_password(account_id)
             self._write_password(account_id, random_password())
-
-    def _reopen(self, member: Member, reopens: bool) -> None:
-        """Enable an account that was enabled before (2 requests: it is read again first). Raises `NotAllowed` where somebody else has
-        changed in the meantime what it opens and left it disabled: that is theirs to decide."""
-        if not reopens or member.disabled:
-            return
-        now = self._account(member.account_id)
-        if not now.disabled:
-            return
-        self._require_no_administrator(now)
-        if (now.all_libraries, now.library_ids) != (member.all_libraries, member.library_ids):
-            raise NotAllowed(f"The account “{member.name}” of {self.who} was closed by somebody else in the meantime; it stays closed.")
-        self._write_policy(member.account_id, {**now.settings, "IsDisabled": False})
 
     def _reset_password(self, account_id: str) -> None:
         body = {"Id": account_id, "ResetPassword": True}

@@ -241,7 +241,7 @@ def words_of(body: bytes) -> str:
         found = re.search(r'(?:status|message)="([^"]*[^"\d][^"]*)"', text) or re.search(r"<error>([^<]+)</error>", text)
         text = found.group(1).replace("&#39;", "'").replace("&apos;", "'").replace("&quot;", '"').replace("&amp;", "&") if found else ""
     text = re.sub(r"(?i)(token|api_?key|password|pw)=[^\s&\"']+", r"\1=…", text)
-    text = re.sub(r"[\s\x00-\x1f\x7f]+", " ", text).strip()
+    text = answers.storable(re.sub(r"[\s\x00-\x1f\x7f]+", " ", text).strip())
     return text if len(text) <= QUOTED_CHARS else text[: QUOTED_CHARS - 1] + "…"
 
 

@@ -44,6 +44,11 @@ class JellyfinRemote(MediaBrowserRemote):
         everything = {library.id for library in self.libraries()}
         return [self._as_visible(member, everything) for member in members]
 
+    def member(self, member_id: str) -> Member:
+        """See `MediaBrowserRemote.member`; 1 request more where the account has a list of blocked libraries from old times."""
+        member = super().member(member_id)
+        return self._as_visible(member, {library.id for library in self.libraries()}) if self._blocked(member) else member
+
     def _folder_rows(self) -> list[dict[str, Any]]:
         return rows_of(self._door.json("GET", "/Library/VirtualFolders"), self.who)
 

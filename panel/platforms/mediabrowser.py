@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +31,7 @@ from panel.platforms.base import (
     SwitchedOff,
     UnexpectedAnswer,
     WrongServer,
+    nothing_noted,
     require_libraries,
 )
 from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, host_of, new_session, unguarded
@@ -39,6 +42,8 @@ from panel.platforms.stopwatch import Stopwatch
 log = logging.getLogger(__name__)
 
 CLOSING_READ_S = 10.0
+#: What the operator is told of an account that could have been opened by anybody.
+SEALED = "The account was there without a password and got one that nobody knows: the person needs the link to choose their own."
 #: Within so many seconds after the request for a new account nobody else can have begun to work on it: far less than a hold lasts.
 PROMPT_S = 2.0
 
@@ -116,21 +121,27 @@ class MediaBrowserRemote:
                 self._require_machine(row["ServerId"])
         return [member_of(row, self.who) for row in rows]
 
-    def give(self, person: Person, access: Access, known: Member | None = None, *, ours: bool = False) -> Given:
-        """See `Remote.give`. New: Jellyfin 2 requests, Emby 3, and one more for Emby Connect. Known: 1; with `ours` 2, and on Emby up to
-        2 more for Emby Connect; 1 more where linking went wrong. Raises `NotAllowed` for an administrator's account, `NameTaken` or
-        `Refused` for a name."""
-        require_libraries(access.library_ids)
+    def member(self, member_id: str) -> Member:
+        """See `Remote.member` (1 request)."""
         self._meet()
+        return self._account(member_id)
+
+    def give(self, person: Person, access: Access, known: Member | None = None, *, ours: bool = False) -> Given:
+        """See `Remote.give`. New: Jellyfin 2 requests, Emby 3, and one more for Emby Connect. Known: 1, or 2 for one
+        that is disabled and has no password; with `ours` 2, and on Emby up to 2 more for Emby Connect; 1 more where linking went wrong.
+        Raises `NotAllowed` for an administrator's account, `NameTaken` or `Refused` for a name."""
+        require_libraries(access.library_ids)
         if known is None:
             return self._create(person, access)
+        self._meet()
         self._require_no_administrator(known)
         wanted = self._exact(known, access)
-        if ours:
+        unsealed = known.disabled and known.no_password
+        if ours or unsealed:
             self._change_password(known, random_password(), reopens=False)
         self._write_policy(known.account_id, wanted)
         note = self._link(known.account_id, person, perhaps_linked=True) if ours else ""
-        return _given(known, access, note)
+        return _given(known, access, " ".join(filter(None, (SEALED if unsealed and not ours else "", note))))
 
     def take(self, member: Member) -> None:
         """See `Remote.take` (1 request). Raises `NotAllowed` for an administrator's account."""
@@ -147,18 +158,37 @@ class MediaBrowserRemote:
         self._meet()
         self._write_policy(member.account_id, policy.restored(member.settings, kept.settings))
 
-    def set_password(self, account_id: str, password: str, *, switched_on: bool = False) -> None:
+    def set_password(
+        self,
+        account_id: str,
+        password: str,
+        *,
+        switched_on: bool = False,
+        was: Kept | None = None,
+        closing: Callable[[Member], object] = nothing_noted,
+    ) -> None:
         """See `Remote.set_password` (2 requests: the account is read first; Emby up to 5 more, and 5 where that goes wrong). A disabled
-        account stays disabled. Raises `Refused` for an empty password: it would open the account to everybody, `NotAllowed` for an
-        administrator's account and for one that somebody else has closed meanwhile."""
+        account stays disabled, unless it `was` closed by us. Raises `Refused` for an empty password: it would open the account to
+        everybody, `NotAllowed` for an administrator's account and for one that somebody else has closed meanwhile."""
         if not password or not account_id:
             raise Refused("Neither an account nor a password may be empty; nothing was sent.")
         self._meet()
         member = self._account(account_id)
         self._require_no_administrator(member)
-        if switched_on and member.disabled:
+        closed_by_us = member.disabled and was is not None and _opens(member, was)
+        if switched_on and member.disabled and not closed_by_us:
             raise SwitchedOff("This account is switched off at the moment; ask the administrator of this server.")
-        self._change_password(member, password)
+        self._change_password(member, password, closing=closing)
+        if closed_by_us:
+            self._reopen(replace(member, disabled=False))
+
+    def reopen(self, account_id: str, was: Kept) -> None:
+        """See `Remote.reopen` (1 request where it is open, else up to 8). An administrator's account is left alone."""
+        self._meet()
+        member = self._account(account_id)
+        if policy.is_administrator(member.settings) or not (member.disabled or member.no_password):
+            return
+        self.set_password(account_id, random_password(), switched_on=True, was=was)
 
     def restrictions_for(self, person: Person, settings: Mapping[str, object]) -> Mapping[str, object]:
         """The source's policy as it is: a new account has no settings of its own."""
@@ -192,9 +222,11 @@ class MediaBrowserRemote:
     def _write_password(self, account_id: str, password: str, guard: Guard | None = None) -> None:
         raise NotImplementedError
 
-    def _change_password(self, member: Member, password: str, *, reopens: bool = True) -> None:
-        """Give an account that may have a password another one. Where that takes closing it for a moment, it is open again afterwards as
-        it was, unless `reopens` says that this follows."""
+    def _change_password(
+        self, member: Member, password: str, *, reopens: bool = True, closing: Callable[[Member], object] = nothing_noted
+    ) -> None:
+        """Give an account that may have a password another one. Where that takes closing it for a moment, `closing` hears of it before, and
+        it is open again afterwards as it was, unless `reopens` says that this follows."""
         self._write_password(member.account_id, password)
 
     def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> str:
@@ -204,7 +236,10 @@ class MediaBrowserRemote:
     # What is the same.
 
     def _create(self, person: Person, access: Access) -> Given:
-        name, password, since = allowed_name(person.name), random_password(), Stopwatch()
+        with _nothing_made():
+            self._meet()
+            name = allowed_name(person.name)
+        password, since = random_password(), Stopwatch()
         made = self._new_account(name, self._new_account_body(name, password))
         try:
             self._seal(made.account_id, password, lambda: self._still_mine(since))
@@ -226,10 +261,11 @@ class MediaBrowserRemote:
             # Words that may repeat a password are not read.
             answer = self._door.json("POST", "/Users/New", json=body, creates=True, quoted="Password" not in body)
         except Refused as refusal:
-            # Jellyfin hides whether a name is taken or not to its liking: the list tells.
-            if any(same_name(member.name, name) for member in self.members()):
-                raise NameTaken(f"{self.who} already has an account named “{name}”.") from refusal
-            raise self._why_not_made(name, refusal) from refusal
+            with _nothing_made():
+                # Jellyfin hides whether a name is taken or not to its liking: the list tells.
+                if any(same_name(member.name, name) for member in self.members()):
+                    raise NameTaken(f"{self.who} already has an account named “{name}”.") from refusal
+                raise self._why_not_made(name, refusal) from refusal
         try:
             return member_of(answer, self.who)
         except UnexpectedAnswer:
@@ -257,6 +293,19 @@ class MediaBrowserRemote:
             raise UnexpectedAnswer(f"{self.who} described another account than the one it was asked about.")
         return member
 
+    def _reopen(self, member: Member) -> None:
+        """Enable an account that was enabled before (2 requests: it is read again first). Raises `NotAllowed` where somebody else has
+        changed in the meantime what it opens and left it disabled: that is theirs to decide."""
+        if member.disabled:
+            return
+        now = self._account(member.account_id)
+        if not now.disabled:
+            return
+        self._require_no_administrator(now)
+        if not _opens(now, member):
+            raise NotAllowed(f"The account “{member.name}” of {self.who} was closed by somebody else in the meantime; it stays closed.")
+        self._write_policy(member.account_id, {**now.settings, "IsDisabled": False})
+
     def _write_policy(self, account_id: str, wanted: Mapping[str, object], *, read_s: float | None = None) -> None:
         self._post(f"{_path(account_id)}/Policy", json=wanted, read_s=read_s)
 
@@ -275,6 +324,16 @@ class MediaBrowserRemote:
             raise NotAllowed(f"“{member.name}” is an administrator of {self.who}; such accounts are never touched.")
 
 
+@contextmanager
+def _nothing_made() -> Iterator[None]:
+    """Whatever goes wrong inside: it is certain that no account has been made."""
+    try:
+        yield
+    except PlatformError as error:
+        error.had_no_effect = True
+        raise
+
+
 def _given(member: Member, access: Access, note: str) -> Given:
     notes = [restrictions.lost(member.settings, access.settings), note]
     return Given(member.id, member.account_id, accepted=True, note=" ".join(filter(None, notes)))
@@ -283,6 +342,11 @@ def _given(member: Member, access: Access, note: str) -> Given:
 def random_password() -> str:
     """One that nobody knows: it is sent once and never stored."""
     return secrets.token_urlsafe(32)
+
+
+def _opens(member: Member, same_as: Member | Kept) -> bool:
+    """Whether it is given the same libraries, enabled or not."""
+    return (member.all_libraries, member.library_ids) == (same_as.all_libraries, same_as.library_ids)
 
 
 def _path(account_id: str) -> str:

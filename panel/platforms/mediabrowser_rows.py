@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from panel.platforms.answers import MOST_ID, MOST_VERSION, cut_name, whole_address
 from panel.platforms.base import Identity, Member, RemoteLibrary, UnexpectedAnswer, WrongServer
 
 KINDS = {"movies": "movies", "tvshows": "shows", "music": "music", "photos": "photos", "homevideos": "photos"}
@@ -25,10 +26,10 @@ def identity_of(answer: object, platform: str, who: str) -> Identity:
         found = "A Jellyfin" if is_jellyfin else "An Emby" if is_emby else "Another kind of"
         raise WrongServer(f"{found} server answers at this URL, not the expected {platform.capitalize()} server.")
     machine_id, version = answer.get("Id"), answer.get("Version")
-    if not _is_text(machine_id) or not _is_text(version):
+    if not _is_text(machine_id) or len(str(machine_id)) > MOST_ID or not _is_text(version):
         raise _odd(who, "its system information")
     name = answer.get("ServerName")
-    return Identity(str(machine_id), name if isinstance(name, str) and name else who, str(version))
+    return Identity(str(machine_id), name if isinstance(name, str) and name else who, str(version)[:MOST_VERSION])
 
 
 def rows_of(answer: object, who: str) -> list[dict[str, Any]]:
@@ -61,14 +62,13 @@ def member_of(row: object, who: str) -> Member:
     if not all(isinstance(flag, bool) for flag in flags):
         raise _odd(who, f"the policy of account {account_id}")
     folders = texts(policy.get("EnabledFolders"), who)
-    linked = row.get("ConnectUserName")
     return Member(
         id=account_id,
         account_id=account_id,
         # Half a character pair is legal in JSON, and nowhere after it.
-        name=str(name).encode("utf-8", "replace").decode(),
-        # Emby Connect shows a name here; only sometimes it is an address.
-        email=linked.strip() if isinstance(linked, str) and re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", linked.strip()) else "",
+        name=cut_name(str(name).encode("utf-8", "replace").decode()),
+        email=_address_in(row.get("ConnectUserName")),
+        no_password=row.get("HasPassword") is False and _is_asked_here(policy),
         is_owner=bool(flags[0]),
         disabled=bool(flags[1]),
         all_libraries=bool(flags[2]),
@@ -77,11 +77,17 @@ def member_of(row: object, who: str) -> Member:
     )
 
 
+def _is_asked_here(policy: dict[str, Any]) -> bool:
+    """Whether the server itself asks for the password, no directory or other plugin."""
+    provider = policy.get("AuthenticationProviderId")
+    return not provider or str(provider).endswith(".DefaultAuthenticationProvider")
+
+
 def library_of(library_id: str, name: object, collection_type: object, who: str) -> RemoteLibrary:
     """A library; a mixed one has no collection type."""
     if not isinstance(name, str) or not (collection_type is None or isinstance(collection_type, str)):
         raise _odd(who, "a library")
-    return RemoteLibrary(library_id, name, KINDS.get((collection_type or "").casefold(), "other"))
+    return RemoteLibrary(library_id, cut_name(name), KINDS.get((collection_type or "").casefold(), "other"))
 
 
 def is_library(collection_type: object) -> bool:
@@ -107,6 +113,12 @@ def texts(value: object, who: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _odd(who, "a list of libraries")
     return value
+
+
+def _address_in(linked: object) -> str:
+    """Emby Connect shows a name here; only sometimes it is an address."""
+    found = linked.strip() if isinstance(linked, str) else ""
+    return whole_address(found) if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", found) else ""
 
 
 def _is_text(value: object) -> bool:

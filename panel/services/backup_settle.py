@@ -9,11 +9,11 @@ from sqlalchemy import Table, func, or_, select, update
 from sqlalchemy.engine import Connection, Engine
 
 from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Step
-from panel.models import AuditEntry, Email, EmailStatus, Migration, Move
+from panel.models import AuditEntry, Email, EmailStatus, Migration, Move, OneTimeLink
 from panel.services.backup_file import Manifest
 from panel.services.run.secure import NEVER
 
-_RUNS, _MOVES, _MAILS, _AUDIT = (cast(Table, model.__table__) for model in (Migration, Move, Email, AuditEntry))
+_RUNS, _MOVES, _MAILS, _AUDIT, _LINKS = (cast(Table, model.__table__) for model in (Migration, Move, Email, AuditEntry, OneTimeLink))
 
 MAIL_UNCLEAR = "This mail was waiting when the backup was made; whether it has been sent since is not known. Send it again if it was not."
 
@@ -27,6 +27,8 @@ def settle(engine: Engine, manifest: Manifest, now: datetime) -> int:
         paused = _pause_runs(connection, manifest)
         _let_go(connection, now)
         _hold_mails_back(connection)
+        # An account that was closed for a moment then may have been closed on purpose since: only its person's link opens it.
+        connection.execute(update(_LINKS).values(in_use_since=None, reopen_after=None))
         connection.execute(
             _AUDIT.insert().values(
                 at=now, by="flask restore", action="backup.restored", subject=manifest.made_at, detail=f"{paused} migrations were paused."

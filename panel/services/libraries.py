@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import contains_eager
 
 from panel.domain.statuses import ACTIVE
@@ -45,6 +45,11 @@ def libraries_page(search: str, sort: str, number: int, *, server: str = "", gro
     )
     query = _narrowed(query, search, server, group)
     return page_of(query, number, order_from(sort, ORDERS, "server")[1], size=PAGE_SIZE)
+
+
+def any_library() -> bool:
+    """Whether any server has brought one."""
+    return bool(db.session.scalar(select(exists(select(Library.id)))))
 
 
 def suggested() -> dict[int, str]:

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import formatdate, getaddresses, make_msgid
-from typing import Any
 
 from sqlalchemy import or_, select, update
 
 from panel.extensions import db, execute
 from panel.models import Email, EmailStatus, Move, Setting, SmtpSecurity
 from panel.models.types import utc_now
-from panel.services import claims, notices
+from panel.services import claims, notices, smtp
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 20.0
+#: For the answer to the message itself: a server may look into it first, and giving up on it means not to know.
+ANSWER_S = 120.0
 #: While a person waits for the answer.
 HURRIED_S = 6.0
 #: Seconds before each new try of a mail that was certainly not accepted.
@@ -37,6 +38,21 @@ class MailRefused(Exception):
         self.retryable = retryable
 
 
+class MailUnclear(MailRefused):
+    """The message has left and no answer to it came: whether it was taken is not known, and it is not sent again unasked."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, retryable=False)
+
+
+class NotOffered(smtplib.SMTPException):
+    """The mail server does not have what is set; `str(error)` is the end of a sentence with what it says it has instead."""
+
+    def __init__(self, what: str, instead: str, server: smtplib.SMTP) -> None:
+        offers = ", ".join(_text(server.ehlo_resp or b"").splitlines()[1:]) or "nothing"
+        super().__init__(f"does not offer {what}. It offers: {offers}. {instead}")
+
+
 @dataclass(frozen=True)
 class Taken:
     """What the mail server has said to a mail it took. `left_out`: a sentence on the recipients it did not take while it took others (else
@@ -44,21 +60,6 @@ class Taken:
 
     left_out: str
     reply: str
-
-
-class _Plain(smtplib.SMTP):
-    """Keeps the answer to the message itself, which `send_message` does not hand on."""
-
-    reply = ""
-
-    def data(self, msg: Any) -> tuple[int, bytes]:
-        code, said = super().data(msg)
-        self.reply = f"{code} {_text(said)}"
-        return code, said
-
-
-class _OverTls(_Plain, smtplib.SMTP_SSL):
-    """The same where TLS comes first."""
 
 
 def due() -> list[int]:
@@ -73,26 +74,36 @@ def due() -> list[int]:
 def send(email_id: int) -> None:
     """Claim and send one mail, and record how it went. Commits. A mail somebody else has claimed is left alone.
 
-    A crash after this point leaves the mail in `sending`: SMTP cannot be asked whether it was accepted, so a person decides.
+    A crash after this point leaves the mail in `sending`, and so does a message that got no answer: SMTP cannot be asked whether it was
+    accepted, so a person decides.
     """
     claimed = execute(
         update(Email)
         .where(Email.id == email_id, Email.status == EmailStatus.QUEUED)
-        .values(status=EmailStatus.SENDING, attempts=Email.attempts + 1)
+        .values(status=EmailStatus.SENDING, attempts=Email.attempts + 1, error="")
     )
     db.session.commit()
     if claimed != 1:
         return
     mail = db.session.get_one(Email, email_id, populate_existing=True)
-    setting = Setting.current()
     try:
-        left_out = deliver(_written(mail), setting).left_out
+        message, setting = _written(mail), _setting_by_itself()
+        # Nothing stays open while the mail server is asked, which may take minutes.
+        db.session.commit()
+        left_out = deliver(message, setting).left_out
     except MailRefused as error:
         _record_refusal(mail, error)
     else:
-        setting.smtp_proved = setting.smtp_settings
+        Setting.current().smtp_proved = setting.smtp_settings
         mail.status, mail.sent_at, mail.error = EmailStatus.SENT, utc_now(), left_out
     db.session.commit()
+
+
+def _setting_by_itself() -> Setting:
+    """How mail is sent, to be read without the database."""
+    setting = Setting.current()
+    db.session.expunge(setting)
+    return setting
 
 
 def _written(mail: Email) -> EmailMessage:
@@ -116,34 +127,60 @@ def send_test(recipients: str, setting: Setting) -> Taken:
     """Send a short mail right now with settings that need not be stored; what `deliver` answers. Raises `MailRefused`."""
     message = _envelope(recipients, "Streamferry: test mail", setting)
     message.set_content("This is a test mail of Streamferry. If you can read it, mail works.\n")
-    return deliver(message, setting, HURRIED_S)
+    return deliver(message, setting, hurried=True)
 
 
-def deliver(message: EmailMessage, setting: Setting, timeout_s: float = TIMEOUT_S) -> Taken:
-    """Hand one message to the mail server.
+def deliver(message: EmailMessage, setting: Setting, *, hurried: bool = False) -> Taken:
+    """Hand one message to the mail server; `hurried` where a person waits.
 
-    Raises `MailRefused`.
+    Raises `MailRefused`, as `MailUnclear` where it may have been taken all the same.
     """
     where = f"The mail server {setting.smtp_host}:{setting.smtp_port}"
     try:
-        with _connected(setting, timeout_s) as server:
-            if setting.smtp_username:
-                server.login(setting.smtp_username, setting.smtp_password or "")
-            left_out = _left_out(server.send_message(message))
-            return Taken(left_out, server.reply)
-    except smtplib.SMTPAuthenticationError as error:
-        raise MailRefused(f"{where} refused the user name or password ({_said(error)}).", retryable=False) from None
-    except smtplib.SMTPRecipientsRefused as error:
+        server = _connected(setting, HURRIED_S if hurried else TIMEOUT_S)
+    except Exception as error:
+        raise _refusal(where, error) from None
+    server.answer_s = HURRIED_S if hurried else ANSWER_S
+    try:
+        if setting.smtp_username:
+            _sign_in(server, setting)
+        left_out = _left_out(server.send_message(message))
+    except Exception as error:
+        if server.left_unanswered:
+            raise MailUnclear(
+                f"{where} was given the mail and did not say whether it took it ({type(error).__name__}). It may have arrived: "
+                "ask the recipient before it is sent again."
+            ) from None
+        raise _refusal(where, error) from None
+    finally:
+        server.leave()
+    return Taken(left_out, server.reply)
+
+
+def _refusal(where: str, error: Exception) -> MailRefused:
+    """What went wrong before the message had left, or instead of taking it, in words."""
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return MailRefused(f"{where} refused the user name or password ({_said(error)}).", retryable=False)
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
         said = "; ".join(f"{code} {_text(text)}" for code, text in error.recipients.values())
-        raise MailRefused(f"{where} refused the recipient ({said}).", retryable=False) from None
-    except smtplib.SMTPNotSupportedError:
-        raise MailRefused(f"{where} does not offer the encryption or sign-in that is set.", retryable=False) from None
-    except smtplib.SMTPResponseException as error:
-        raise MailRefused(f"{where} refused the mail ({_said(error)}).", retryable=400 <= error.smtp_code < 500) from None
-    except ssl.SSLError:
-        raise MailRefused(f"{where} could not be reached over TLS: check the port and the security setting.", retryable=False) from None
-    except (OSError, smtplib.SMTPException) as error:
-        raise MailRefused(f"{where} could not be reached: {_why(error)}", retryable=True) from None
+        return MailRefused(f"{where} refused the recipient ({said}).", retryable=False)
+    if isinstance(error, NotOffered):
+        return MailRefused(f"{where} {error}", retryable=False)
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return MailRefused(f"{where} takes addresses in plain letters (ASCII) only: look at sender and recipient.", retryable=False)
+    if isinstance(error, smtplib.SMTPResponseException):
+        return MailRefused(f"{where} refused the mail ({_said(error)}).", retryable=400 <= error.smtp_code < 500)
+    if isinstance(error, ssl.SSLError):
+        return MailRefused(f"{where} could not be reached over TLS: check the port and the security setting.", retryable=False)
+    if isinstance(error, (OSError, smtplib.SMTPException)):
+        return MailRefused(f"{where} could not be reached: {_why(error)}", retryable=True)
+    log.error("A mail could not be handed to a mail server.", exc_info=error)
+    # Nothing that comes over the wire: what is typed cannot be sent as it is.
+    return MailRefused(
+        f"The mail could not be sent ({type(error).__name__}): look at host, user name, password, sender and recipient for a character "
+        "that does not belong there.",
+        retryable=False,
+    )
 
 
 def _why(error: Exception) -> str:
@@ -162,18 +199,33 @@ def _left_out(refused: Mapping[str, tuple[int, bytes]]) -> str:
     return f"Not everybody got it. The mail server refused {said}." if said else ""
 
 
-def _connected(setting: Setting, timeout_s: float) -> _Plain:
+def _connected(setting: Setting, timeout_s: float) -> smtp.Connection:
     context = ssl.create_default_context()
     if setting.smtp_security is SmtpSecurity.TLS:
-        return _OverTls(setting.smtp_host, setting.smtp_port, timeout=timeout_s, context=context)
-    server = _Plain(setting.smtp_host, setting.smtp_port, timeout=timeout_s)
+        return smtp.ConnectionOverTls(setting.smtp_host, setting.smtp_port, timeout=timeout_s, context=context)
+    server = smtp.Connection(setting.smtp_host, setting.smtp_port, timeout=timeout_s)
     if setting.smtp_security is SmtpSecurity.STARTTLS:
         try:
             server.starttls(context=context)
+        except smtplib.SMTPNotSupportedError:
+            server.close()
+            raise NotOffered("STARTTLS", "Choose another security, mostly TLS with port 465.", server) from None
         except (smtplib.SMTPException, OSError):
             server.close()
             raise
     return server
+
+
+def _sign_in(server: smtplib.SMTP, setting: Setting) -> None:
+    """Raises `NotOffered`, or what `smtplib` raises."""
+    try:
+        server.login(setting.smtp_username, setting.smtp_password or "")
+    except smtplib.SMTPException as error:
+        # That none of the ways to sign in is known here has no exception of its own.
+        if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
+            instead = "Choose another security, or leave the user name empty."
+            raise NotOffered("to sign in in a way the panel knows", instead, server) from None
+        raise
 
 
 def _message(mail: Email) -> EmailMessage:
@@ -207,6 +259,9 @@ def _envelope(recipients: str, subject: str, setting: Setting) -> EmailMessage:
 
 def _record_refusal(mail: Email, error: MailRefused) -> None:
     mail.error = str(error)
+    if isinstance(error, MailUnclear):
+        log.warning("Mail %s was perhaps sent: %s", mail.id, error)
+        return
     if error.retryable and mail.attempts <= len(RETRY_WAITS_S):
         mail.status, mail.not_before = EmailStatus.QUEUED, utc_now() + timedelta(seconds=RETRY_WAITS_S[mail.attempts - 1])
     else:

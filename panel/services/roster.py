@@ -75,6 +75,10 @@ class Roster:
         known = self.known.get(user_id)
         return known.member if known and known.evidence is not Evidence.NAME else None
 
+    def lists(self, member_id: str) -> bool:
+        """Whether there is an entry of this id, whoever's."""
+        return any(member.id == member_id for member in self._members)
+
     def holder_of(self, name: str) -> Member | None:
         """Whoever has this account name, case-folded."""
         return self._names.get(fold(name))

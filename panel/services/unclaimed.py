@@ -1,10 +1,10 @@
-"""Accounts that a run made and whose password nobody has chosen yet: their people can open them by a claim link only."""
+"""Accounts with a password that a run gave them and nobody knows: until somebody has chosen one, a claim link is the only way in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import aliased
 
 from panel.extensions import db
@@ -13,8 +13,8 @@ from panel.services.claims import CLAIM
 
 
 def unclaimed_among(run: Migration, move_ids: Iterable[int]) -> set[int]:
-    """Those of these moves of `run` whose account on its target this or an earlier run made for the same person, and for which no claim
-    link of any of these runs was ever used; 1 query."""
+    """Those of these moves of `run` whose account on its target this or an earlier run made for the same person, or gave a password that
+    nobody knows, and for which no claim link of any of these runs was ever used; 1 query."""
     other, its_run = aliased(Move), aliased(Migration)
     # By user: that is what moves are indexed by, and an account that was made for somebody else is none of this person's.
     same_account = (
@@ -23,10 +23,12 @@ def unclaimed_among(run: Migration, move_ids: Iterable[int]) -> set[int]:
         other.user_id == Move.user_id,
         other.target_account_id == Move.target_account_id,
     )
-    made = exists().where(*same_account, other.created_account)
-    used = (OneTimeLink.move_id == other.id, OneTimeLink.purpose == CLAIM, OneTimeLink.used_at.is_not(None))
-    claimed = exists().where(*same_account, *used)
-    query = select(Move.id).where(Move.id.in_(list(move_ids)), Move.target_account_id != "", made, ~claimed)
+    made = exists().where(*same_account, or_(other.created_account, other.sealed))
+    used = (OneTimeLink.purpose == CLAIM, OneTimeLink.used_at.is_not(None))
+    claimed = exists().where(*same_account, OneTimeLink.move_id == other.id, *used)
+    # A password chosen by the link of an earlier run was gone when this one gave another.
+    sealed = Move.sealed & ~exists().where(OneTimeLink.move_id == Move.id, *used)
+    query = select(Move.id).where(Move.id.in_(list(move_ids)), Move.target_account_id != "", or_(made & ~claimed, sealed))
     return set(db.session.scalars(query))
 
 

@@ -11,7 +11,7 @@ import pytest
 from panel.platforms import stopwatch
 from panel.platforms.base import CredentialsRefused, NotAllowed, Person, Refused, ServerFault, UnexpectedAnswer, Unreachable
 from panel.platforms.emby import EmbyRemote
-from panel.simulators.http import Fault
+from panel.simulators.http import Answer, Fault
 from tests.platforms.mediabrowser_cases import access, client_of, member, routes, running
 
 
@@ -148,8 +148,101 @@ def test_it_turns_pages_until_everyone_is_listed(server: Any, remote: EmbyRemote
 def test_it_refuses_a_list_that_ends_early(server: Any, remote: EmbyRemote) -> None:
     server.no_users_route = True
     server.faults.append(Fault("GET", "/Users/Query", status=200, body='{"Items":[],"TotalRecordCount":9}', times=None))
-    with pytest.raises(UnexpectedAnswer):
+    with pytest.raises(ServerFault, match="not whole"):
         remote.members()
+
+
+def paged(server: Any, monkeypatch: pytest.MonkeyPatch, page: int = 2) -> None:
+    """A server of eight accounts that are only listed page by page."""
+    monkeypatch.setattr("panel.platforms.emby.PAGE", page)
+    server.no_users_route = True
+    for name in "abcdefg":
+        server.add_user(name, "x", libraries=["Films"])
+
+
+def change_after_the_first_page(server: Any, change: Any) -> None:
+    """Once, between two pages, somebody changes something."""
+
+    def act(call: Any, moment: str) -> None:
+        if call.path.endswith("/Users/Query") and moment == "after":
+            server.on_call = None
+            change()
+
+    server.on_call = act
+
+
+def test_it_reads_a_list_anew_that_somebody_has_fallen_out_of(server: Any, remote: EmbyRemote, monkeypatch: pytest.MonkeyPatch) -> None:
+    paged(server, monkeypatch)
+    change_after_the_first_page(server, lambda: server.delete_account(server.user("a")))
+    assert sorted(each.name for each in remote.members()) == ["admin", *"bcdefg"]
+
+
+def test_it_reads_a_list_anew_that_has_grown(server: Any, remote: EmbyRemote, monkeypatch: pytest.MonkeyPatch) -> None:
+    paged(server, monkeypatch)
+    change_after_the_first_page(server, lambda: server.add_user("aa", "x", libraries=["Films"]))
+    assert sorted(each.name for each in remote.members()) == sorted(["admin", "aa", *"abcdefg"])
+
+
+def test_it_does_not_believe_a_list_that_changes_all_the_time(server: Any, remote: EmbyRemote, monkeypatch: pytest.MonkeyPatch) -> None:
+    paged(server, monkeypatch)
+
+    def grow(call: Any, moment: str) -> None:
+        if moment == "after" and call.path.endswith("/Users/Query"):
+            server.add_user(f"new {len(server.users)}", "x", libraries=["Films"])
+
+    server.on_call = grow
+    with pytest.raises(ServerFault, match="not whole"):
+        remote.members()
+    assert len(server.calls("GET", "/Users/Query")) == 6, "two pages each of three lists"
+
+
+def answer_pages(server: Any, change: Any) -> None:
+    """`change` is told of each page (its query and its JSON) before it leaves."""
+    real = server.answer
+
+    def answer(call: Any) -> Answer:
+        given = real(call)
+        return Answer.of_json(change(call.query, json.loads(given.body))) if call.path.endswith("/Users/Query") else given
+
+    server.answer = answer
+
+
+def test_it_does_not_take_a_first_page_that_comes_again_and_again_for_a_list(
+    server: Any, remote: EmbyRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paged(server, monkeypatch, page=3)
+    first: list[Any] = []
+
+    def repeated(query: Any, body: Any) -> Any:
+        first.append(body)
+        return first[0]
+
+    answer_pages(server, repeated)
+    with pytest.raises(ServerFault, match="not whole"):
+        remote.members()
+    assert len(server.calls("GET", "/Users/Query")) <= 6
+
+
+def test_it_does_not_take_duplicates_for_people(server: Any, remote: EmbyRemote, monkeypatch: pytest.MonkeyPatch) -> None:
+    paged(server, monkeypatch, page=3)
+    answer_pages(server, lambda query, body: {**body, "Items": [*body["Items"][:-1], body["Items"][0]]})
+    with pytest.raises(ServerFault, match="not whole"):
+        remote.members()
+
+
+@pytest.mark.parametrize("anybody_new", [False, True])
+def test_it_stops_turning_pages_that_never_end(server: Any, remote: EmbyRemote, monkeypatch: pytest.MonkeyPatch, anybody_new: bool) -> None:
+    monkeypatch.setattr("panel.platforms.emby.MOST_PAGES", 20)
+    paged(server, monkeypatch)
+
+    def endless(query: Any, body: Any) -> Any:
+        account = {**server.user_dto(server.user("admin")), **({"Id": f"{int(query['StartIndex']):032x}"} if anybody_new else {})}
+        return {"Items": [account], "TotalRecordCount": 10**9}
+
+    answer_pages(server, endless)
+    with pytest.raises(ServerFault, match="not whole"):
+        remote.members()
+    assert len(server.calls("GET", "/Users/Query")) <= 60
 
 
 def test_it_takes_a_connect_name_for_an_address_only_if_it_looks_like_one(server: Any, remote: EmbyRemote) -> None:
@@ -338,6 +431,20 @@ def test_it_keeps_what_somebody_else_has_changed_in_the_meantime(server: Any, re
     meanwhile(server, lambda: account.policy.update(MaxParentalRating=3))
     remote.set_password(account.id, "chosen")
     assert not account.policy["IsDisabled"] and account.policy["MaxParentalRating"] == 3
+
+
+@pytest.mark.parametrize(
+    ("provider", "sealed"), [("", True), ("Emby.Server.Implementations.Library.DefaultAuthenticationProvider", True), ("LDAP", False)]
+)
+def test_it_gives_a_closed_account_without_a_password_one_first_unless_a_directory_asks(
+    server: Any, remote: EmbyRemote, provider: str, sealed: bool
+) -> None:
+    account = server.add_user("mira", "", libraries=["Films"], AuthenticationProviderId=provider)
+    account.policy["IsDisabled"] = True
+    server.exposure.watch(account)
+    given = remote.give(Person("mira"), access(remote, "Films"), member(remote, "mira"))
+    assert not account.policy["IsDisabled"] and (len(account.password) >= 40) is sealed
+    assert ("without a password" in given.note) is sealed and bool(server.exposed_moments()) is not sealed
 
 
 def test_it_seals_an_account_of_ours_that_has_a_password_already(server: Any, remote: EmbyRemote) -> None:

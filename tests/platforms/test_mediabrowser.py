@@ -142,6 +142,44 @@ def test_it_tells_a_refused_name_from_a_taken_one(server: Any, remote: MediaBrow
     assert not isinstance(refusal.value, NameTaken)
 
 
+def refused(remote: MediaBrowserRemote, wanted: Access, name: str = "mira") -> PlatformError:
+    """What comes of a new account that cannot be made."""
+    with pytest.raises(PlatformError) as refusal:
+        remote.give(Person(name), wanted)
+    return refusal.value
+
+
+def test_it_is_sure_that_nothing_was_made_by_what_was_refused_or_never_sent(server: Any, remote: MediaBrowserRemote) -> None:
+    server.add_user("olaf", "his own", libraries=["Films"])
+    wanted = access(remote, "Films")
+    assert refused(remote, wanted, "a/b").had_no_effect
+    assert refused(remote, wanted, "olaf").had_no_effect, "the name is taken"
+    server.faults.append(Fault("POST", "/Users/New", status=400, body="The maximum number of users has been reached."))
+    assert refused(remote, wanted).had_no_effect
+    server.faults += [Fault("POST", "/Users/New", status=400), Fault("GET", "/Users$", status=500)]
+    assert refused(remote, wanted).had_no_effect, "whatever becomes of the list that tells why"
+    server.faults.append(Fault("GET", "/System/Info/Public", drop=True))
+    assert refused(client_of(server, machine_id=server.server_id), wanted).had_no_effect
+    assert refused(client_of(server, machine_id="f" * 32), wanted).had_no_effect, "another server is there"
+
+
+@pytest.mark.parametrize("path", ["/Users/New", "/Policy"])
+def test_it_is_not_sure_of_what_was_sent_and_not_answered(server: Any, remote: MediaBrowserRemote, path: str) -> None:
+    wanted = access(remote, "Films")
+    server.faults.append(Fault("POST", path, drop=True))
+    assert not refused(remote, wanted).had_no_effect
+
+
+def test_it_asks_for_one_account_by_its_id(server: Any, remote: MediaBrowserRemote) -> None:
+    account = server.add_user("mira", "her own", libraries=["Films"])
+    before = len(server.journal)
+    assert remote.member(account.id) == member(remote, "mira")
+    assert len(server.journal) == before + 2, "one request, and the list"
+    server.delete_account(account)
+    with pytest.raises(NotThere):
+        remote.member(account.id)
+
+
 def test_it_makes_a_known_account_exact_in_one_request(server: Any, remote: MediaBrowserRemote) -> None:
     server.add_user("mira", "her own", libraries="all", disabled=True)
     wanted, known = access(remote, "Shows"), member(remote, "mira")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from panel.extensions import db
-from panel.models import EmailTemplate, Pacemaker, Setting
+from panel.models import EmailTemplate, Pacemaker, Setting, User
 from panel.models.types import utc_now
 from panel.services import run as running
 from panel.services.preflight import ask_both
 from panel.services.run import steer
+from panel.services.run.accept import check_invites
+from panel.services.run.give import Giving
+from panel.services.run.take import Taking
+from panel.services.run.trouble import MOST_ALONE
 from panel.simulators.http import Call, Fault
 from tests.run.test_faults import set_up, work_off
 from tests.scene import Scene
@@ -142,3 +147,112 @@ def test_nothing_is_locked_while_a_server_is_asked(scene: Scene, what: Callable[
     blocked = lock_watch(scene)
     what(scene)
     assert blocked == []
+
+
+@pytest.mark.parametrize("stage", [Giving, Taking])
+def test_a_mistake_that_comes_again_and_again_ends_the_run_and_keeps_nobody_in_hand(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, stage: type
+) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+
+    def note(*what: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stage, "note", note)
+        for _ in range(10):
+            running.work(run.id)
+            db.session.expire_all()
+            if run.ended_at is not None:
+                break
+            run.wake_at = None
+            db.session.commit()
+    assert run.status == "failed" and run.ended_at is not None
+    assert not any(move.claim for move in run.moves) and scene.source.row.migration_id is None
+    assert all(move.status == "failed" and move.retryable and move.detail for move in run.moves)
+    scene.finish(run)
+    assert run.id not in running.due()
+    assert not any(scene.target.sim.can_sign_in(name, "") for name in ("ada", "ben", "cleo"))
+    steer.retry(run)
+    db.session.commit()
+    work_off(scene, run)
+    assert set(scene.outcome(run).values()) == {"moved"}
+    assert [scene.opened(name, scene.source) for name in ("ada", "ben", "cleo")] == [None] * 3
+    assert len(scene.target.sim.users) == 4
+
+
+def test_a_mistake_about_somebody_who_accepted_later_is_not_repeated_at_every_tick(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up(scene, "jellyfin", "plex")
+    run = scene.move()
+    for share in scene.tv.shares_of(scene.target.sim):
+        scene.tv.accept(share)
+    check_invites(scene.target.row)
+
+    def note(*what: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(Taking, "note", note)
+    for _ in range(4):
+        running.work(run.id)
+        db.session.expire_all()
+        if any(move.status == "failed" for move in run.moves):
+            break
+        run.wake_at = None
+        db.session.commit()
+    assert any(move.status == "failed" for move in run.moves) and not any(move.claim for move in run.moves)
+    assert run.wake_at is not None and (run.wake_at - utc_now()).total_seconds() > 60 and run.id not in running.due()
+    assert scene.source.row.migration_id is None
+
+
+@pytest.mark.parametrize("body", ['{"message": "bad \\ud800 name"}', '"bad \\udfff name"', '{"errors": [{"message": "bad \\ud800 name"}]}'])
+@pytest.mark.parametrize(("target", "path"), [("emby", "/Users/New"), ("jellyfin", "/Policy"), ("plex", "shared_servers")])
+def test_half_a_character_in_a_refusal_fails_its_user_with_a_sentence(scene: Scene, target: str, path: str, body: str) -> None:
+    set_up(scene, "jellyfin", target)
+    run = scene.start()
+    (scene.tv if target == "plex" else scene.target.sim).faults.append(Fault("POST", path, status=400, body=body, times=None))
+    work_off(scene, run)
+    assert run.status == "finished" and set(scene.outcome(run).values()) == {"failed"}
+    assert all("bad \ufffd name" in move.detail for move in run.moves)
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"html": True}], ids=str)
+def test_a_share_that_cannot_be_removed_holds_up_nobody_behind_it(scene: Scene, fault: Any) -> None:
+    set_up(scene, "plex", "jellyfin")
+    run = scene.start(pace_s=0.01)
+    share = scene.source.sim.share_of("ada@example.test")
+    scene.tv.faults.append(Fault("DELETE", f"/{share.id}$", times=None, **fault))
+    work_off(scene, run)
+    assert scene.outcome(run) == {"ada": "failed", "ben": "moved", "cleo": "moved"}
+    assert [scene.opened(name, scene.source) for name in ("ben", "cleo")] == [None, None]
+
+
+def test_a_server_that_lists_everybody_but_changes_nobody_is_given_up_after_a_few(scene: Scene) -> None:
+    set_up(scene, "plex", "jellyfin")
+    for name in ("dora", "emil", "fay"):
+        scene.person(name)
+    run = scene.start(pace_s=0.01)
+    scene.tv.faults.append(Fault("DELETE", status=503, times=None))
+    work_off(scene, run)
+    tried = [entry.call.path for entry in scene.tv.calls("DELETE")]
+    assert run.status == "failed" and len(set(tried)) == 1 + MOST_ALONE, "not everybody is tried in vain"
+    assert set(scene.outcome(run).values()) == {"failed"} and all(move.retryable for move in run.moves)
+    scene.tv.faults.clear()
+    steer.retry(run)
+    db.session.commit()
+    work_off(scene, run)
+    assert set(scene.outcome(run).values()) == {"moved"}
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"html": True}], ids=str)
+def test_a_share_that_cannot_be_changed_holds_up_nobody_behind_it(scene: Scene, fault: Any) -> None:
+    set_up(scene, "jellyfin", "plex")
+    for user in db.session.scalars(db.select(User)).all():
+        scene.place(user, scene.target, ("Home videos",))
+    db.session.commit()
+    run = scene.start(pace_s=0.01)
+    share = scene.target.sim.share_of("ada@example.test")
+    scene.tv.faults += [Fault(method, f"/{share.id}$", times=None, **fault) for method in ("PUT", "POST")]
+    work_off(scene, run)
+    assert scene.outcome(run) == {"ada": "failed", "ben": "moved", "cleo": "moved"}
+    assert (scene.opened("ada"), scene.opened("ada", scene.source)) == ({"Home videos"}, {"Films"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -11,8 +12,10 @@ from flask import Flask
 from panel.config import Config
 from panel.extensions import db
 from panel.models import Migration, Move
+from panel.models.types import utc_now
 from panel.platforms.base import NameTaken
-from panel.simulators.http import Call
+from panel.services import run as running
+from panel.simulators.http import Call, Fault
 from tests.run.one_worker import OneWorker
 from tests.scene import Scene
 
@@ -179,3 +182,56 @@ def test_looking_again_ends_when_the_account_is_never_in_the_list(
     assert scene.outcome(run) == {"ada": "skipped"}
     assert len(tried) == 1 + len(config.retry_waits_s)
     assert not any(move.claim or move.created_account for move in run.moves)
+
+
+class ByName(Fault):
+    """Strikes the creation of one name only."""
+
+    name = ""
+
+    def strikes(self, call: Call) -> bool:
+        return call.path.endswith("/Users/New") and self.name.encode() in call.body and super().strikes(call)
+
+
+def test_an_account_made_late_is_closed_before_a_long_wait_for_the_server(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first request for ada is lost and arrives just before the second; at that moment the server asks to slow down because of ben."""
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    for name in PEOPLE:
+        scene.person(name)
+    run, sim = scene.start(), scene.target.sim
+    second, told_to_wait = threading.Event(), threading.Event()
+    giving = sys.modules["panel.services.run.give"].Giving
+    halt = giving._halt
+
+    def halted(self: object, error: object) -> None:
+        halt(self, error)
+        told_to_wait.set()
+
+    def late(call: Call, moment: str) -> None:
+        if not call.path.endswith("/Users/New") or moment != "before":
+            return
+        if b"ben" in call.body:
+            assert second.wait(PATIENCE_S)
+        elif lost.seen and not second.is_set():
+            sim.new_account("ada")
+            second.set()
+            assert told_to_wait.wait(PATIENCE_S)
+
+    lost, slow = ByName("POST", drop=True), ByName("POST", status=429, headers={"Retry-After": "3000"})
+    lost.name, slow.name = PEOPLE
+    sim.faults += [lost, slow]
+    sim.on_call = late
+    monkeypatch.setattr(giving, "_halt", halted)
+    left = running.work(run.id)
+    assert left.wake_at is not None and left.wake_at > utc_now() + timedelta(minutes=10)
+    assert second.is_set() and [entry.status for entry in sim.calls("POST", "/Users/New$")].count(400) == 1, "the trap was set"
+    assert not sim.can_sign_in("ada", "") and sim.user("ada").policy["IsDisabled"]
+    db.session.expire_all()
+    assert not [move.name for move in run.moves if move.claim is not None]
+    run.wake_at = None
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == dict.fromkeys(PEOPLE, "moved")
+    assert len(sim.users) == 1 + len(PEOPLE)

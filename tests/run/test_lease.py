@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import socket
 import sys
 import time
 from datetime import timedelta
+from typing import IO
 
 import pytest
 from flask import current_app
@@ -15,7 +18,7 @@ from panel.models import Migration
 from panel.models.types import utc_now
 from panel.platforms import stopwatch
 from panel.services import run as running
-from panel.services.run import rows
+from panel.services.run import holder, rows
 from panel.services.run.holder import is_dead, process_name
 from panel.services.run.lease import LeaseLost, acquire
 from tests.databases import BOTH
@@ -142,3 +145,52 @@ def test_a_renewal_that_comes_after_the_run_was_given_back_does_not_take_it_agai
         pass
     assert not lease._renew(), "it was on its way already"
     assert acquire(run.id, 5) is not None, "nobody has to wait for a hold without a holder to run out"
+
+
+def test_a_hold_whose_commit_took_long_counts_from_before_it(run: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit, boot, passed = db.session.commit, stopwatch.since_boot_s, [0.0]
+
+    def slow() -> None:
+        commit()
+        passed[0] = 10.0
+
+    monkeypatch.setattr(stopwatch, "since_boot_s", lambda: boot() + passed[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(db.session, "commit", slow)
+        first = acquire(run.id, 5)
+    assert first is not None
+    db.session.execute(update(Migration).values(lease_until=utc_now() - timedelta(seconds=5)))
+    db.session.commit()
+    assert acquire(run.id, 5) is not None
+    with pytest.raises(LeaseLost):
+        first.guard()
+
+
+@pytest.mark.parametrize("said", [None, "uninitialized", "", "a/b", "f" * 200])
+def test_a_machine_without_a_number_of_its_own_has_a_name_that_can_be_stored(
+    run: Migration, monkeypatch: pytest.MonkeyPatch, said: str | None
+) -> None:
+    def opened(path: str, **how: str) -> IO[str]:
+        if path != "/etc/machine-id":
+            return open(path, **how)  # type: ignore[call-overload]
+        if said is None:
+            raise FileNotFoundError(path)
+        return io.StringIO(said)
+
+    host = ["streamferry-worker-7d9f8b6c5d-x2x9k".ljust(64, "k")]
+    monkeypatch.setattr(holder, "open", opened, raising=False)
+    monkeypatch.setattr(socket, "gethostname", lambda: host[0])
+    name = process_name()
+    assert len(name) <= 120 and not is_dead(name)
+    machine, boot, namespace, _, _ = name.split("/")
+    assert is_dead("/".join((machine, boot, namespace, "1", "0"))), "a process of this very machine"
+    running.work(run.id)
+    db.session.refresh(run)
+    assert run.epoch > 0
+    host[0] = "another"
+    assert process_name().split("/")[0] != machine
+
+
+def test_a_holder_whose_machine_is_named_otherwise_has_to_run_out(run: Migration) -> None:
+    _, boot, namespace, _, _ = process_name().split("/")
+    assert not is_dead("/".join((f"a-host-{boot}", boot, namespace, "1", "0")))

@@ -12,6 +12,7 @@ from panel.extensions import db
 from panel.models import Migration, Move
 from panel.services import run as running
 from panel.services.run import steer
+from panel.simulators.http import Fault
 from tests.run.one_worker import OneWorker
 from tests.run.test_kills import Killer
 from tests.scene import Scene
@@ -117,3 +118,47 @@ def test_an_account_that_may_stand_open_on_a_server_that_went_away_is_closed_whe
     scene.finish(run)
     assert scene.outcome(run) == {"ada": "moved"}
     assert scene.opened("ada") == {"Films", "Shows"} and len(sim.users) == 2
+
+
+def test_nobody_is_warned_of_an_account_that_was_closed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["panel.services.run.secure"], "LOOK_AGAIN_S", 0.0)
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+    run = scene.start()
+    sim = scene.target.sim
+    sim.faults.append(Fault("POST", "/Users/New", drop=True, effect=True))
+    while not sim.calls("POST", "/Users/New"):
+        running.work(run.id, slice_s=0)
+    steer.pause(run)
+    run.moves[0].remark = "What was said before."
+    db.session.commit()
+    sim.faults.append(Fault("GET", "/Users$", status=500))
+    running.work(run.id)
+    db.session.expire_all()
+    (ada,) = run.moves
+    assert ada.remark.startswith("What was said before. An account may stand open") and not sim.user("ada").policy["IsDisabled"]
+    running.work(run.id)
+    db.session.expire_all()
+    assert sim.user("ada").policy["IsDisabled"] and ada.remark == "What was said before."
+    steer.resume(run)
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved"} and not ada.remark.count("stand open")
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+def test_an_account_that_was_closed_meanwhile_is_finished_whole(scene: Scene, skip: int) -> None:
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+    run, sim = scene.start(), scene.target.sim
+    sim.faults.append(Fault("POST", "/(Password|Policy)$", skip=skip, drop=True, effect=True))
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved"}
+    assert scene.opened("ada") == {"Films", "Shows"} and not sim.can_sign_in("ada", "")
+    assert sim.user("ada").connect_name, "it is linked as well"
+    (ada,) = run.moves
+    assert ada.created_account and not ada.before, "it was not there before"

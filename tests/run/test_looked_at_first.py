@@ -3,6 +3,7 @@ has chosen by then."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,20 +13,21 @@ from sqlalchemy import select
 
 from panel.domain.statuses import MoveStatus
 from panel.extensions import db
-from panel.models import Email, Migration, Move, Setting
+from panel.models import Account, Email, Migration, Move, Setting
 from panel.models.types import utc_now
 from panel.platforms.base import PlatformError
 from panel.services import claims
 from panel.services import run as running
-from panel.services.run import steer
+from panel.services.run import steer, undo
 from panel.services.run.accept import check_invites
 from panel.services.run.check import is_fresh
 from panel.services.run.take import Removal, Taking
 from panel.services.unclaimed import unclaimed_among
-from panel.simulators.http import Fault
+from panel.simulators.http import Answer, Call, Fault
 from tests.databases import BOTH
+from tests.run.test_faults import work_off
 from tests.run.test_taken_late import go, refuse_removal, retry, set_up, work_until_taking
-from tests.scene import Scene
+from tests.scene import Scene, Side
 
 
 def move_of(run: Migration, name: str) -> Move:
@@ -159,6 +161,153 @@ def test_a_clock_put_back_makes_no_old_look_fresh(scene: Scene) -> None:
     running.due()
     db.session.expire_all()
     assert not is_fresh(run)
+
+
+class Hidden:
+    """Accounts that a server's lists leave out, `times` of them (lists of everybody), though they are there."""
+
+    def __init__(self, side: Side, names: tuple[str, ...], times: int) -> None:
+        self.sim, self.names, self.left = side.sim, names, times
+        self.answer = side.sim.answer
+        side.sim.answer = self.without
+
+    def without(self, call: Call) -> Answer:
+        """The answer of the server, while it lasts without them."""
+        found: Answer = self.answer(call)
+        if call.method != "GET" or not call.path.rstrip("/").endswith(("/Users", "/Users/Query")) or self.left <= 0:
+            return found
+        rows = json.loads(found.body)
+        if not isinstance(rows, list):
+            return found
+        self.left -= 1
+        return Answer.of_json([row for row in rows if row["Name"] not in self.names])
+
+
+def told_by_mail(scene: Scene, source: str = "jellyfin", target: str = "emby") -> Migration:
+    """A run in which everybody was read back, was told, and is to be taken; the last look was long ago."""
+    set_up(scene, source, target, "ada", "ben", "cleo")
+    setting = Setting.current()
+    setting.smtp_host, setting.public_url = "127.0.0.1", "https://panel.example"
+    db.session.commit()
+    run = scene.start()
+    work_until_taking(scene, run)
+    later(hours=2)
+    return run
+
+
+@pytest.mark.parametrize("target", ["emby", "jellyfin"])
+@pytest.mark.parametrize(("names", "lists"), [(("ada", "ben", "cleo"), 1), (("ada",), 1), (("ada",), 2)])
+def test_who_is_missing_from_a_list_and_there_in_the_next_keeps_link_and_mail(
+    scene: Scene, target: str, names: tuple[str, ...], lists: int
+) -> None:
+    run = told_by_mail(scene, "emby" if target == "jellyfin" else "jellyfin", target)
+    tokens = {move.name: claims.make(claims.CLAIM, move.id) for move in run.moves}
+    db.session.commit()
+    Hidden(scene.target, names, lists)
+    work_off(scene, run)
+    assert set(scene.outcome(run).values()) == {"moved"} and len(scene.target.sim.users) == 4
+    for move in run.moves:
+        assert scene.opened(move.name) == {"Films", "Shows"} and scene.opened(move.name, scene.source) is None
+        assert claims.find(claims.CLAIM, tokens[move.name]) is not None
+        assert move.id in unclaimed_among(run, [move.id]) and move.account_mail
+        assert len(db.session.scalars(select(Email).where(Email.move_id == move.id)).all()) == 1
+
+
+def test_who_has_chosen_a_password_keeps_it_when_lists_leave_them_out(scene: Scene) -> None:
+    run = told_by_mail(scene)
+    choose(run, "ada")
+    Hidden(scene.target, ("ada",), 2)
+    work_off(scene, run)
+    assert scene.outcome(run)["ada"] == "moved" and scene.target.sim.can_sign_in("ada", "chosen by ada")
+    assert not unclaimed_among(run, [move_of(run, "ada").id])
+
+
+def test_a_list_that_lacks_nearly_everybody_is_not_believed(scene: Scene) -> None:
+    run = told_by_mail(scene)
+    hidden = Hidden(scene.target, ("ada", "ben", "cleo"), 1000)
+    sent = len(scene.changes(scene.target))
+    work_off(scene, run)
+    assert run.status == "failed" and "listed none of the 3 people" in run.problem
+    assert len(scene.changes(scene.target)) == sent
+    assert all(scene.opened(name, scene.source) == {"Films"} for name in ("ada", "ben", "cleo"))
+    hidden.left = 0
+    retry(scene, run)
+    assert set(scene.outcome(run).values()) == {"moved"}
+
+
+def test_an_account_that_came_in_the_place_of_one_that_is_gone_is_not_taken_over(scene: Scene) -> None:
+    run = told_by_mail(scene)
+    sim = scene.target.sim
+    sim.delete_account(sim.user("ada"))
+    stranger = sim.add_user("ada", "a stranger's own", libraries="all")
+    work_off(scene, run)
+    assert scene.outcome(run) == {"ada": "skipped", "ben": "moved", "cleo": "moved"}
+    assert stranger.password == "a stranger's own" and stranger.policy["EnableAllFolders"]
+    assert scene.opened("ada", scene.source) == {"Films"}
+
+
+def test_an_account_that_was_sorted_out_to_somebody_else_is_not_looked_for(scene: Scene) -> None:
+    run = told_by_mail(scene)
+    sim = scene.target.sim
+    account = sim.user("ada")
+    account.name, account.policy["IsDisabled"] = "dora", True
+    dora = scene.person("dora", plan=None, accepted=False)
+    db.session.scalars(select(Account).where(Account.remote_id == account.id)).one().user_id = dora.id
+    db.session.commit()
+    work_off(scene, run)
+    assert scene.outcome(run)["ada"] == "moved" and scene.opened("ada") == {"Films", "Shows"}
+    assert account.policy["IsDisabled"] and account.id != move_of(run, "ada").target_account_id
+
+
+def test_an_undo_finds_again_whom_a_list_left_out(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby", "ada", "ben", "cleo")
+    back = undo.start_undo(scene.move())
+    db.session.commit()
+    work_until_taking(scene, back)
+    later(hours=2)
+    Hidden(scene.source, ("ada",), 1)
+    work_off(scene, back)
+    assert scene.outcome(back)["ada"] == "moved"
+    assert (scene.opened("ada", scene.source), scene.opened("ada")) == ({"Films"}, None)
+
+
+def test_the_late_removal_of_an_older_run_is_no_later_move(scene: Scene) -> None:
+    third = scene.add_server("jellyfin", "Third")
+    scene.plan("Basic")
+    old, new = scene.add_server("emby", "Old"), scene.add_server("jellyfin", "New")
+    scene.person("ada", on=third)
+    for side in (third, old):
+        if side is old:
+            refused = side.sim.user("ada").id
+            side.sim.faults.append(Fault("POST", f"/Users/{refused}/Policy", status=500, times=None, body="no"))
+            second = go(scene, old, new)
+        else:
+            refuse_removal(scene, "ada", 500)
+            first = go(scene, third, old)
+        side.sim.faults.clear()
+    assert (scene.outcome(first), scene.outcome(second)) == ({"ada": "failed"}, {"ada": "failed"})
+    retry(scene, first)
+    retry(scene, second)
+    assert (scene.outcome(first), scene.outcome(second)) == ({"ada": "moved"}, {"ada": "moved"})
+    assert [scene.opened("ada", side) for side in (third, old, new)] == [None, None, {"Films", "Shows"}]
+
+
+def test_an_ended_run_is_due_again_when_the_next_try_is(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "plex")
+    run = go(scene, *scene.sides)
+    for share in scene.tv.shares_of(scene.target.sim):
+        scene.tv.accept(share)
+    check_invites(scene.target.row)
+    for move in run.moves:
+        move.not_before = utc_now() + timedelta(hours=1)
+    db.session.commit()
+    assert run.id not in running.due()
+    for move in run.moves:
+        move.not_before = utc_now()
+    db.session.commit()
+    assert run.id in running.due()
+    scene.finish(run)
+    assert set(scene.outcome(run).values()) == {"moved"}
 
 
 class TestZones:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from panel.domain.statuses import MigrationStatus
+from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
 from panel.models import Migration, Pacemaker
 from panel.models.types import utc_now
@@ -145,3 +145,21 @@ def test_a_sync_that_is_throttled_stops_everybody_on_that_account(scene: Scene) 
     with pytest.raises(sync.SyncRefused, match="asked to slow down"):
         sync.sync_server(side.row)
     assert not scene.tv.journal
+
+
+@pytest.mark.parametrize("removal", [Removal.WHEN_ACTIVE, Removal.KEEP])
+def test_a_media_server_that_is_asked_too_often_does_not_stop_the_plex_account_on_the_other_side(scene: Scene, removal: Removal) -> None:
+    scene.add_server("plex", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+    slow = Fault("POST", "/Users/New", status=429, headers={"Retry-After": "3000"})
+    scene.target.sim.faults.append(slow)
+    run = scene.start(removal=removal, pace_s=0.01)
+    while not slow.seen:
+        left = running.work(run.id)
+    db.session.expire_all()
+    assert left.wake_at is not None and left.wake_at > utc_now() + timedelta(minutes=10), "the run waits for the server"
+    assert pace.cooling_until([scene.source.row]) is None
+    row = db.session.get(Pacemaker, pace.name_of(scene.source.row))
+    assert row is None or (row.refusals, row.slowness) == (0, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,7 +14,7 @@ from panel.extensions import db
 from panel.models import Migration, Move, Server, Setting
 from panel.services import run as running
 from panel.services.preflight import assess
-from panel.services.run import steer
+from panel.services.run import rows, steer
 from panel.services.run.start import Blocked, start
 from panel.simulators.http import Call, Fault
 from tests.databases import BOTH
@@ -324,3 +325,136 @@ def test_a_cancel_while_the_server_has_a_bad_moment_ends_the_run_all_the_same(
     for name, outcome in scene.outcome(run).items():
         assert scene.opened(name) == ({"Films", "Shows"} if outcome == "moved" else None)
     assert held(scene) == []
+
+
+def one_with_access_on_both(scene: Scene, source: str, target: str) -> Migration:
+    """A queued run for somebody who has access to the target already, but not what is meant for them."""
+    scene.add_server(source, "Old")
+    scene.plan("Basic")
+    scene.add_server(target, "New")
+    user = scene.person("ada")
+    scene.place(user, scene.target, ("Home videos",))
+    db.session.commit()
+    return scene.start()
+
+
+def work_until(run: Migration, reached: Callable[[], object]) -> None:
+    """Bit by bit, until it is so."""
+    for _ in range(20):
+        db.session.expire_all()
+        if reached():
+            return
+        running.work(run.id, slice_s=0)
+    raise AssertionError([(move.name, move.step, move.status) for move in run.moves])
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}])
+def test_a_cancel_finishes_whose_edit_may_have_landed(scene: Scene, fault: dict[str, Any]) -> None:
+    run = one_with_access_on_both(scene, "jellyfin", "emby")
+    scene.target.sim.faults.append(Fault("POST", "/Policy", effect=True, **fault))
+    work_until(run, lambda: scene.target.sim.calls("POST", "/Policy"))
+    assert run.moves[0].status is MoveStatus.PENDING
+    steer.cancel(run)
+    db.session.commit()
+    scene.finish(run)
+    assert (run.status, scene.outcome(run)) == (MigrationStatus.CANCELLED, {"ada": "moved"})
+    assert run.ended_at is not None and held(scene) == []
+    assert (scene.opened("ada"), scene.opened("ada", scene.source)) == ({"Films", "Shows"}, None)
+
+
+class TestBegun:
+    """What was begun is seen by both databases."""
+
+    @pytest.fixture(params=BOTH)
+    def database_kind(self, request: pytest.FixtureRequest) -> str:
+        """Both."""
+        return str(request.param)
+
+    def test_a_cancel_cancels_only_whom_nothing_was_sent_for(self, scene: Scene) -> None:
+        run = one_with_access_on_both(scene, "jellyfin", "emby")
+        work_until(run, lambda: run.prepared_at)
+        (ada,) = run.moves
+        ada.needs_look, ada.before = True, {"libraries": [], "all_libraries": False, "settings": {}}
+        db.session.commit()
+        rows.drop_untouched(run.id)
+        db.session.refresh(ada)
+        assert ada.status is MoveStatus.PENDING
+        ada.before = {}
+        db.session.commit()
+        rows.drop_untouched(run.id)
+        db.session.refresh(ada)
+        assert ada.status is MoveStatus.CANCELLED
+
+
+def test_a_cancel_finishes_who_was_given_access_that_somebody_changes_meanwhile(scene: Scene) -> None:
+    run = one_with_access_on_both(scene, "jellyfin", "emby")
+    work_until(run, lambda: run.moves[0].step is Step.CHECK)
+    policy = scene.target.sim.user("ada").policy
+    policy["EnabledFolders"] = policy["EnabledFolders"][:1]
+    steer.cancel(run)
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved"} and run.ended_at is not None
+    assert (scene.opened("ada"), scene.opened("ada", scene.source)) == ({"Films", "Shows"}, None)
+
+
+def test_a_cancel_before_anything_was_sent_leaves_an_access_that_was_there_as_it_was(scene: Scene) -> None:
+    run = one_with_access_on_both(scene, "jellyfin", "emby")
+    work_until(run, lambda: run.prepared_at)
+    steer.cancel(run)
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "cancelled"} and run.ended_at is not None
+    assert (scene.opened("ada"), scene.opened("ada", scene.source)) == ({"Home videos"}, {"Films"})
+
+
+def test_a_plex_share_removed_by_hand_in_a_pause_is_made_anew(scene: Scene) -> None:
+    run = one_with_access_on_both(scene, "plex", "plex")
+    work_until(run, lambda: run.prepared_at)
+    steer.pause(run)
+    db.session.commit()
+    scene.tv.remove(scene.target.sim.share_of("ada@example.test"))
+    steer.resume(run)
+    db.session.commit()
+    scene.finish(run)
+    assert (scene.outcome(run), scene.opened("ada")) == ({"ada": "moved"}, {"Films", "Shows"}), [move.detail for move in run.moves]
+
+
+def taking_and_paused(scene: Scene) -> Migration:
+    """A run that is paused when everybody has been read back and nobody has been taken."""
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+    work_until(run, lambda: all(move.step is Step.TAKE for move in run.moves))
+    steer.pause(run)
+    db.session.commit()
+    return run
+
+
+def test_a_source_that_misses_two_answers_after_a_pause_is_waited_for(scene: Scene) -> None:
+    run = taking_and_paused(scene)
+    scene.source.sim.faults.append(Fault("GET", "/System/Info/Public", drop=True, times=2))
+    steer.resume(run)
+    db.session.commit()
+    scene.finish(run)
+    assert run.note == "" and set(scene.outcome(run).values()) == {"moved"}
+    assert all(scene.opened(name, scene.source) is None for name in PEOPLE)
+
+
+def test_nothing_is_removed_where_the_page_says_so_and_a_retry_does_it(scene: Scene) -> None:
+    run = taking_and_paused(scene)
+    down = Fault("GET", "/System/Info/Public", drop=True, times=None)
+    scene.source.sim.faults.append(down)
+    steer.resume(run)
+    db.session.commit()
+    work_until(run, lambda: run.prepared_at)
+    scene.source.sim.faults.remove(down)
+    scene.finish(run)
+    assert "nothing is removed there" in run.note and run.ended_at is not None
+    assert all(scene.opened(name, scene.source) == {"Films"} for name in PEOPLE)
+    assert set(scene.outcome(run).values()) == {"failed"}
+    assert all("Old could not be reached" in move.detail and move.retryable for move in run.moves)
+    steer.retry(run)
+    db.session.commit()
+    scene.finish(run)
+    assert run.note == "" and set(scene.outcome(run).values()) == {"moved"}
+    assert all(scene.opened(name, scene.source) is None for name in PEOPLE)

@@ -16,7 +16,7 @@ from panel.services.preflight import ask_both, assess
 from panel.services.run import steer, undo
 from panel.services.run.accept import check_invites
 from panel.services.run.start import start
-from panel.simulators.http import Fault
+from panel.simulators.http import Call, Fault
 from tests.scene import Scene, Side
 
 
@@ -291,3 +291,83 @@ def test_somebody_who_has_accepted_waits_for_a_target_that_is_away(scene: Scene)
     running.work(run.id)
     db.session.expire_all()
     assert set(scene.outcome(run).values()) == {"moved"}
+
+
+def hidden_from_the_next_list(side: Side, name: str) -> list[str]:
+    """The next list of everybody leaves this account out; answers whom it has left out so far."""
+    sim, left_out = side.sim, []
+    account = sim.user(name)
+
+    def hide(call: Call, moment: str) -> None:
+        if not call.path.rstrip("/").endswith("/Users") or call.method != "GET":
+            return
+        if moment == "before":
+            left_out.append(sim.users.pop(account.id).name)
+        else:
+            sim.users[account.id] = account
+            sim.on_call = None
+
+    sim.on_call = hide
+    return left_out
+
+
+@pytest.mark.parametrize(("source", "target"), [("emby", "jellyfin"), ("jellyfin", "emby")])
+def test_an_account_that_is_missing_in_one_list_is_removed_all_the_same(scene: Scene, source: str, target: str) -> None:
+    set_up(scene, source, target)
+    run = scene.start()
+    work_until_taking(scene, run)
+    left_out = hidden_from_the_next_list(scene.source, "ada")
+    scene.finish(run)
+    assert left_out == ["ada"]
+    assert scene.outcome(run) == {"ada": "moved", "ben": "moved"}
+    assert [scene.opened(name, scene.source) for name in ("ada", "ben")] == [None, None]
+    assert all(move.taken["libraries"] for move in run.moves), "what it was is kept, to give it back"
+
+
+def test_nobody_counts_as_removed_while_it_cannot_be_found_out_whether_they_are(scene: Scene) -> None:
+    set_up(scene, "emby", "jellyfin")
+    run = scene.start()
+    work_until_taking(scene, run)
+    sim = scene.source.sim
+    left_out = hidden_from_the_next_list(scene.source, "ada")
+    sim.faults.append(Fault("GET", f"/Users/{sim.user('ada').id}$", status=500, times=None))
+    scene.finish(run)
+    assert left_out == ["ada"]
+    assert [scene.opened(name, scene.source) for name in ("ada", "ben")] == [None, None], "the next list had her"
+    assert scene.outcome(run) == {"ada": "moved", "ben": "moved"}
+
+
+def test_an_account_that_slips_over_the_border_of_two_pages_is_removed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panel.platforms.emby.PAGE", 2)
+    set_up(scene, "emby", "jellyfin", "ada", "ben", "cleo")
+    sim = scene.source.sim
+    for name in ("aaa", "aab"):
+        sim.add_user(name, "x", libraries=["Films"])
+    sim.no_users_route = True
+    run = scene.start()
+    work_until_taking(scene, run)
+
+    def delete_one(call: Call, moment: str) -> None:
+        if call.path.endswith("/Users/Query") and moment == "after":
+            sim.on_call = None
+            sim.delete_account(sim.user("aaa"))
+
+    sim.on_call = delete_one
+    scene.finish(run)
+    assert sim.user("aaa") is None
+    assert set(scene.outcome(run).values()) == {"moved"}
+    assert [scene.opened(name, scene.source) for name in ("ada", "ben", "cleo")] == [None] * 3
+
+
+def test_a_share_that_belongs_to_another_person_by_now_is_left_alone(scene: Scene) -> None:
+    set_up(scene, "plex", "jellyfin")
+    run = scene.start()
+    work_until_taking(scene, run)
+    tv, ada = scene.tv, scene.tv.find("ada@example.test")
+    tv.remove(scene.source.sim.share_of("ada@example.test"))
+    ada.email = "ada.of.old@example.test"
+    another = tv.add_account("someone", "ada@example.test")
+    tv.share(scene.source.sim, another, ["Shows"])
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved", "ben": "moved"}
+    assert scene.source.sim.share_of(another), "it is not hers"

@@ -14,7 +14,7 @@ from panel.services.preflight import ask_both, assess
 from panel.services.run import steer, undo
 from panel.services.run.accept import check_invites
 from panel.services.run.start import Blocked, start
-from panel.simulators.http import Fault
+from panel.simulators.http import Call, Fault
 from tests.scene import Scene, Side
 
 PEOPLE = ("ada", "ben")
@@ -174,3 +174,21 @@ def test_those_who_only_stayed_are_not_part_of_it(scene: Scene) -> None:
     assert "lara" not in scene.outcome(back)
     line = report.run_line(back)
     assert (line["undoes"], line["source"], line["target"]) == (run.id, "New", "Old")
+
+
+def test_a_share_somebody_has_made_by_hand_meanwhile_is_not_withdrawn(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "plex")
+    run = scene.start()
+    person = scene.tv.add_account("ada", "ada@example.test")
+
+    def by_hand(call: Call, moment: str) -> None:
+        if moment == "before" and call.method == "POST" and "shared_servers" in call.path:
+            scene.tv.on_call = None
+            scene.tv.share(scene.target.sim, person, ["Home videos"])
+
+    scene.tv.on_call = by_hand
+    scene.finish(run)
+    assert scene.tv.on_call is None and scene.opened("ada") == {"Films", "Shows"}
+    back = undo_all(scene, run, "ada")
+    assert scene.outcome(back) == {"ada": "moved"}
+    assert scene.opened("ada") == {"Home videos"}, "as it was before the run"

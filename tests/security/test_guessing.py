@@ -129,7 +129,7 @@ def test_links_are_long_random_and_kept_as_hashes(pair: Scene) -> None:
     assert len(tokens) == 50 and all(len(token) >= 43 for token in tokens)
     (link,) = db.session.scalars(db.select(OneTimeLink))
     assert link.token_hash in {hashlib.sha256(token.encode()).hexdigest() for token in tokens}
-    assert not [value for value in vars(link).values() if value in tokens]
+    assert not [value for value in vars(link).values() if isinstance(value, str) and value in tokens]
 
 
 def test_a_link_of_one_purpose_does_not_serve_the_other(app: Flask, pair: Scene) -> None:

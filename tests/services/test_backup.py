@@ -25,16 +25,16 @@ from panel import create_app, launcher, var
 from panel.config import Config
 from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
-from panel.models import Admin, Email, EmailStatus, Migration, Move, PlexAccount, Server, Setting
+from panel.models import Admin, Email, EmailStatus, Migration, Move, OneTimeLink, PlexAccount, Server, Setting
 from panel.models.types import utc_now
-from panel.services import backup, backup_restore, backup_rows, run
+from panel.services import backup, backup_restore, backup_rows, reopening, run
 from panel.services.backup_file import Backup, BackupRefused
 from tests import old_databases
 from tests.databases import database_url, upgraded_database_url
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 #: Tables that a restore changes: runs wait, nobody is in hand, mails are held back, and it is written down.
-SETTLED = {"migrations", "moves", "emails", "audit_entries"}
+SETTLED = {"migrations", "moves", "emails", "audit_entries", "one_time_links"}
 
 EITHER = ("sqlite", pytest.param("postgresql", marks=pytest.mark.thorough))
 
@@ -158,6 +158,9 @@ def test_what_was_at_work_waits_for_the_admin(saved: Path, new: Flask) -> None:
         mail = db.session.get_one(Email, 1)
         assert mail.status is EmailStatus.SENDING
         assert "not known" in mail.error
+        link = db.session.get_one(OneTimeLink, 1)
+        assert (link.in_use_since, link.reopen_after, bool(link.closed)) == (None, None, True), "only its person's link opens the account"
+        assert reopening.due() == []
 
 
 def test_users_in_hand_are_looked_for_first_and_nothing_is_closed_unasked(old: Flask, new: Flask, tmp_path: Path) -> None:

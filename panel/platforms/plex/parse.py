@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
 
+from panel.platforms.answers import MOST_ID, MOST_VERSION, cut_name, whole_address
 from panel.platforms.base import Identity, Member, RemoteLibrary, ServerFault, UnexpectedAnswer
 
 KINDS = {"movie": "movies", "show": "shows", "artist": "music", "photo": "photos"}
@@ -29,7 +30,7 @@ class Section:
     @property
     def library(self) -> RemoteLibrary:
         """The same in our words."""
-        return RemoteLibrary(self.id, self.title, KINDS.get(self.type, "other"))
+        return RemoteLibrary(self.id, cut_name(self.title), KINDS.get(self.type, "other"))
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ def sharing_settings(row: Mapping[Any, object]) -> dict[str, object]:
 def identity(root: ElementTree.Element, who: str) -> Identity:
     """From a media server's `GET /identity`, which has no name."""
     machine_id = text(root.get("machineIdentifier"))
-    if not machine_id:
+    if not machine_id or len(machine_id) > MOST_ID:
         raise UnexpectedAnswer(f"{who} does not answer like a Plex Media Server: perhaps another program answers at this URL.")
-    return Identity(machine_id, text(root.get("friendlyName")), text(root.get("version")))
+    return Identity(machine_id, text(root.get("friendlyName")), text(root.get("version"))[:MOST_VERSION])
 
 
 def server_sections(root: ElementTree.Element, who: str) -> list[Section]:
@@ -152,11 +153,11 @@ def member_v2(row: Mapping[str, object], *, accepted: bool, who: str) -> Member:
             raise UnexpectedAnswer(f"{who} listed a share without its libraries.")
         libraries = []
     account_id = _id(row.get("invitedId")) or _id(person.get("id"))
-    email = text(row.get("invitedEmail")) or text(person.get("email"))
+    email = whole_address(text(row.get("invitedEmail")) or text(person.get("email")))
     return Member(
         id=_need_id(row.get("id"), who),
         account_id=account_id,
-        name=text(person.get("username")) or text(person.get("title")) or email or account_id,
+        name=cut_name(text(person.get("username")) or text(person.get("title")) or email or account_id),
         email=email,
         accepted=accepted and (row.get("accepted") is None or flag(row["accepted"])),
         is_managed=flag(person.get("restricted")),
@@ -195,11 +196,11 @@ def members_v1(root: ElementTree.Element, who: str) -> list[Member]:
 def member_v1(row: ElementTree.Element, who: str) -> Member:
     """A v1 row: pending while `acceptedAt` is missing, empty or 0; all sections of the server are listed, `shared` marks those given.
     A row with an account but neither name nor address is a managed user's (the list of users knows better, see `as_listed`)."""
-    account_id, username, email = _id(row.get("userID")), text(row.get("username")), text(row.get("email"))
+    account_id, username, email = _id(row.get("userID")), text(row.get("username")), whole_address(text(row.get("email")))
     return Member(
         id=_need_id(row.get("id"), who),
         account_id=account_id,
-        name=username or text(row.get("title")) or email or account_id,
+        name=cut_name(username or text(row.get("title")) or email or account_id),
         email=email,
         accepted=text(row.get("acceptedAt")) not in ("", "0"),
         is_managed=flag(row.get("restricted")) or bool(account_id and not username and not email),
@@ -228,7 +229,7 @@ def as_listed(member: Member, user: Mapping[str, str] | None) -> Member:
     if user is None:
         return member
     settings = {**sharing_settings(user), **member.settings}
-    named = member.name if member.name and member.name != member.account_id else text(user.get("title")) or member.name
+    named = member.name if member.name and member.name != member.account_id else cut_name(text(user.get("title"))) or member.name
     managed = flag(user.get("restricted")) if user.get("restricted") is not None else member.is_managed
     return replace(member, name=named, settings=settings, is_managed=managed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NoReturn
 
@@ -23,6 +23,7 @@ from panel.platforms.base import (
     ServerFault,
     UnexpectedAnswer,
     WrongServer,
+    nothing_noted,
     require_libraries,
 )
 from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, host_of, unguarded
@@ -101,6 +102,10 @@ class PlexRemote:
         """Everyone with a share of this server, pending ones too; Plex does not list the owner. 2 requests."""
         return self._shares.members()
 
+    def member(self, member_id: str) -> NoReturn:
+        """Raises `NotAvailable`: a share is known by the lists alone."""
+        raise NotAvailable("Plex tells about a share in its lists only.")
+
     def give(self, person: Person, access: Access, known: Member | None = None, *, ours: bool = False) -> Given:
         """Share exactly these libraries: 1 request (v1: 2 for an edit that changes settings). `ours` is for platforms with passwords."""
         ids = require_libraries(access.library_ids)
@@ -130,9 +135,21 @@ class PlexRemote:
         downloads = sharing_settings(kept.settings).get("allowSync")
         self.give(person, Access(kept.library_ids, bool(downloads), kept.settings), member)
 
-    def set_password(self, account_id: str, password: str, *, switched_on: bool = False) -> NoReturn:
+    def set_password(
+        self,
+        account_id: str,
+        password: str,
+        *,
+        switched_on: bool = False,
+        was: Kept | None = None,
+        closing: Callable[[Member], object] = nothing_noted,
+    ) -> NoReturn:
         """Raises `NotAllowed`: Plex accounts are people's own."""
         raise NotAllowed("Plex passwords belong to the people's own accounts and cannot be set.")
+
+    def reopen(self, account_id: str, was: Kept) -> NoReturn:
+        """Raises `NotAllowed`: nothing is ever closed for a moment here."""
+        raise NotAllowed("Plex shares are never closed for a moment; nothing was sent.")
 
     def restrictions_for(self, person: Person, settings: Mapping[str, object]) -> Mapping[str, object]:
         """The source's sharing settings merged with what this account keeps for the person already, on whichever of its servers: a

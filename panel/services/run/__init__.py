@@ -19,18 +19,18 @@ from panel.models.types import utc_now
 from panel.platforms.base import Remote
 from panel.services.run.check import check
 from panel.services.run.clock import go_by_the_clock
-from panel.services.run.finish import finish, free_ended, stop
+from panel.services.run.finish import finish, free_ended, stop, stop_all
 from panel.services.run.give import give
 from panel.services.run.holder import is_dead
 from panel.services.run.lease import Lease, LeaseLost, acquire, lasts_too_long
 from panel.services.run.look_again import look_again
 from panel.services.run.prepare import prepare
 from panel.services.run.rounds import HELD_S, begin
-from panel.services.run.rows import SETTLING, Outcome, Wait, claim_left_behind, drop_untouched, in_hand
+from panel.services.run.rows import SETTLING, Outcome, Wait, claim_left_behind, drop_untouched, in_hand, require_epoch
 from panel.services.run.secure import doubtful, secure
 from panel.services.run.start import hold_servers
 from panel.services.run.take import take
-from panel.services.run.trouble import RunStopped, later
+from panel.services.run.trouble import ASK_AGAIN_S, RunStopped, later
 from panel.services.servers import remote_for
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,11 @@ def work(run_id: int, *, slice_s: float = 20.0) -> Verdict:
         except Exception:  # The edge of the job: a mistake of ours must not leave a run at work forever, or keep a worker in a circle.
             log.exception("Work on run %s failed in a way nobody foresaw.", run_id)
             db.session.rollback()
-            return _after_mishap(run_id, lease)
+            try:
+                return _after_mishap(run_id, lease)
+            except LeaseLost:
+                db.session.rollback()
+                return Verdict()
 
 
 class Working:
@@ -158,13 +162,17 @@ class Working:
 
 
 def _after_mishap(run_id: int, lease: Lease) -> Verdict:
-    """Put the run off, and end it once that has not helped."""
+    """Put the run off, and end it once that has not helped. Raises `LeaseLost`."""
+    require_epoch(run_id, lease.epoch)
     run = db.session.get_one(Migration, run_id, populate_existing=True)
     waits = config().outage_waits_s
+    seconds = waits[run.outages] if run.outages < len(waits) else ASK_AGAIN_S
     if run.outages >= len(waits):
-        stop(run, lease, "Something unforeseen went wrong repeatedly; the log of the worker has the details.")
-        return Verdict()
-    run.wake_at = utc_now() + timedelta(seconds=waits[run.outages])
+        had_ended = run.ended_at is not None
+        stop_all(run, lease, "Something unforeseen went wrong repeatedly; the log of the worker has the details.")
+        if not had_ended:
+            return Verdict()
+    run.wake_at = utc_now() + timedelta(seconds=seconds)
     run.wake_reason, run.outages = "Something unforeseen went wrong. Trying again by itself.", run.outages + 1
     db.session.commit()
     return Verdict(wake_at=run.wake_at)
@@ -180,7 +188,8 @@ def due() -> list[int]:
     half_made = exists().where(
         Move.migration_id == Migration.id, doubtful(), Server.id == Migration.target_id, Server.platform != Platform.PLEX
     )
-    to_settle = exists().where(Move.migration_id == Migration.id, Move.step == Step.TAKE, Move.status.in_(SETTLING))
+    their_turn = or_(Move.not_before.is_(None), Move.not_before <= now)
+    to_settle = exists().where(Move.migration_id == Migration.id, Move.step == Step.TAKE, Move.status.in_(SETTLING), their_turn)
     held_too_long = and_(Migration.ended_at.is_not(None), exists().where(Server.migration_id == Migration.id))
     unfinished = and_(Migration.status.in_((MigrationStatus.CANCELLED, MigrationStatus.FAILED)), Migration.ended_at.is_(None))
     query = select(Migration.id, Migration.lease_holder, Migration.lease_until).where(

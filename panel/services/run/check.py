@@ -57,9 +57,6 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
             if only_has_to_stand(run, move):
                 leave(run, move)
                 continue
-            if member is None:
-                # What is made now is unfinished until it is read back.
-                move.target_member_id = ""
             _give_again(move, "is not on the target" if member is None else "does not have exactly the libraries meant for them")
             continue
         settle(run, move, member, ledger, told=told)

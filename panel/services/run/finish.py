@@ -10,7 +10,7 @@ from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Ste
 from panel.extensions import db, execute
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
-from panel.services import pace, result_mail
+from panel.services import pace, proof, result_mail
 from panel.services.run import rounds
 from panel.services.run.lease import Lease
 from panel.services.run.trouble import with_what_stands
@@ -70,6 +70,19 @@ def stop(run: Migration, lease: Lease, problem: str) -> None:
     db.session.commit()
     db.session.refresh(run)
     finish(run, lease)
+
+
+def stop_all(run: Migration, lease: Lease, problem: str) -> None:
+    """`stop` for trouble that nobody foresaw and that comes again and again: whoever is in hand fails as well, since it may be theirs.
+    What was sent for them is unknown, and is looked up before anything else is. Commits."""
+    proof.note_left_behind(run.id, lease.epoch)
+    for step in (Step.GIVE, Step.TAKE):
+        execute(
+            update(Move)
+            .where(Move.migration_id == run.id, Move.claim == lease.epoch, Move.step == step)
+            .values(status=MoveStatus.FAILED, claim=None, retryable=True, needs_look=True, detail=with_what_stands(problem, step))
+        )
+    stop(run, lease, problem)
 
 
 def free_ended(run_id: int, epoch: int) -> None:

@@ -15,16 +15,20 @@ from panel.models.types import utc_now
 from panel.platforms.base import Access, Given, Kept, Member, NameTaken, NotAllowed, Person, PlatformError, Refused, Remote, TooManyRequests
 from panel.platforms.present import not_looser
 from panel.platforms.sent import SentCall, collecting
-from panel.services import pace, proof
+from panel.services import claims, pace, proof
 from panel.services.candidates import is_settled
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
+from panel.services.run.made_anew import forget_claims
 from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
+from panel.services.run.secure import without_warning
 from panel.services.run.side_by_side import side_by_side
-from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, wait_out
+from panel.services.run.trouble import RunStopped, fail_or_retry, give_up, is_theirs_alone, put_back, wait_out
 from panel.services.run.turn import wait_for_turn
 
 GIVING = (MoveStatus.PENDING,)
+#: What it takes to choose a password, most of the time.
+CLAIM_TAKES = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,21 @@ def give(run: Migration, lease: Lease, remote: Remote) -> Outcome:
         if giving.paced:
             db.session.commit()
     if giving.stop:
+        giving.let_go_of_waiting()
         raise giving.stop
     if giving.wait:
-        return giving.wait
+        return _closed_first(run, giving.wait) if giving.let_go_of_waiting() else giving.wait
     if giving.did_something:
         return True
     retry_at = next_retry_at(run.id, Step.GIVE)
     return Wait(retry_at, "Waiting before another try.") if retry_at and retry_at > utc_now() else False
+
+
+def _closed_first(run: Migration, wait: Wait) -> Outcome:
+    """A wait that is written down, so that what may stand open is closed before it. Commits."""
+    run.wake_at, run.wake_reason = wait.until, wait.why
+    db.session.commit()
+    return True
 
 
 class Giving:
@@ -72,6 +84,8 @@ class Giving:
         self.on_plex = run.target.platform is Platform.PLEX
         self.paced = self.on_plex or (run.pace_s > 0 and paced_at_give(run.source.platform, run.target.platform, run.removal))
         self.turn = pace.name_for(run, run.target if self.on_plex else pace.plex_side(run))
+        self.asked = pace.name_for(run, run.target)
+        "Whose pace a request to slow down concerns: the target's alone, whatever turn was taken."
         self.width = 1 if self.paced else config().side_by_side
         self.wait: Wait | None = None
         self.stop: RunStopped | None = None
@@ -98,14 +112,33 @@ class Giving:
             db.session.commit()
         gifts = self._unfinished_first(self._gifts(moves), left_behind)
         for gift in gifts:
-            if gift.known is None and not gift.move.created_account:
+            if gift.known is None and not gift.intended:
                 # What was there before is gone: an account made now is known by nothing but its name until it is answered for.
                 also = {} if self.on_plex else {"target_account_id": ""}
-                write_down(gift.move, self.lease.epoch, created_account=True, target_member_id="", **also)
+                write_down(gift.move, self.lease.epoch, created_account=True, target_member_id="", secure_after=None, **also)
+            elif gift.known is None and gift.move.secure_after is not None:
+                # Looks at what came of an earlier request say nothing about this one.
+                write_down(gift.move, self.lease.epoch, secure_after=None)
             elif self.run.kind is RunKind.MOVE and gift.known is not None and not gift.ours and not gift.move.before:
                 write_down(gift.move, self.lease.epoch, before=as_kept(gift.known))
+            if gift.known is not None and not self.on_plex and gift.known.disabled and gift.known.no_password:
+                # It is given a password before it is opened, which its person has to be able to replace.
+                write_down(gift.move, self.lease.epoch, sealed=True)
         db.session.commit()
-        return gifts
+        return self._without_claims_under_way(gifts)
+
+    def _without_claims_under_way(self, gifts: list[Gift]) -> list[Gift]:
+        """Whose person is choosing a password at this moment waits a little: their account may be closed for that long, without a password
+        for a part of it. Asked once it is committed that they are in hand: whoever begins to choose one from now on sees that."""
+        accounts = [] if self.on_plex else [gift.known.account_id for gift in gifts if gift.known is not None]
+        busy = claims.under_way(self.run.target_id, accounts) if accounts else set()
+        if not busy:
+            return gifts
+        waiting = [gift for gift in gifts if gift.known is not None and gift.known.account_id in busy]
+        for gift in waiting:
+            put_back(gift.move, self.lease.epoch, needs_look=True, not_before=utc_now() + CLAIM_TAKES)
+        db.session.commit()
+        return [gift for gift in gifts if gift not in waiting]
 
     def perform(self, gift: Gift) -> Given:
         """The requests for one user, none where the access is right already; runs in a thread."""
@@ -127,9 +160,9 @@ class Giving:
     def note(self, gift: Gift, outcome: Given | PlatformError) -> None:
         """Write down what came of it; flushed."""
         if self.paced:
-            pace.end_turn(self.turn, refused=isinstance(outcome, TooManyRequests))
+            pace.end_turn(self.turn, refused=self.turn == self.asked and isinstance(outcome, TooManyRequests))
         if isinstance(outcome, Given):
-            self._note_given(gift.move, outcome)
+            self._note_given(gift, outcome)
             return
         if isinstance(outcome, NameTaken) and self._looks_again(gift):
             return
@@ -137,7 +170,9 @@ class Giving:
         also: dict[str, object] = {"created_account": False} if nothing_made else {}
         if gift.known is not None and isinstance(outcome, (Refused, NotAllowed)):
             also["before"] = {}  # Nothing was changed: whatever there is at the next attempt counts.
-        if outcome.about_server:
+        if outcome.about_server and is_theirs_alone(self.run, outcome, self.remote):
+            give_up(gift.move, self.lease.epoch, outcome, **also)
+        elif outcome.about_server:
             put_back(gift.move, self.lease.epoch, needs_look=True, **also)
             self._halt(outcome)
         else:
@@ -154,6 +189,15 @@ class Giving:
             self._waiting.append(move)
         self._members = None
         return True
+
+    def let_go_of_waiting(self) -> bool:
+        """Nobody stays in hand of a run that waits or stops: what may stand open of theirs is closed meanwhile. Committed; answers whether
+        there was anybody."""
+        waiting, self._waiting = self._waiting, []
+        for move in waiting:
+            put_back(move, self.lease.epoch, needs_look=True)
+        db.session.commit()
+        return bool(waiting)
 
     def _left_behind(self) -> list[Move]:
         if not self.did_something:
@@ -179,7 +223,7 @@ class Giving:
 
     def _halt(self, error: PlatformError) -> None:
         try:
-            self.wait = wait_out(self.run, error, self.turn)
+            self.wait = wait_out(self.run, error, self.asked)
         except RunStopped as stop:
             self.stop = stop
 
@@ -212,10 +256,10 @@ class Giving:
             person=Person(move.account_name, move.address, move.target_account_id),
             access=self._access(move, known),
             known=known,
-            # Once it was read back it is finished, and its person may have chosen a password since.
-            ours=move.created_account and known is not None and not move.target_member_id,
+            ours=move.created_account and known is not None and _is_unfinished(move, known),
             kept=self._kept(move),
-            intended=move.created_account,
+            # An account whose id is known was made: for another one in its place there is no intent yet.
+            intended=move.created_account and not move.target_member_id,
         )
 
     def _access(self, move: Move, known: Member | None) -> Access:
@@ -229,10 +273,12 @@ class Giving:
             return None
         return Kept(frozenset(library.remote_id for library in move.libraries), settings=move.restrictions)
 
-    def _note_given(self, move: Move, given: Given) -> None:
+    def _note_given(self, gift: Gift, given: Given) -> None:
+        move, made = gift.move, gift.known is None or gift.ours
+        also = {"account_mail": ""} if made else {}
         if self.run.outages:
             self.run.outages = 0
-        record(
+        done = record(
             move.id,
             self.lease.epoch,
             step=Step.CHECK,
@@ -240,9 +286,18 @@ class Giving:
             target_account_id=given.account_id,
             given_at=utc_now(),
             detail="",
-            remark=" ".join(filter(None, (move.remark, given.note))),
+            remark=" ".join(filter(None, (without_warning(move.remark), given.note))),
             needs_look=False,
+            **also,
         )
+        if done and made:
+            forget_claims(move)
+
+
+def _is_unfinished(move: Move, known: Member) -> bool:
+    """Whether an account that was made for this user still has to be finished: its id is not known, or it was closed before it was given.
+    Once it was read back it is finished, and its person may have chosen a password since."""
+    return not move.target_member_id or (move.given_at is None and known.disabled)
 
 
 def as_kept(member: Member) -> dict[str, object]:

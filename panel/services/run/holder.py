@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import socket
 
 
@@ -23,12 +25,20 @@ def is_dead(name: str) -> bool:
 
 
 def _machine() -> str:
+    """32 hexadecimal digits, so that the whole name always has room where it is stored."""
+    found = _machine_id()
+    if re.fullmatch(r"[0-9a-f]{32}", found):
+        return found
+    # A name alone is shared by machines made from one image: with the start of the machine it is unique, and a restart is waited out.
+    return hashlib.sha256(f"{socket.gethostname()}-{_boot_id()}".encode()).hexdigest()[:32]
+
+
+def _machine_id() -> str:
     try:
         with open("/etc/machine-id", encoding="ascii") as file:
-            return file.read().strip() or socket.gethostname()
+            return file.read().strip()
     except (OSError, UnicodeDecodeError):
-        # A name alone is shared by machines made from one image: with the start of the machine it is unique, and a restart is waited out.
-        return f"{socket.gethostname()}-{_boot_id()}"
+        return ""
 
 
 def _namespace() -> str:

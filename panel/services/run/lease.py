@@ -31,14 +31,15 @@ class Lease:
     Used as a context manager it renews itself in a thread, so that a long request does not lose it, and gives it back at the end.
     """
 
-    def __init__(self, run_id: int, epoch: int, seconds: float) -> None:
+    def __init__(self, run_id: int, epoch: int, seconds: float, since: Stopwatch | None = None) -> None:
         self.run_id = run_id
         self.epoch = epoch
         self.seconds = seconds
         self.work_until = float("inf")
         "When to take nobody new in hand any more (`time.monotonic` seconds), so that other runs have their turn."
         self._engine: Engine = db.engine
-        self._renewed = Stopwatch()
+        # Not since its commit was answered: that may have taken long.
+        self._renewed = since or Stopwatch()
         self._over = threading.Event()
 
     def require(self) -> None:
@@ -106,7 +107,7 @@ def lasts_too_long(until: datetime, now: datetime, seconds: float) -> bool:
 def acquire(run_id: int, seconds: float) -> Lease | None:
     """Take the run in hand, committed; `None` while somebody else has it. A holder known to be dead counts for nothing. A hold from before
     the clock was put back is cut down to the length of one: whoever lives renews it until then."""
-    now = utc_now()
+    since, now = Stopwatch(), utc_now()
     columns = Migration.lease_holder, Migration.epoch, Migration.lease_until
     held = db.session.execute(select(*columns).where(Migration.id == run_id)).one_or_none()
     if held is None:
@@ -123,4 +124,4 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
         as_read = Migration.id == run_id, Migration.epoch == held.epoch, Migration.lease_until == held.lease_until
         execute(update(Migration).where(*as_read).values(lease_until=now + timedelta(seconds=seconds)))
     db.session.commit()
-    return Lease(run_id, held.epoch + 1, seconds) if taken == 1 else None
+    return Lease(run_id, held.epoch + 1, seconds, since) if taken == 1 else None

@@ -27,12 +27,12 @@ class Listed:
 
     def of(self, move: Move) -> Member | None:
         """A user's entry: by the platform's ids first, then by the address invited, and by the account name only where this run meant to
-        make that very account."""
+        make that very account and nobody knows its id yet."""
         found = self._by_id.get(move.target_member_id) if move.target_member_id else None
         if found is None and move.target_account_id:
             found = self._by_account.get(move.target_account_id)
         elif found is None and move.address:
             found = self._by_email.get(move.address.casefold())
-        if found is None and self._names and move.created_account and move.account_name:
+        if found is None and self._names and move.created_account and not move.target_member_id and move.account_name:
             found = self._by_name.get(fold(move.account_name))
         return found

@@ -3,22 +3,24 @@ has moved on since is left alone."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
 from sqlalchemy.orm import aliased, selectinload
 
 from panel.domain.platform import Platform
 from panel.domain.statuses import ACTIVE, MoveStatus, Removal, RunKind, Step
-from panel.extensions import config, db, execute
-from panel.models import Migration, Move, OneTimeLink
+from panel.extensions import config, db
+from panel.models import Migration, Move
 from panel.models.types import UtcDateTime, utc_now
-from panel.platforms.base import Member, PlatformError, Remote
+from panel.platforms.base import Member, PlatformError, Remote, ServerFault
 from panel.services import pace
-from panel.services.claims import CLAIM
 from panel.services.run.check import is_fresh, leave, only_has_to_stand, still_stands
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
 from panel.services.run.rows import SETTLING, Outcome, in_hand, require_epoch
 from panel.services.run.trouble import cooling, put_back, wait_out
+from panel.services.sync_shares import why_doubtful
 
 _TO_BE_TAKEN = (Move.step == Step.TAKE, Move.status.in_(SETTLING))
 
@@ -45,19 +47,30 @@ def look_again(run: Migration, lease: Lease, target: Remote) -> Outcome:
         db.session.commit()
         asked_at = utc_now()
         try:
-            listed = Listed(target.members(), names=run.target.platform is not Platform.PLEX)
+            members = target.members()
+            moves = _at_take(run, lease)
+            listed = _believed(run, moves, members)
         except PlatformError as error:
             for move in in_hand(run.id, lease.epoch, Step.TAKE):
                 # Whom a dead worker had in hand waits with the others.
                 put_back(move, lease.epoch, needs_look=True)
             return wait_out(run, error, pace.name_for(run, run.target))
         lease.require()
-        for move in _at_take(run, lease):
+        for move in moves:
             _judge(run, move, listed.of(move))
         run.looked_at = asked_at
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
+
+
+def _believed(run: Migration, moves: Sequence[Move], members: Sequence[Member]) -> Listed:
+    """The list, ready to be looked up in. Raises `ServerFault` where people of this run are missing from it together with so many others
+    that it may be half a list."""
+    listed = Listed(members, names=run.target.platform is not Platform.PLEX)
+    if not all(listed.of(move) for move in moves) and (doubt := why_doubtful(run.target, members)):
+        raise ServerFault(doubt)
+    return listed
 
 
 def _judge(run: Migration, move: Move, member: Member | None) -> None:
@@ -80,11 +93,8 @@ def _give_again(run: Migration, move: Move, member: Member | None, what: str) ->
     """The target access is not what it was when it was read back: it is given again by a run that is at work, else by a retry. Who may
     move is judged anew before."""
     if member is None:
-        # Links of an account that is gone, used ones too: the person of the one that is made now has chosen nothing yet.
-        execute(delete(OneTimeLink).where(OneTimeLink.move_id == move.id, OneTimeLink.purpose == CLAIM))
-        # What is made now is known by nothing but its name until it is answered for.
-        move.created_account, move.target_member_id, move.known, move.given_at, move.account_mail = False, "", {}, None, ""
-        move.target_account_id = move.target_account_id if run.target.platform is Platform.PLEX else ""
+        # Its ids stay: it may only be missing from this list.
+        move.known = {}
     move.step, move.claim, move.needs_look, move.accepted = Step.GIVE, None, True, False
     at_work = run.status in ACTIVE and move.status is not MoveStatus.INVITED
     if at_work and move.attempts < len(config().retry_waits_s):
@@ -115,7 +125,8 @@ def _moved_on(run: Migration) -> dict[int, int]:
         .join(newer, newer.user_id == Move.user_id)
         .join(Migration, Migration.id == newer.migration_id)
         .where(Move.migration_id == run.id, *_TO_BE_TAKEN, newer.migration_id.in_(others))
-        .where(or_(newer.taken_at > since, and_(back, newer.given_at > since)))
+        # What a run removes that brought the user to where they came from says nothing: it may be an older one's, come late.
+        .where(or_(and_(onwards, newer.taken_at > since), and_(back, func.coalesce(newer.given_at, newer.taken_at) > since)))
     )
     found: dict[int, int] = {}
     for move_id, other_id in db.session.execute(query):

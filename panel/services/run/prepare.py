@@ -11,7 +11,7 @@ from panel.domain.eligibility import TargetAccess, Verdict, libraries_for, plan_
 from panel.domain.platform import Platform
 from panel.domain.reasons import Reason
 from panel.domain.statuses import MoveStatus, RunKind, Step
-from panel.extensions import db
+from panel.extensions import config, db
 from panel.models import Library, Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remote, TooManyRequests, UnexpectedAnswer
@@ -21,7 +21,7 @@ from panel.services.candidates import account_name_of
 from panel.services.preflight import Preflight, assess
 from panel.services.run.give import as_kept
 from panel.services.run.lease import Lease
-from panel.services.run.rows import Outcome, Wait, require_epoch
+from panel.services.run.rows import SETTLING, Outcome, Wait, require_epoch
 from panel.services.run.trouble import RunStopped, cooling, wait_out
 from panel.services.servers import Look, connected_to, look_or_raise, refusal_of
 from panel.services.user_facts import UserFacts
@@ -54,6 +54,8 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     # What is given back was settled when the undo was written; nobody is judged.
     run.note = "" if run.kind is RunKind.UNDO else _judge(run, source_look, target_look, target)
     run.prepared_at, run.outages, run.source_reached = utc_now(), 0, not run.note
+    if not run.source_reached:
+        _remove_nothing(run, lease)
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
@@ -86,15 +88,36 @@ def _needed_look(run: Migration, source: Remote) -> Look | Wait:
 
 
 def _source_look(run: Migration, source: Remote) -> Look | Wait:
-    """What the source answers; one bad moment is waited out, a request to slow down for as long as it takes."""
+    """What the source answers; one bad moment is waited out, where something is to be removed there a longer outage too, and a request to
+    slow down for as long as it takes."""
     try:
         return look_or_raise(run.source, source)
     except TooManyRequests as error:
         return wait_out(run, error, pace.name_for(run, run.source))
     except PlatformError as error:
-        if (error.retryable or isinstance(error, UnexpectedAnswer)) and not run.outages:
+        patience = len(config().outage_waits_s) if _to_be_taken(run) else 1
+        if (error.retryable or isinstance(error, UnexpectedAnswer)) and run.outages < patience:
             return wait_out(run, error, pace.name_for(run, run.source))
         return Look(refusal=refusal_of(run.source, error))
+
+
+def _to_be_taken(run: Migration) -> list[Move]:
+    query = select(Move).where(Move.migration_id == run.id, Move.step == Step.TAKE, Move.status.in_(SETTLING))
+    return list(db.session.scalars(query.order_by(Move.position)))
+
+
+def _remove_nothing(run: Migration, lease: Lease) -> None:
+    """What is said of a source that was not reached holds for everybody: who was to lose their access there keeps it until a retry."""
+    for move in _to_be_taken(run):
+        if move.claim not in (None, lease.epoch):
+            continue
+        left = (
+            "whether the removal tried before was carried out is looked up by a retry"
+            if move.taken
+            else "the access there was left as it was"
+        )
+        move.status, move.retryable, move.needs_look, move.claim = MoveStatus.FAILED, True, True, None
+        move.detail = f"{run.source.name} could not be reached when the run went on: {left}. Retry once it can be reached."
 
 
 def _write_out(run: Migration, flight: Preflight, target: Remote) -> None:
@@ -147,9 +170,10 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
     if here and not _speak_alike(flight) and is_restricted(here.settings):
         move.remark = RESTRICTIONS_LOST
     move.account_name, move.address = _names(user, here, there, flight)
-    move.target_account_id = there.account_id if there else (user.plex_id if flight.pair.target is Platform.PLEX else "")
     if there is not None:
-        move.target_member_id = there.id
+        move.target_member_id, move.target_account_id = there.id, there.account_id
+    else:
+        _note_missing(move, user, flight)
     access = verdict.candidate.target_access
     if access in (TargetAccess.RIGHT, TargetAccess.WAITING):
         move.step = Step.CHECK
@@ -166,6 +190,18 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
         }
     else:
         move.needs_look = move.needs_look or there is not None
+
+
+def _note_missing(move: Move, user: UserFacts, flight: Preflight) -> None:
+    """Nothing of theirs is on the target (any more), or it is only missing from this list: by its id it would be found all the same, and by
+    nothing else. An account that is listed and no longer known as theirs is not looked for."""
+    move.known = {}
+    if flight.pair.target is Platform.PLEX:
+        move.target_account_id = user.plex_id
+        return
+    if move.target_member_id and flight.target_roster.lists(move.target_member_id):
+        move.target_member_id, move.created_account = "", False
+    move.target_account_id = move.target_member_id
 
 
 def _speak_alike(flight: Preflight) -> bool:

@@ -8,7 +8,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, Update, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, Text, Update, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -113,7 +114,7 @@ def _halted(step: Step) -> ColumnElement[bool]:
     """Which run takes nobody new in hand: for giving one that is not at work (a cancelled one still finishes whom it has begun), for
     settling what was given only a paused one."""
     if step is Step.GIVE:
-        finishing = (_RUNS.c.status == MigrationStatus.CANCELLED) & _MOVES.c.created_account
+        finishing = (_RUNS.c.status == MigrationStatus.CANCELLED) & _is_begun(_RUNS.c.kind == RunKind.MOVE)
         return ~_one_of(_RUNS.c.status, WORKABLE) & ~finishing
     return _RUNS.c.status == MigrationStatus.PAUSED
 
@@ -143,6 +144,14 @@ def _write(move_id: int, epoch: int, values: dict[str, Any]) -> bool:
     return _changed(_recording(tuple(values)), {"move_id": move_id, "epoch": epoch, **named})
 
 
+def _is_begun(of_move: ColumnElement[bool]) -> ColumnElement[bool]:
+    """For whom something was changed on the target, or may have been: to be finished, also in a cancelled run. `of_move`: whether the run
+    moves users; of one that takes back it was written before, what there was on the other server."""
+    column = _MOVES.c
+    edited = of_move & (sql_cast(column.before, Text) != "{}")
+    return or_(column.created_account, column.given_at.is_not(None), edited, column.needs_look & (column.attempts > 0))
+
+
 def drop_untouched(run_id: int) -> None:
     """In a cancelled run, those for whom nothing was begun are cancelled; flushed."""
     of_undo = exists().where(Migration.id == run_id, Migration.kind == RunKind.UNDO)
@@ -153,7 +162,7 @@ def drop_untouched(run_id: int) -> None:
             Move.status == MoveStatus.PENDING,
             or_(Move.step == Step.GIVE, and_(Move.step == Step.CHECK, Move.given_at.is_(None), of_undo)),
             Move.claim.is_(None),
-            Move.created_account.is_(False),
+            ~_is_begun(~of_undo),
         )
         .values(status=MoveStatus.CANCELLED, step=Step.DONE, detail="", changed_at=utc_now())
     )

@@ -18,10 +18,13 @@ from panel.services import proof
 from panel.services.people import record_account
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
+from panel.services.run.made_anew import forget_claims
 from panel.services.run.rows import require_epoch
 
 #: Seconds before another try at closing an account, or another look at a server that stays away.
 LOOK_AGAIN_S = 60.0
+#: How a remark begins that goes once the account is closed, finished or not there; nothing is written after it.
+MAY_STAND_OPEN = "An account may stand open on the target and could not be closed yet"
 #: When an account is tried that a restored backup knows as half made: it may have become somebody's since.
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -71,28 +74,36 @@ def secure(run: Migration, lease: Lease, remote: Remote) -> None:
 def _close(move: Move, member: Member | None, run: Migration, remote: Remote) -> None:
     if member is not None and member.is_owner:
         # It is somebody else's: an administrator's account is never touched.
-        move.created_account = False
+        move.created_account, move.remark = False, without_warning(move.remark)
         return
     if member is None:
         _look_once_more(move)
         return
     remote.set_password(member.account_id, secrets.token_urlsafe(24))
     remote.take(member)
-    move.target_member_id, move.target_account_id = member.id, member.account_id
+    move.target_member_id, move.target_account_id, move.remark = member.id, member.account_id, without_warning(move.remark)
+    forget_claims(move)
+    move.account_mail = ""
     record_account(run.target, move.user, member.account_id, member.name, Evidence.MOVE)
 
 
 def _look_once_more(move: Move) -> None:
-    """Nothing stands there now, but a request that was given up may still arrive: only a second look, a minute later, settles it. Whoever
-    is to be tried again anyway keeps the intent, by which an account of this name is known as ours."""
-    if move.status is MoveStatus.PENDING or move.secure_after is None:
+    """Nothing stands there now, but a request that was given up may still arrive: only a second look, a minute later, settles it. From then
+    on an account of this name is somebody else's, also where the user is to be tried again anyway. A further request begins anew."""
+    if move.secure_after is None:
         move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
     else:
-        move.created_account = False
+        move.created_account, move.remark = False, without_warning(move.remark)
 
 
 def _put_off(moves: Sequence[Move], error: PlatformError) -> None:
     for move in moves:
         move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
-        move.remark = f"An account may stand open on the target and could not be closed yet: {error}"
+        # Last, so that all of it can go again.
+        move.remark = " ".join(filter(None, (without_warning(move.remark), f"{MAY_STAND_OPEN}: {error}")))
     db.session.commit()
+
+
+def without_warning(remark: str) -> str:
+    """A remark that no longer says an account may stand open."""
+    return remark.partition(MAY_STAND_OPEN)[0].rstrip()

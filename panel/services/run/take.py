@@ -24,7 +24,7 @@ from panel.services.people import shares_of
 from panel.services.run.lease import Lease
 from panel.services.run.rows import AHEAD, SETTLING, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
-from panel.services.run.trouble import RunStopped, fail_or_retry, put_back, put_off, wait_out
+from panel.services.run.trouble import RunStopped, fail_or_retry, give_up, is_theirs_alone, put_back, put_off, wait_out
 from panel.services.run.turn import wait_for_turn
 
 #: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
@@ -144,11 +144,19 @@ class Taking:
             put_off(removal.move, self.lease.epoch, 0.0, f"The access to {self.run.source.name} is not the one it was; it is looked up.")
         elif not isinstance(outcome, PlatformError):
             self._note_taken(removal)
-        elif outcome.about_server:
-            put_back(removal.move, self.lease.epoch, needs_look=False)
-            self._halt(outcome)
         else:
-            fail_or_retry(removal.move, self.lease.epoch, outcome)
+            self._note_error(removal.move, outcome)
+
+    def _note_error(self, move: Move, error: PlatformError) -> None:
+        # What was noted is committed where the source is asked once more.
+        self.forget_removed()
+        if error.about_server and is_theirs_alone(self.run, error, self.remote):
+            give_up(move, self.lease.epoch, error)
+        elif error.about_server:
+            put_back(move, self.lease.epoch, needs_look=False)
+            self._halt(error)
+        else:
+            fail_or_retry(move, self.lease.epoch, error)
 
     def _halt(self, error: PlatformError) -> None:
         try:
@@ -179,16 +187,38 @@ class Taking:
     def _removals(self, moves: list[Move]) -> list[Removal]:
         if self._is_named_by_id(moves):
             return [self._kept(move, Member(move.source_member_id, "", move.name), by_id_alone=True) for move in moves]
-        if self._has_to_ask(moves):
-            try:
-                self._members = Present(self.remote.members(), shares=self.run.source.platform is Platform.PLEX)
-                self._listed = time.monotonic()
-            except PlatformError as error:
-                for move in moves:
-                    put_back(move, self.lease.epoch, needs_look=False)
-                self._halt(error)
-                return []
-        return [self._kept(move, self._members.of(move) if self._members else None) for move in moves]
+        try:
+            members = self._listed_members(moves)
+        except PlatformError as error:
+            for move in moves:
+                put_back(move, self.lease.epoch, needs_look=False)
+            self._halt(error)
+            return []
+        return list(filter(None, (self._removal_of(move, members) for move in moves)))
+
+    def _removal_of(self, move: Move, members: Present) -> Removal | None:
+        """`None`: whether the access is still there could not be found out."""
+        try:
+            return self._kept(move, members.of(move) or self._asked_for(move))
+        except PlatformError as error:
+            self._note_error(move, error)
+            return None
+
+    def _listed_members(self, moves: list[Move]) -> Present:
+        if self._members is None or self._has_to_ask(moves):
+            self._members = Present(self.remote.members(), shares=self.run.source.platform is Platform.PLEX)
+            self._listed = time.monotonic()
+        return self._members
+
+    def _asked_for(self, move: Move) -> Member | None:
+        """An account that is missing in the list, asked for by its id: no list is whole enough to note a removal by it alone."""
+        if self.run.source.platform is Platform.PLEX or not move.source_member_id:
+            return None
+        # Nothing is locked while the source is asked; a crash leaves the claim.
+        db.session.commit()
+        with suppress(NotThere):
+            return self.remote.member(move.source_member_id)
+        return None
 
     def _kept(self, move: Move, member: Member | None, *, by_id_alone: bool = False) -> Removal:
         if not move.taken:
@@ -235,8 +265,13 @@ class Present:
         """This user's access, `None` when it is gone."""
         found = self._by_id.get(move.source_member_id)
         if found is None and self._shares:
-            found = self._by_person.get(move.user.plex_id) or self._by_person.get(move.user.plex_email.casefold())
+            found = self._by_person.get(move.user.plex_id) or self._by_address(move.user.plex_id, move.user.plex_email)
         return found
+
+    def _by_address(self, plex_id: str, address: str) -> Member | None:
+        """Whom this address was shared with, unless it is known to be another person's by now."""
+        found = self._by_person.get(address.casefold())
+        return None if found and plex_id and found.account_id not in ("", plex_id) else found
 
 
 def kept_from(stored: Mapping[str, object]) -> Kept:

@@ -7,15 +7,28 @@ from typing import Any
 
 from panel.domain.reasons import Reason
 from panel.domain.statuses import MoveStatus, Step
-from panel.extensions import config
+from panel.extensions import config, db
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
-from panel.platforms.base import AlreadyThere, CredentialsRefused, LostAnswer, NameTaken, PlatformError, TooManyRequests, WrongServer
+from panel.platforms.base import (
+    AlreadyThere,
+    CredentialsRefused,
+    LostAnswer,
+    NameTaken,
+    PlatformError,
+    Remote,
+    TooManyRequests,
+    UnexpectedAnswer,
+    Unreachable,
+    WrongServer,
+)
 from panel.services import pace
 from panel.services.run.rows import Wait, record
 
 #: Seconds before a run that has ended asks again a server that stays away.
 ASK_AGAIN_S = 300.0
+#: How many users in a row may fail by themselves where a server answers about everybody but them.
+MOST_ALONE = 3
 #: What is so about somebody whose step has failed.
 WHAT_STANDS = {
     Step.GIVE: "The source access was left as it was. Once the reason is gone, a retry goes on from there.",
@@ -66,6 +79,27 @@ def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:
     seconds = waits[run.outages]
     run.outages += 1
     return later(seconds, f"{error} Trying again by itself.")
+
+
+def is_theirs_alone(run: Migration, error: PlatformError, remote: Remote) -> bool:
+    """Whether a server does not answer as it should about one user, but lists everybody: asked (and committed before) when the run would
+    wait for it no longer. Of a few in a row; after those it is the server's trouble all the same."""
+    patience = len(config().outage_waits_s)
+    if not isinstance(error, (Unreachable, UnexpectedAnswer)) or not patience <= run.outages < patience + MOST_ALONE:
+        return False
+    db.session.commit()
+    try:
+        remote.members()
+    except PlatformError:
+        return False
+    run.outages += 1
+    return True
+
+
+def give_up(move: Move, epoch: int, error: PlatformError, **also: Any) -> None:
+    """This user fails, with the platform's own words; a retry may help. Flushed."""
+    detail = with_what_stands(str(error), move.step)
+    record(move.id, epoch, status=MoveStatus.FAILED, detail=detail, retryable=True, needs_look=True, **also)
 
 
 def put_back(move: Move, epoch: int, *, needs_look: bool, **also: Any) -> None:
