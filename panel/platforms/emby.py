@@ -202,7 +202,12 @@ class EmbyRemote(MediaBrowserRemote):
             if perhaps_linked and self._is_linked(path):
                 return ""
             answer = self._door.json(
-                "POST", f"{path}/Connect/Link", params={"ConnectUsername": person.email}, read_s=CONNECT_LINK_READ_S, quoted=False
+                "POST",
+                f"{path}/Connect/Link",
+                params={"ConnectUsername": person.email},
+                read_s=CONNECT_LINK_READ_S,
+                quoted=False,
+                fresh=True,
             )
         except PlatformError as error:
             return self._why_not_linked(path, error)

@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -86,11 +87,13 @@ class HttpDoor:
         read_s: float | None = None,
         quoted: bool = True,
         guard: Guard | None = None,
+        fresh: bool = False,
     ) -> bytes:
         """One request; the body of a 2xx answer. Raises a `PlatformError` for everything else.
 
         `creates` marks a request that must not be sent twice: where its effect is unknown it raises `LostAnswer`. `quoted=False` keeps
         the other side's words out of errors: for requests with a password, which some servers echo. `guard` stands in for the door's.
+        `fresh`: over a connection of its own, for what is not tried again: a kept one may have been closed by the server a moment ago.
         """
         guard = None if method == "GET" else guard or self.guard
         if guard is not None:
@@ -99,10 +102,13 @@ class HttpDoor:
         with sent.noted(method, path, self._headers) as call:
             try:
                 request = self._prepared(method, path, params, json, headers or {})
-                # Straight to the adapter: it follows no redirects, and cookies are neither kept nor sent.
-                adapter = self._session.get_adapter(self.base_url)
                 timeouts = self.timeouts[0], read_s or self.timeouts[1]
-                with wire.sending(guard, until), adapter.send(request, stream=True, timeout=timeouts) as response:
+                with (
+                    closing(new_session()) if fresh else nullcontext(self._session) as session,
+                    wire.sending(guard, until),
+                    # Straight to the adapter: it follows no redirects, and cookies are neither kept nor sent.
+                    session.get_adapter(self.base_url).send(request, stream=True, timeout=timeouts) as response,
+                ):
                     call.answered(response.status_code)
                     body = self._read(response, until, creates=creates)
                     log.debug("%s %s %s -> %s", self.who, method, path, response.status_code)

@@ -261,6 +261,16 @@ def test_it_links_emby_connect_last_and_once(server: Any, remote: EmbyRemote) ->
     assert server.user("mira").connect_name
 
 
+def test_it_links_although_the_server_has_closed_the_connection_it_kept(server: Any, remote: EmbyRemote) -> None:
+    """The link is tried once: it must not be lost on a connection that was closed after the answer before."""
+    server.faults.append(Fault("POST", "/Policy", half=True, times=None))
+    for number in range(5):
+        name = f"ada{number}"
+        given = remote.give(Person(name, f"{name}@example.test"), access(remote, "Films"))
+        assert given.note == ""
+        assert server.user(name).connect_email == f"{name}@example.test"
+
+
 def test_it_gives_the_cloud_behind_a_link_more_time_than_the_server(server: Any) -> None:
     server.faults.append(Fault("POST", "/Connect/Link", delay_s=1.0))
     remote = EmbyRemote(server.url, server.api_key, timeouts=(2.0, 0.5))

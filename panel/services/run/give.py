@@ -121,8 +121,8 @@ class Giving:
                 write_down(gift.move, self.lease.epoch, secure_after=None)
             elif self.run.kind is RunKind.MOVE and gift.known is not None and not gift.ours and not gift.move.before:
                 write_down(gift.move, self.lease.epoch, before=as_kept(gift.known))
-            if gift.known is not None and not self.on_plex and gift.known.disabled and gift.known.no_password:
-                # It is given a password before it is opened, which its person has to be able to replace.
+            if gift.known is not None and not (gift.ours or self.on_plex) and gift.known.disabled and gift.known.no_password:
+                # It is given a password before it is opened, which its person has to be able to replace; ours has none but that.
                 write_down(gift.move, self.lease.epoch, sealed=True)
         db.session.commit()
         return self._without_claims_under_way(gifts)
