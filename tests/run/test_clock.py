@@ -37,6 +37,14 @@ def run(scene: Scene, clock: Clock) -> Migration:
     return run
 
 
+def add_pair(scene: Scene) -> None:
+    """Two servers and somebody to be moved from one to the other."""
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+
+
 def turn_of(run: Migration) -> float:
     """Seconds until this run has its turn."""
     return pace.take_turn(pace.name_for(run, run.target), INTERVAL_S, run.id)
@@ -118,10 +126,7 @@ def test_whoever_waited_before_has_their_turn_among_others(scene: Scene, run: Mi
 
 
 def test_a_retry_and_an_outage_are_not_waited_for_an_hour_longer(scene: Scene, clock: Clock) -> None:
-    scene.add_server("jellyfin", "Old")
-    scene.plan("Basic")
-    scene.add_server("emby", "New")
-    scene.person("ada")
+    add_pair(scene)
     run = scene.start()
     run.wake_at = utc_now() + timedelta(seconds=20)
     move = run.moves[0]
@@ -140,10 +145,7 @@ def test_a_retry_and_an_outage_are_not_waited_for_an_hour_longer(scene: Scene, c
 def test_a_clock_put_back_while_no_worker_was_there_is_noticed_by_the_next(
     scene: Scene, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene.add_server("jellyfin", "Old")
-    scene.plan("Basic")
-    scene.add_server("emby", "New")
-    scene.person("ada")
+    add_pair(scene)
     run = scene.start()
     assert run.id in running.due()
     run.wake_at = run.moves[0].not_before = utc_now() + timedelta(seconds=20)
@@ -156,10 +158,7 @@ def test_a_clock_put_back_while_no_worker_was_there_is_noticed_by_the_next(
 
 
 def test_a_wait_that_was_over_when_the_clock_was_put_back_does_not_begin_again(scene: Scene, clock: Clock) -> None:
-    scene.add_server("jellyfin", "Old")
-    scene.plan("Basic")
-    scene.add_server("emby", "New")
-    scene.person("ada")
+    add_pair(scene)
     run = scene.start()
     running.due()
     run.wake_at = run.moves[0].not_before = utc_now()
@@ -173,10 +172,7 @@ def test_a_wait_that_was_over_when_the_clock_was_put_back_does_not_begin_again(s
 def test_a_worker_that_starts_anew_ends_no_wait_when_the_clock_is_right(
     scene: Scene, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene.add_server("jellyfin", "Old")
-    scene.plan("Basic")
-    scene.add_server("emby", "New")
-    scene.person("ada")
+    add_pair(scene)
     run = scene.start()
     run.wake_at = utc_now() + timedelta(seconds=90)
     db.session.commit()
@@ -204,10 +200,7 @@ def test_a_mail_put_off_before_the_clock_was_put_back_goes_out(scene: Scene, clo
 
 
 def test_a_run_that_was_to_begin_at_a_time_begins_at_that_time(scene: Scene, clock: Clock) -> None:
-    scene.add_server("jellyfin", "Old")
-    scene.plan("Basic")
-    scene.add_server("emby", "New")
-    scene.person("ada")
+    add_pair(scene)
     at = utc_now() + timedelta(minutes=5)
     run = start(scene.preflight(), Schedule(start_at=at))
     db.session.commit()
