@@ -75,6 +75,11 @@ window.addEventListener("pagehide", () => {
   unsaved.clear();
 });
 
+// Addresses name what was chosen, and nothing that was left as it is.
+document.addEventListener("formdata", ({ target, formData }) => {
+  if (target.matches(".finder")) [...formData].forEach(([name, value]) => value || formData.delete(name));
+});
+
 // On a telephone the screens of a section scroll sideways: the one that is open has to be in sight.
 document.querySelectorAll(".main-nav .active, .sub-nav .active").forEach((here) => {
   const strip = here.closest("ul");

@@ -62,13 +62,17 @@ const WRONG = ".is-invalid, :has(+ .invalid-feedback), #server-form > .alert, #c
 document.addEventListener("htmx:afterSettle", ({ target, detail: { xhr } }) => {
   const wrong = (target.closest("form, dialog") || xhr?.status === 422) && target.querySelector(WRONG);
   if (!wrong) return;
-  wrong.focus();
+  // A verdict leaves what is in hand where it is; where that went with the answer it is in hand itself.
+  const isField = wrong.matches("input, select, textarea");
+  if (!isField) wrong.tabIndex = -1;
+  if (isField || document.activeElement === document.body) wrong.focus();
   wrong.scrollIntoView({ block: "center" });
 });
 
 // Marks go with the next answer to the same form, also where that replaces a part of it only.
 document.addEventListener("htmx:afterSwap", ({ detail: { requestConfig, xhr } }) => {
-  const form = xhr.status === 200 && requestConfig.elt.matches("form button") && requestConfig.elt.form;
+  // What htmx restores when somebody goes back is no answer.
+  const form = xhr?.status === 200 && requestConfig?.elt.matches("form button") && requestConfig.elt.form;
   if (!form) return;
   form.querySelectorAll(".is-invalid").forEach((field) => field.classList.remove("is-invalid"));
   form.querySelectorAll(".invalid-feedback, :scope > .alert").forEach((said) => said.remove());
@@ -91,6 +95,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   const element = event.detail.elt;
   if (event.detail.target === dialog && element.tagName === "FORM" && element.closest("#new-migration") && !dialog.contains(element)) {
     event.preventDefault();
+    saved();
     element.submit();
   }
 });

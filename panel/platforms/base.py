@@ -178,6 +178,8 @@ class PlatformError(Exception):
     about_server = False
     #: Whether it is certain that a request which was to create something has not been carried out.
     had_no_effect = False
+    #: Whether an account that had to be closed for the step is certain to have been opened again, as it was.
+    opened_again = False
 
 
 class Unreachable(PlatformError):

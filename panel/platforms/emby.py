@@ -108,19 +108,19 @@ class EmbyRemote(MediaBrowserRemote):
     def _whole_list(self) -> list[dict[str, Any]] | None:
         """All pages of one list; `None` when they do not belong together, or do not end."""
         found: dict[str, dict[str, Any]] = {}
-        total = start = 0
+        total: int | None = None
+        start = 0
         for page in range(MOST_PAGES):
             answer = self._door.json("GET", "/Users/Query", params={"StartIndex": start, "Limit": PAGE})
             rows, said = rows_of(answer, self.who), total_of(answer, self.who)
-            if page == 0:
-                total = len(rows) if said is None else said
-            elif said != total:
+            if page > 0 and said != total:
                 return None
-            known = len(found)
+            total, known = said, len(found)
             found.update({str(row.get("Id")): row for row in rows})
             start += len(rows)
-            if start >= total:
-                return list(found.values()) if len(found) >= total else None
+            # Where no total is told, only a page that is not full is the last one.
+            if len(rows) < PAGE if total is None else start >= total:
+                return list(found.values()) if len(found) >= (start if total is None else total) else None
             if len(found) == known:
                 return None
         return None
@@ -163,18 +163,24 @@ class EmbyRemote(MediaBrowserRemote):
             refused = isinstance(error, (Refused, NotAllowed))
             # In a run the account stays closed until its next turn: nothing more is asked of a server in trouble.
             if reopens or refused:
-                self._rescue(member, reopens, may_be_empty=step == "set" or (step == "reset" and not refused))
+                may_be_empty = step == "set" or (step == "reset" and not refused)
+                opened = self._rescue(member, reopens, may_be_empty=may_be_empty)
+                # After a lost answer the request may still arrive: then it is looked at again.
+                error.opened_again = opened and refused and not member.disabled
             raise
 
-    def _rescue(self, member: Member, reopens: bool, *, may_be_empty: bool) -> None:
-        """Best effort: with a password that nobody knows an account can be as open as it was, and without any it stays disabled."""
+    def _rescue(self, member: Member, reopens: bool, *, may_be_empty: bool) -> bool:
+        """Best effort: with a password that nobody knows an account can be as open as it was, and without any it stays disabled. Answers
+        whether it is as open as it was."""
         try:
             if may_be_empty:
                 self._seal_again(member.account_id)
             if reopens:
                 self._reopen(member)
+            return reopens
         except PlatformError as error:
             log.error("%s: account %s may be left disabled, or without a password: %s", self.who, member.account_id, error)
+            return False
 
     def _seal_again(self, account_id: str) -> None:
         """Whatever of a reset and another password has arrived."""

@@ -98,11 +98,10 @@ class HttpDoor:
         guard = None if method == "GET" else guard or self.guard
         if guard is not None:
             guard()
-        until = time.monotonic() + answers.LONGEST_S
+        until, timeouts = time.monotonic() + answers.LONGEST_S, (self.timeouts[0], read_s or self.timeouts[1])
         with sent.noted(method, path, self._headers) as call:
             try:
                 request = self._prepared(method, path, params, json, headers or {})
-                timeouts = self.timeouts[0], read_s or self.timeouts[1]
                 with (
                     closing(new_session()) if fresh else nullcontext(self._session) as session,
                     wire.sending(guard, until),
@@ -114,10 +113,7 @@ class HttpDoor:
                     log.debug("%s %s %s -> %s", self.who, method, path, response.status_code)
             except requests.RequestException as error:
                 raise self._failure(error, creates=creates) from _bare(error)
-            if 200 <= response.status_code < 300:
-                return body
-            refusal = self._error_of(response, body if quoted else b"", creates=creates)
-            raise _without_effect(refusal, creates and response.status_code < 500)
+            return self._accepted(response, body, quoted=quoted, creates=creates)
 
     def json(self, method: str, path: str, **how: Any) -> Any:
         """`send`, with the answer read as JSON (`None` for an empty one). Raises `UnexpectedAnswer` (`LostAnswer` where `creates`)
@@ -159,6 +155,13 @@ class HttpDoor:
     @cached_property
     def _pattern(self) -> requests.PreparedRequest:
         return self._session.prepare_request(requests.Request("GET", f"{self.base_url}/", headers=self._headers))
+
+    def _accepted(self, response: requests.Response, body: bytes, *, quoted: bool, creates: bool) -> bytes:
+        """The body of a 2xx answer. Raises the `PlatformError` that any other amounts to."""
+        if 200 <= response.status_code < 300:
+            return body
+        refusal = self._error_of(response, body if quoted else b"", creates=creates)
+        raise _without_effect(refusal, creates and response.status_code < 500)
 
     def _read(self, response: requests.Response, until: float, *, creates: bool) -> bytes:
         try:

@@ -22,14 +22,14 @@ PATIENCE_S, LOOK_EVERY_S = 4.0, 0.2
 
 
 class NotYet(ValueError):
-    """The Plex account is not to be asked now; `str(error)` is a sentence that says when."""
+    """The server, or its Plex account, is not to be asked now; `str(error)` is a sentence that says when."""
 
 
 def require_warm(server: Server) -> None:
-    """Before anything is read: raises `NotYet` while the server's Plex account has asked to be left alone."""
+    """Before anything is read: raises `NotYet` while the server, or its Plex account, has asked to be left alone."""
     until = pace.cooling_until([server])
     if until is not None:
-        raise NotYet(f"Plex has asked to slow down: {server.name} can be asked again after {times.clock(until)}.")
+        raise NotYet(f"{pace.who_slows(server)} has asked to slow down: {server.name} can be asked again after {times.clock(until)}.")
 
 
 @contextmanager

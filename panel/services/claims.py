@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select, update
 
 from panel.domain.statuses import Step
 from panel.extensions import db, execute
 from panel.models import Account, Migration, Move, OneTimeLink
 from panel.models.types import utc_now
-from panel.platforms.base import Kept, Member, NotAllowed, Remote, Unreachable
+from panel.platforms.base import Kept, Member, NotAllowed, PlatformError, Remote, Unreachable
 from panel.platforms.stopwatch import Stopwatch
 from panel.services import proof
 from panel.services.servers import HURRIED, remote_for
@@ -24,10 +24,17 @@ LIFETIMES = {SETUP: timedelta(days=2), CLAIM: timedelta(days=14)}
 MIN_PASSWORD_LENGTH = 8
 #: Who uses a link has it for themselves for so long; of a process that died it is free then.
 IN_USE = timedelta(minutes=2)
+#: What it takes most of the time: so long a run waits that wants the same account.
+TAKES = timedelta(seconds=30)
 #: After so many seconds of that nothing is sent any more.
 MOST_S = 90.0
 #: How long an account that could not be opened again stays closed before that is tried by itself.
 REOPEN_AFTER = timedelta(minutes=1)
+#: What the operator is told while a server refuses to have such an account opened again.
+STAYS_CLOSED = (
+    "The account was closed for a moment, to set a password, and the server has refused every password since: it stays closed. That is "
+    "tried again by itself, at growing intervals; look at the account on the server."
+)
 
 
 class BeingUsed(Exception):
@@ -76,7 +83,14 @@ def choose_password(link: OneTimeLink, password: str) -> None:
     link_id = link.id
     with alone_at(link_id, move) as remote:
         was = what_was_closed(move)
-        remote.set_password(move.target_account_id, password, switched_on=True, was=was, closing=_note_closing(link_id))
+        try:
+            remote.set_password(move.target_account_id, password, switched_on=True, was=was, closing=_note_closing(link_id))
+        except PlatformError as error:
+            if error.opened_again:
+                # While the account is still in these hands: who closes it from now on means it.
+                forget_closing(move)
+                db.session.commit()
+            raise
     forget_closing(move)
     _use_up(link_id)
     db.session.commit()
@@ -108,7 +122,8 @@ def alone_at(link_id: int, move: Move) -> Iterator[Remote]:
 
 
 def under_way(server_id: int, account_ids: Iterable[str]) -> set[str]:
-    """Those of these accounts of a server for which a link is being used now: another password may need an account closed for a moment."""
+    """Those of these accounts of a server for which a link is being used now: another password may need an account closed for a moment.
+    A run that gives or takes asks once it is committed that it has their people in hand: see `_others_at_the_account`."""
     query = select(Move.target_account_id).join(OneTimeLink, OneTimeLink.move_id == Move.id).join(Move.migration)
     wanted = (Migration.target_id == server_id, Move.target_account_id.in_(list(account_ids)))
     return set(db.session.scalars(query.where(*wanted, OneTimeLink.purpose == CLAIM, _in_use())))
@@ -116,11 +131,17 @@ def under_way(server_id: int, account_ids: Iterable[str]) -> set[str]:
 
 def what_was_closed(move: Move) -> Kept | None:
     """What the account of this move opened when a link closed it for a moment, where it was not opened again since as far as is known."""
-    for link in db.session.scalars(_fresh(_links_to_the_account_of(move).order_by(OneTimeLink.reopen_after.desc()))):
-        libraries = link.closed.get("libraries")
-        if isinstance(libraries, list):
-            return Kept(frozenset(map(str, libraries)), all_libraries=link.closed.get("all_libraries") is True)
+    for link in db.session.scalars(_fresh(_links_to_the_account_of(move).order_by(OneTimeLink.reopen_after.desc().nulls_last()))):
+        was = kept_from_closing(link.closed)
+        if was is not None:
+            return was
     return None
+
+
+def kept_from_closing(closed: dict[str, object]) -> Kept | None:
+    """What an account opened, out of a link's `closed`; `None` where none was closed."""
+    libraries = closed.get("libraries")
+    return Kept(frozenset(map(str, libraries)), all_libraries=closed.get("all_libraries") is True) if isinstance(libraries, list) else None
 
 
 def free(link_id: int) -> None:
@@ -130,8 +151,16 @@ def free(link_id: int) -> None:
 
 def forget_closing(move: Move) -> None:
     """The account is open again, or somebody else's affair. Flushed."""
+    told = select(Move).where(Move.id.in_(_moves_to_the_account_of(move.id)), Move.remark.contains(STAYS_CLOSED))
+    for one in db.session.scalars(told.execution_options(populate_existing=True)):
+        one.remark = without_closing(one.remark)
     ids = _links_to_the_account_of(move).with_only_columns(OneTimeLink.id)
     execute(update(OneTimeLink).where(OneTimeLink.id.in_(ids)).values(closed={}, reopen_after=None))
+
+
+def without_closing(remark: str) -> str:
+    """A remark that no longer says an account stays closed."""
+    return " ".join(remark.replace(STAYS_CLOSED, " ").split())
 
 
 def require_own_account(move: Move) -> None:
@@ -167,13 +196,17 @@ def _let_go(link_id: int, mark: datetime) -> None:
 
 
 def _others_at_the_account(link_id: int, move: Move) -> bool:
-    """Asked after the mark of this link was committed; a run commits that it has somebody in hand before it asks for marks: of two that
-    come at the same moment at least one sees the other."""
+    """Asked after the mark of this link was committed; a run commits that it has somebody in hand before it asks for marks (`under_way`):
+    of two that come at the same moment at least one sees the other. A run that has ended counts as well: it may remove late."""
     if db.session.scalar(_links_to_the_account_of(move).where(OneTimeLink.id != link_id, _in_use()).limit(1)) is not None:
         return True
-    in_hand = (Move.user_id == move.user_id, Move.step == Step.GIVE, Move.claim.is_not(None))
-    at_work = (Migration.id == Move.migration_id, Migration.target_id == move.migration.target_id, Migration.ended_at.is_(None))
-    return bool(db.session.scalar(select(exists().where(*in_hand, *at_work))))
+    server_id, account_id = move.migration.target_id, move.target_account_id
+    # By the person too: which account it is that a run gives access to is only known once it has looked.
+    theirs = Move.user_id == move.user_id
+    given = and_(Move.step == Step.GIVE, Migration.target_id == server_id, or_(theirs, Move.target_account_id == account_id))
+    taken = and_(Move.step == Step.TAKE, Migration.source_id == server_id, or_(theirs, Move.source_member_id == account_id))
+    in_hand = exists().where(Move.claim.is_not(None), Migration.id == Move.migration_id, or_(given, taken))
+    return bool(db.session.scalar(select(in_hand)))
 
 
 def _in_use() -> ColumnElement[bool]:

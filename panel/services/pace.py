@@ -1,4 +1,5 @@
-"""The pace shared by every worker and every run: one row per Plex account, changed by compare-and-swap."""
+"""The pace shared by every worker and every run: one row per Plex account, changed by compare-and-swap. A server of another platform has a
+row for its cool-downs alone."""
 
 from __future__ import annotations
 
@@ -21,15 +22,18 @@ from panel.models.types import UtcDateTime, utc_now
 PUT_BACK_S = 60.0
 #: Seconds before a run that lets another one go first asks again.
 ASK_AGAIN_S = 0.05
+#: Seconds without a refusal, after a short cool-down, until the next one counts as the first.
+FORGIVEN_S = 60.0
 
 
 def name_for(run: Migration, server: Server | None) -> str:
-    """Whose pace a step takes a turn of: the Plex account it touches, else the run's own."""
-    return name_of(server) if server is not None and server.platform is Platform.PLEX else f"run:{run.id}"
+    """Whose pace a step takes a turn of, or is told to slow down by: the Plex account or the server it touches, else the run's own."""
+    return name_of(server) if server is not None else f"run:{run.id}"
 
 
 def name_of(server: Server) -> str:
-    """The pace of the Plex account that owns this server; a server of another platform has a name that nobody takes turns of."""
+    """The pace of the Plex account that owns this server. Of a server of another platform nobody takes turns, but everybody leaves it alone
+    while it cools down."""
     return f"plex:{server.plex_account_id}" if server.platform is Platform.PLEX else f"server:{server.id}"
 
 
@@ -94,8 +98,13 @@ def cool_down(name: str, asked_s: float | None) -> float:
     """Leave the account alone after a 429 and go more slowly afterwards; answers for how long, in seconds. Flushed by the caller.
 
     What was refused counts as a turn, whatever it was: by it can be told how long the cool-down was meant to be, should the clock change.
+    A server nobody takes turns of has been left in peace once it was not refused again for as long as it cooled down: then it begins anew.
     """
     row = _row(name)
+    if name.startswith("server:") and row.cool_until and row.last_turn_at:
+        in_peace = utc_now() - row.cool_until
+        if in_peace > max(row.cool_until - row.last_turn_at, timedelta(seconds=FORGIVEN_S)):
+            row.refusals, row.slowness = 0, 1.0
     row.last_turn_at = utc_now()
     row.refusals += 1
     row.slowness = slower(row.slowness)
@@ -114,10 +123,8 @@ def put_right() -> None:
 
 
 def cooling_until(servers: Iterable[Server]) -> datetime | None:
-    """Until when the Plex account of one of these servers is to be left alone altogether, reading included; `None`: it is not."""
-    names = {name_of(server) for server in servers if server.platform is Platform.PLEX}
-    if not names:
-        return None
+    """Until when one of these servers, or the Plex account that owns it, is to be left alone, reading included; `None`: it is not."""
+    names = {name_of(server) for server in servers}
     until = db.session.scalar(select(func.max(Pacemaker.cool_until)).where(Pacemaker.name.in_(names)))
     return until if until and until > utc_now() else None
 
@@ -126,6 +133,12 @@ def slowness_of(servers: Iterable[Server]) -> float:
     """By what the interval of these servers' Plex accounts is multiplied since they asked to slow down; 1.0: as set."""
     names = {name_of(server) for server in servers if server.platform is Platform.PLEX}
     return (db.session.scalar(select(func.max(Pacemaker.slowness)).where(Pacemaker.name.in_(names))) if names else None) or 1.0
+
+
+def who_slows(*servers: Server) -> str:
+    """Who has asked to slow down, for sentences: Plex, or a server by its name."""
+    names = [server.name for server in servers if server.platform is not Platform.PLEX and cooling_until([server])]
+    return " and ".join(dict.fromkeys(names)) or "Plex"
 
 
 def forget(run_id: int) -> None:

@@ -22,7 +22,8 @@ from panel.models.share import share_libraries
 from panel.models.types import utc_now
 from panel.platforms.base import TooManyRequests
 from panel.services.candidates import apart, beside_target, candidate_of, offer_of, offers_of
-from panel.services.room import room_on
+from panel.services.closed_by_links import as_open, closed_for_a_moment
+from panel.services.room import Room, room_on
 from panel.services.roster import Roster, roster_now, roster_remembered
 from panel.services.servers import HURRIED, Look, connected_to, look
 from panel.services.user_facts import UserFacts, all_users, terms_of
@@ -90,23 +91,17 @@ def assess(
     `held_by`: the run that asks, whose own hold on the servers is no blocker.
     """
     source_look, target_look = looks or (Look(), Look())
+    if looks is not None:
+        looks = source_look, target_look = as_open(source_look, closed_for_a_moment(source.id)), target_look
     users = all_users()
-    source_roster, target_roster = _rosters(source, target, looks, users)
+    rosters = source_roster, target_roster = _rosters(source, target, looks, users)
     source_offer, target_offer = offer_of(source), offer_of(target, target_look.libraries if looks and not target_look.refusal else None)
     room = room_on(target, (target_roster, source_roster), users, target_look.connected)
     pair = Pair(source.platform, target.platform, utc_now(), target_offer, room.server, room.account)
-    candidates = [
-        beside_target(candidate_of(user, source, target, source_roster, source_offer), user, target_roster, pair) for user in users
-    ]
-    candidates = [replace(one, on_account=True) if one.id in room.on_account else one for one in apart(candidates, users, pair)]
-    facts = _facts(
-        _side(source, source_offer),
-        _side(target, target_offer),
-        _plans_among(candidates, pair),
-        _group_names(),
-        _busy(source, target, held_by),
-        _problems(source, source_look, target_look),
-    )
+    candidates = _candidates(source, target, users, rosters, source_offer, pair, room)
+    sides = _side(source, source_offer), _side(target, target_offer)
+    busy, problems = _busy(source, target, held_by), _problems(source, source_look, target_look)
+    facts = _facts(*sides, _plans_among(candidates, pair), _group_names(), busy, problems)
     return Preflight(
         source=source,
         target=target,
@@ -120,6 +115,21 @@ def assess(
         target_roster=target_roster,
         source_reached=looks is None or source_look.refusal is None,
     )
+
+
+def _candidates(
+    source: Server,
+    target: Server,
+    users: list[UserFacts],
+    rosters: tuple[Roster, Roster],
+    offer: Offer,
+    pair: Pair,
+    room: Room,
+) -> list[Candidate]:
+    """Everyone, with what they have on both servers. `rosters`: source and target; `offer`: the source's libraries."""
+    source_roster, target_roster = rosters
+    found = [beside_target(candidate_of(user, source, target, source_roster, offer), user, target_roster, pair) for user in users]
+    return [replace(one, on_account=True) if one.id in room.on_account else one for one in apart(found, users, pair)]
 
 
 def _rosters(source: Server, target: Server, looks: tuple[Look, Look] | None, users: Sequence[UserFacts]) -> tuple[Roster, Roster]:

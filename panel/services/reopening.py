@@ -23,13 +23,13 @@ def due() -> list[int]:
     """The links whose account is to be opened again now."""
     now = utc_now()
     # One that lies far ahead was put off before the clock was put back.
-    reached = or_(OneTimeLink.reopen_after <= now, OneTimeLink.reopen_after > now + LONGEST)
+    reached = or_(OneTimeLink.reopen_after <= now, OneTimeLink.reopen_after > now + LONGEST + claims.REOPEN_AFTER)
     return list(db.session.scalars(select(OneTimeLink.id).where(reached).order_by(OneTimeLink.id)))
 
 
 def reopen(link_id: int) -> None:
     """Open the account of a link again, with a password that nobody knows unless it has one, and free the link. Where the server stays away
-    this is tried again in a minute. Commits."""
+    this is tried again in a minute, and where it refuses, at growing intervals. Commits."""
     link = db.session.get(OneTimeLink, link_id, populate_existing=True)
     if link is None or link.reopen_after is None:
         return
@@ -42,9 +42,26 @@ def reopen(link_id: int) -> None:
         _reopen(link_id, move)
     except (claims.BeingUsed, LookupError, PlatformError) as error:
         log.warning("The account of move %s stays closed for now: %s", move.id, error)
-        waiting = (OneTimeLink.id == link_id, OneTimeLink.reopen_after.is_not(None))
-        execute(update(OneTimeLink).where(*waiting).values(reopen_after=utc_now() + claims.REOPEN_AFTER))
+        refused = isinstance(error, PlatformError) and not (error.retryable or error.about_server)
+        _put_off(link_id, move, refused=refused)
     db.session.commit()
+
+
+def _put_off(link_id: int, move: Move, *, refused: bool) -> None:
+    """What one and the same answer will meet again waits longer each time, and the move says so; flushed."""
+    link = db.session.get(OneTimeLink, link_id, populate_existing=True)
+    if link is None or link.reopen_after is None:
+        return
+    closed, wait = dict(link.closed), claims.REOPEN_AFTER
+    if refused:
+        before = closed.get("refused")
+        times = before + 1 if isinstance(before, int) else 1
+        closed["refused"], wait = times, min(LONGEST, wait * 2 ** min(times - 1, 10))
+    # Unless somebody has opened it, or begun to, in the meantime.
+    unchanged = (OneTimeLink.id == link_id, OneTimeLink.reopen_after == link.reopen_after)
+    done = execute(update(OneTimeLink).where(*unchanged).values(closed=closed, reopen_after=utc_now() + wait))
+    if done and refused:
+        move.remark = " ".join(filter(None, (claims.without_closing(move.remark), claims.STAYS_CLOSED)))
 
 
 def _reopen(link_id: int, move: Move) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from panel.domain.pacing import duration_s
-from panel.domain.statuses import ACTIVE, OPEN, MoveStatus, Removal, Step
+from panel.domain.statuses import OPEN, WORKABLE, MoveStatus, Removal, Step
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
 from panel.models.types import utc_now
@@ -112,11 +112,11 @@ def progress_of(run: Migration) -> Progress:
     to_settle = counts.pending - to_give
     cool_until = None if run.ended_at else pace.cooling_until((run.source, run.target))
     waiting = cool_until or (run.wake_at if run.wake_reason else None)
-    reason = "Slowed down by Plex." if cool_until else run.wake_reason
+    reason = f"Slowed down by {pace.who_slows(run.source, run.target)}." if cool_until else run.wake_reason
     return Progress(
         counts=counts,
         given=to_settle,
-        left_s=_left_s(run, to_give, to_settle) if run.status in ACTIVE else None,
+        left_s=_left_s(run, to_give, to_settle) if run.status in WORKABLE else None,
         wait_until=waiting if waiting and waiting > utc_now() else None,
         wait_reason=reason if waiting and waiting > utc_now() else "",
         is_over=run.ended_at is not None,

@@ -126,7 +126,8 @@ def _take(server: Server) -> datetime:
     now = utc_now()
     cooling_until = pace.cooling_until([server])
     if cooling_until is not None:
-        raise SyncRefused(f"Plex has asked to slow down: {server.name} can be synchronised after {times.clock(cooling_until)}.")
+        slows = pace.who_slows(server)
+        raise SyncRefused(f"{slows} has asked to slow down: {server.name} can be synchronised after {times.clock(cooling_until)}.")
     until = now + SYNC_HOLD
     taken = _mark(server, until, Server.migration_id.is_(None), ~Server.syncs_now)
     if taken:

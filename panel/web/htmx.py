@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urldefrag
+
 from flask import Response, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -39,5 +41,11 @@ def go(address: str, message: str = "", category: str = "success") -> BaseRespon
     if not asks():
         return redirect(address, 303)
     response = make_response("", 200)
-    response.headers["HX-Redirect"] = address
+    # To a place in the page that is open a browser would only scroll; the page that comes finds it by itself.
+    response.headers["HX-Redirect"] = urldefrag(address).url
     return response
+
+
+def behind(body: str, element_id: str) -> Response:
+    """The answer to what was sent from the dialog: this element of the page behind it, in the place of the one that is there."""
+    return make_response(body, 200, {"HX-Retarget": f"#{element_id}", "HX-Reswap": "outerHTML"})

@@ -129,7 +129,7 @@ def check(server_id: int) -> BaseResponse:
 
 
 def _asked(counts: dict[str, int]) -> Asked:
-    wanted = asked(**FILTERS)
+    wanted = asked("since", **FILTERS)
     if wanted.search or wanted.filters or counts["runs"] or not counts["sync"]:
         return wanted
     return replace(wanted, filters={"from": "sync"})
@@ -140,12 +140,12 @@ def _title(run: Migration) -> str:
 
 
 def _moves(wanted: Asked) -> Page[Move]:
-    _, order = order_from(wanted.sort, service.move_orders(), "since")
+    _, order = order_from(wanted.sort, service.move_orders(), wanted.default)
     return page_of(service.of_runs(wanted.search, wanted.filters), wanted.page, order)
 
 
 def _shares(wanted: Asked) -> Page[Share]:
-    _, order = order_from(wanted.sort, service.share_orders(), "since")
+    _, order = order_from(wanted.sort, service.share_orders(), wanted.default)
     return page_of(service.known_by_sync(wanted.search, wanted.filters), wanted.page, order)
 
 

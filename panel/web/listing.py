@@ -17,6 +17,12 @@ class Asked:
     sort: str
     page: int
     filters: dict[str, str]
+    default: str = ""
+
+    @property
+    def order(self) -> str:
+        """The order the list is in: the one asked for, else its own."""
+        return self.sort or self.default
 
     def address(self, **changes: Any) -> str:
         """The same list with something changed (`None` leaves it out); anything but the page itself goes back to page 1."""
@@ -25,7 +31,7 @@ class Asked:
 
     def sorted_by(self, key: str) -> str:
         """The address that sorts by this column, the other way round when it does already."""
-        return self.address(sort=f"-{key}" if self.sort == key else key)
+        return self.address(sort=f"-{key}" if self.order == key else key)
 
     @property
     def is_narrowed(self) -> bool:
@@ -50,9 +56,10 @@ class Anything:
         return True
 
 
-def asked(**filters: Container[str]) -> Asked:
-    """Read `q`, `sort`, `page` and the filters (each with the values it knows) from the query; what makes no sense counts as not given."""
+def asked(default: str = "", /, **filters: Container[str]) -> Asked:
+    """Read `q`, `sort`, `page` and the filters (each with the values it knows) from the query; what makes no sense counts as not given.
+    `default`: the order of the list where none is asked for."""
     page = request.args.get("page", 1, int)
     given = {name: request.args.get(name, "").strip()[:100] for name in filters}
     chosen = {name: value for name, value in given.items() if value and value in filters[name]}
-    return Asked(request.args.get("q", "").strip()[:100], request.args.get("sort", "")[:40], max(1, page or 1), chosen)
+    return Asked(request.args.get("q", "").strip()[:100], request.args.get("sort", "")[:40], max(1, page or 1), chosen, default)

@@ -17,7 +17,9 @@ from panel.domain.statuses import OPEN, MigrationStatus, MoveStatus, RunKind, St
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
 from panel.services import invites, notices, people_mails, report
+from panel.services.run import steer
 from panel.services.run.rounds import next_round_of
+from panel.services.run.way_back import TakenBack, WayBack, is_anything_left, taken_back, ways_back
 from panel.web import steering
 from panel.web.workers import workers_problem
 
@@ -39,11 +41,14 @@ class Page:
 
     tab: str = "all"
     number: int = 1
+    begun: str = ""
+    """The address of the list from which the run was opened, where it is known."""
 
     @property
     def query(self) -> dict[str, Any]:
         """Its part of an address; nothing for the first page of all."""
-        return {**({"status": self.tab} if self.tab != "all" else {}), **({"page": self.number} if self.number > 1 else {})}
+        tab, number = self.tab if self.tab != "all" else None, self.number if self.number > 1 else None
+        return {key: value for key, value in (("status", tab), ("page", number), ("next", self.begun)) if value}
 
 
 def register(app: Flask) -> None:
@@ -55,7 +60,8 @@ def register(app: Flask) -> None:
 def page_of(args: Mapping[str, str]) -> Page:
     """From the query of an address; what makes no sense counts as not given."""
     tab, number = args.get("status", ""), args.get("page", "")
-    return Page(tab if tab in TABS else "all", max(1, int(number)) if number.isdecimal() and len(number) < 7 else 1)
+    place = max(1, int(number)) if number.isdecimal() and len(number) < 7 else 1
+    return Page(tab if tab in TABS else "all", place, args.get("next", ""))
 
 
 class Live:
@@ -145,13 +151,23 @@ class Live:
     @cached_property
     def retryable(self) -> int:
         """How many failed in a way that may pass."""
-        failed = (Move.migration_id == self.run.id, Move.status == MoveStatus.FAILED, Move.retryable.is_(True))
-        return db.session.scalar(select(func.count()).select_from(Move).where(*failed)) or 0 if self.progress.counts.failed else 0
+        failed = select(func.count()).select_from(Move).where(*steer.may_be_retried(self.run.id), Move.retryable.is_(True))
+        return db.session.scalar(failed) or 0 if self.progress.counts.failed else 0
 
-    @property
-    def changed_something(self) -> bool:
-        """Whether the run has moved or invited anybody, which could be taken back."""
-        return self.run.kind is RunKind.MOVE and bool(self.progress.counts.moved or self.progress.counts.invited)
+    @cached_property
+    def can_be_undone(self) -> bool:
+        """Whether the run has ended and has done something that was not taken back since."""
+        return self.is_over and self.run.kind is RunKind.MOVE and is_anything_left(self.run.id)
+
+    @cached_property
+    def taken_back(self) -> TakenBack:
+        """What other runs have taken back of it; of one that has not ended nothing can be."""
+        return taken_back(self.run.id) if self.is_over and self.run.kind is RunKind.MOVE else TakenBack()
+
+    def with_way_back(self, moves: list[Move]) -> list[tuple[Move, WayBack | None]]:
+        """These rows, each with what has become of taking it back."""
+        found = ways_back(moves) if self.run.kind is RunKind.MOVE else {}
+        return [(move, found.get(move.id)) for move in moves]
 
     @cached_property
     def waiting_invites(self) -> int:

@@ -23,10 +23,12 @@ from panel.services.run.start import Blocked, start
 from panel.web import htmx
 from panel.web.forms.migrations import StartForm
 from panel.web.live import Live, page_of
+from panel.web.place import back_to
 from panel.web.run_list import RunList
 
 screen = Blueprint("migrations", __name__, url_prefix="/migrations")
 
+HOME = "migrations.index"
 #: How many names a list on the preflight shows.
 NAMES_SHOWN = 200
 
@@ -100,7 +102,8 @@ def create() -> BaseResponse:
 def show(run_id: int) -> Response:
     """The live page."""
     live = Live(db.get_or_404(Migration, run_id), page_of(request.args))
-    return htmx.page_or_partial("migrations/show.html", {"migration-progress": "migrations/_update.html"}, live=live, run=live.run)
+    parts = {"migration-progress": "migrations/_update.html"}
+    return htmx.page_or_partial("migrations/show.html", parts, live=live, run=live.run, back=back_to(HOME, ("Migrations", url_for(HOME))))
 
 
 @screen.get("/<int:run_id>/progress")

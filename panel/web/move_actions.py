@@ -5,9 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, request, url_for
 
 from panel.domain.platform import Platform
-from panel.domain.statuses import OPEN, MoveStatus, RunKind
+from panel.domain.statuses import OPEN, RunKind
 from panel.extensions import db
 from panel.models import Migration, Move
+from panel.services.run.steer import why_no_retry
+from panel.services.run.way_back import way_back
 from panel.services.unclaimed import unclaimed_among
 from panel.web import sheets
 from panel.web.live import page_of
@@ -27,16 +29,15 @@ def show(run_id: int, move_id: int) -> Response:
     return sheets.sheet("migrations/_move_actions.html", move.name, back, run=run, move=move, place=place, why_not=why_not)
 
 
-def why_no_retry(move: Move) -> str:
-    """Why this user cannot be tried again; empty when they can."""
-    return "" if move.status is MoveStatus.FAILED else "Only somebody who has failed can be tried again."
-
-
 def why_no_claim(run: Migration, move: Move) -> str:
     """Why a link to choose a password makes no sense for this user; empty when the run made the account, or an earlier one did and nobody
     has chosen a password since, and the platform lets us set it."""
     if run.target.platform is Platform.PLEX:
         return "Plex accounts have a password already."
+    back = way_back(move)
+    if back and not move.before and (back.is_under_way or back.is_done):
+        # What was there before the migration is open again as it was; what the migration made is disabled.
+        return f"{back.sentence} The account it had made is disabled." if back.is_done else back.sentence
     is_settled = move.status not in OPEN and move.target_account_id
     if is_settled and (move.created_account or unclaimed_among(run, [move.id])):
         return ""
@@ -49,4 +50,7 @@ def why_no_undo(run: Migration, move: Move) -> str:
         return "This migration takes another one back."
     if run.ended_at is None:
         return "The migration has not ended yet."
+    back = way_back(move)
+    if back and (back.is_under_way or back.is_done):
+        return back.sentence
     return "" if (move.given_at or move.taken_at) is not None else "Nothing was changed for them."

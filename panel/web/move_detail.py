@@ -14,6 +14,8 @@ from panel.domain.statuses import RunKind, Step
 from panel.extensions import db
 from panel.models import Email, Migration, Move, Server
 from panel.services import proof_report
+from panel.services.run.undo import begun_by
+from panel.services.run.way_back import way_back
 from panel.web import htmx, words
 from panel.web.words import brief, zone
 
@@ -39,6 +41,7 @@ def show(run_id: int, move_id: int) -> Response:
     if move.migration_id != run_id:
         abort(404)
     run = move.migration
+    back = way_back(move)
     calls = list(proof_report.sent(run.id, move.id))
     return htmx.page_or_partial(
         "migrations/detail.html",
@@ -46,7 +49,10 @@ def show(run_id: int, move_id: int) -> Response:
         title=f"{brief(move.name)} in migration {run.id}",
         run=run,
         move=move,
-        read_back=read_back(move),
+        back=back,
+        # What has become of it stands beside.
+        remark=move.remark.replace(begun_by(back.run_id), "").strip() if back else move.remark,
+        read_back=read_back(move, is_undone=bool(back and back.is_done)),
         keepsakes=keepsakes(run, move),
         mails=db.session.scalars(select(Email).where(Email.move_id == move.id).order_by(Email.id)).all(),
         calls=calls[-MOST_SHOWN:],
@@ -55,10 +61,10 @@ def show(run_id: int, move_id: int) -> Response:
     )
 
 
-def read_back(move: Move) -> str:
+def read_back(move: Move, *, is_undone: bool = False) -> str:
     """What looking at the target after giving has shown, in a few words."""
     if move.accepted:
-        return "The access is effective"
+        return "The access was effective" if is_undone else "The access is effective"
     if move.step is Step.ACCEPT or move.taken_at is not None:
         return "The invite is there, not accepted yet"
     return ""

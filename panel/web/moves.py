@@ -42,12 +42,12 @@ def ask_cancel(run_id: int) -> Response:
 
 @screen.post("/cancel")
 def cancel(run_id: int) -> BaseResponse:
-    """Nobody new is begun. Asked for in the dialog, the answer is the run's page, or the question with the refusal."""
+    """Nobody new is begun. Asked for in the dialog, the answer is the live part of the page behind it, or the question with the refusal."""
     if not htmx.targets(htmx.DIALOG):
         return _steer(run_id, steer.cancel, "cancelled")
     run = db.get_or_404(Migration, run_id)
     problem = _done(run, steer.cancel, "cancelled")
-    return _ask_cancel(run, problem, 422) if problem else htmx.go(_place(run))
+    return _ask_cancel(run, problem, 422) if problem else htmx.behind(_live(run), "migration-progress")
 
 
 @screen.post("/retry")
@@ -86,8 +86,8 @@ def claim(run_id: int, move_id: int) -> BaseResponse:
     move = db.get_or_404(Move, move_id)
     if move.migration_id != run_id:
         abort(404)
-    if why_no_claim(move.migration, move):
-        abort(409, "There is no new account here for which a password could be chosen.")
+    if why_not := why_no_claim(move.migration, move):
+        abort(409, why_not)
     token = claims.make(claims.CLAIM, move.id)
     audit.note(current_user.email, "claim-link.made", move.name, f"For an account on {move.migration.target.name}, migration {run_id}")
     db.session.commit()
@@ -102,9 +102,7 @@ def _steer(run_id: int, verb: Callable[[Migration], object], participle: str, mo
     run = db.get_or_404(Migration, run_id)
     problem = _done(run, verb, participle, move_id)
     if htmx.asks():
-        db.session.refresh(run)
-        live = Live(run, page_of(request.args), message=problem)
-        return make_response(render_template("migrations/_update.html", live=live, run=run), 422 if problem else 200)
+        return make_response(_live(run, problem), 422 if problem else 200)
     return _back(run, problem)
 
 
@@ -122,9 +120,14 @@ def _done(run: Migration, verb: Callable[[Migration], object], participle: str, 
     return ""
 
 
+def _live(run: Migration, problem: str = "") -> str:
+    db.session.refresh(run)
+    return render_template("migrations/_update.html", live=Live(run, page_of(request.args), message=problem), run=run)
+
+
 def _ask_cancel(run: Migration, why_not: str, status: int = 200) -> Response:
     page = page_of(request.args)
-    here = url_for("moves.cancel", run_id=run.id, status=page.tab, page=page.number)
+    here = url_for("moves.cancel", run_id=run.id, status=page.tab, page=page.number, next=page.begun or None)
     title, back = f"Cancel migration {run.id}?", (f"Migration {run.id}", _place(run))
     promises, leave = ([], "Back") if why_not else (_what_cancelling_does(run), "Let it go on")
     return sheets.ask(title, back, promises, "Cancel the migration", why_not, status, here=here, leave=leave)
@@ -158,4 +161,4 @@ def _back(run: Migration, problem: str) -> BaseResponse:
 
 def _place(run: Migration) -> str:
     page = page_of(request.args)
-    return url_for("migrations.show", run_id=run.id, status=page.tab, page=page.number)
+    return url_for("migrations.show", run_id=run.id, status=page.tab, page=page.number, next=page.begun or None)

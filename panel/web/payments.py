@@ -40,8 +40,8 @@ FILTERS: dict[str, Container[str]] = {"state": service.STATES, "plan": Ids()}
 @screen.get("")
 def index() -> Response:
     """The payments, 50 on a page."""
-    wanted = asked(**FILTERS)
-    _, order = order_from(wanted.sort, service.orders(), "-end")
+    wanted = asked("-end", **FILTERS)
+    _, order = order_from(wanted.sort, service.orders(), wanted.default)
     page = page_of(service.with_names(service.matching(wanted.search, wanted.filters)), wanted.page, order)
     has_users = bool(page.rows) or db.session.scalar(select(User.id).limit(1)) is not None
     values: dict[str, Any] = {"asked": wanted, "page": page, "plans": _plans(), "states": service.STATES, "state_of": service.state_of}

@@ -9,8 +9,14 @@ from flask import request, url_for
 from panel.web.access import safe_next
 from panel.web.sheets import Back
 
-#: The lists from which the sheets about users and payments are opened, and what they are called.
-LISTS = {"users.index": "Users", "payments.index": "Payments"}
+#: The lists from which users, payments and runs are opened, and what they are called.
+LISTS = {
+    "users.index": "Users",
+    "payments.index": "Payments",
+    "shares.index": "Shared servers",
+    "invites.index": "Waiting invites",
+    "migrations.index": "Migrations",
+}
 
 
 def begun_in(home: str) -> str | None:

@@ -23,8 +23,8 @@ class RunList:
     """One page of the list."""
 
     def __init__(self) -> None:
-        self.asked: Asked = asked(state=service.STATES, server=Ids())
-        _, order = order_from(self.asked.sort, service.orders(), service.NEWEST_FIRST)
+        self.asked: Asked = asked(service.NEWEST_FIRST, state=service.STATES, server=Ids())
+        _, order = order_from(self.asked.sort, service.orders(), self.asked.default)
         query = service.with_servers(service.matching(self.asked.search, self.asked.filters))
         self.page: Page[Migration] = page_of(query, self.asked.page, order)
         self.counts: dict[int, Counts] = counts_by_run(run.id for run in self.page.rows)

@@ -6,18 +6,18 @@ from collections.abc import Collection
 
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
-from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel import jobs
+from panel.domain.platform import Platform
 from panel.extensions import db
-from panel.models import Migration, Move
+from panel.models import Migration, Move, Server
 from panel.services import audit
 from panel.services.run import undo
 from panel.services.run.start import Blocked
 from panel.services.run.undo import Undoing
 from panel.web import htmx, sheets
-from panel.web.words import brief
+from panel.web.words import brief, with_link
 
 screen = Blueprint("undo", __name__, url_prefix="/migrations/<int:run_id>/undo")
 
@@ -37,9 +37,13 @@ def create(run_id: int) -> BaseResponse:
     run = db.get_or_404(Migration, run_id)
     try:
         back = undo.start_undo(run, _chosen())
-    except (undo.NothingToUndo, Blocked) as refusal:
+    except undo.NothingToUndo as refusal:
         db.session.rollback()
         return _ask(run, _sentence(refusal), 422)
+    except Blocked as refusal:
+        db.session.rollback()
+        # Said with more than that, unless it has ended meanwhile.
+        return _ask(run, _why_not_now(run) or str(refusal), 422)
     audit.note(current_user.email, "migration.undone", f"{run.source.name} → {run.target.name}", f"Migration {run.id}, by {back.id}")
     db.session.commit()
     jobs.wake(back.id)
@@ -51,20 +55,42 @@ def _ask(run: Migration, problem: str = "", status: int = 200) -> Response:
     sentences: list[str] = []
     try:
         sentences = said(run, undo.undoable(run, chosen))
+        problem = problem or _why_not_now(run)
     except undo.NothingToUndo as refusal:
         problem = problem or _sentence(refusal)
+    if problem:
+        sentences = []
     one = db.session.get(Move, next(iter(chosen))) if chosen and len(chosen) == 1 else None
     title = f"Take back what migration {run.id} did{f' for {brief(one.name)}' if one else ''}?"
     back = f"Migration {run.id}", url_for("migrations.show", run_id=run.id)
-    return sheets.ask(title, back, sentences, "Take back", problem, status, fields=[("move", str(number)) for number in chosen or ()])
+    fields = [("move", str(number)) for number in chosen or ()]
+    return sheets.ask(title, back, sentences, "Take back", problem, status, fields=fields, leave="Back" if problem else None)
 
 
 def _sentence(refusal: Exception) -> str:
     """The refusal as it stands on the page; a run that takes back at this moment can be opened from it."""
     if not isinstance(refusal, undo.BeingUndone):
         return str(refusal)
-    address = url_for("migrations.show", run_id=refusal.by)
-    return Markup('<a class="alert-link" href="{}">Migration {}</a> is taking this back now.').format(address, refusal.by)
+    return with_link(str(refusal), refusal.by, "alert-link")
+
+
+def _why_not_now(run: Migration) -> str:
+    """Why neither server can be touched at this moment, with the link of the run that holds one; empty when both are free."""
+    server: Server
+    for server in (run.source, run.target):
+        if server.migration_id is not None:
+            sentence = f"Migration {server.migration_id} is using {brief(server.name)} now. Take this back once it has ended."
+            return with_link(sentence, server.migration_id, "alert-link")
+        if server.syncs_now:
+            return f"{brief(server.name)} is being synced now. Take this back once that has ended."
+    return ""
+
+
+#: What becomes of it, by whether it is on Plex.
+_WITHDRAWN = {
+    True: "Their shares and invites are removed; their Plex accounts are their own and stay.",
+    False: "Accounts are disabled, not deleted.",
+}
 
 
 def said(run: Migration, found: list[Undoing]) -> list[str]:
@@ -78,7 +104,7 @@ def said(run: Migration, found: list[Undoing]) -> list[str]:
         (f"{_people(asked, 'has', 'have')} to accept a new invite to {here} first: Plex gives no way round it.", asked),
         (
             f"{_people([one for one in able if one.withdraws], 'loses', 'lose')} the access to {there} that the migration made, once the "
-            f"one to {here} is effective. Accounts are disabled, not deleted.",
+            f"one to {here} is effective. {_WITHDRAWN[run.target.platform is Platform.PLEX]}",
             [one for one in able if one.withdraws],
         ),
         (

@@ -16,6 +16,7 @@ from panel.models import Account, Migration, Move, Payment, Server, Share, User
 from panel.services import audit, merging, people_mails, user_list
 from panel.services import users as service
 from panel.services.listing import order_from, page_of
+from panel.services.run.way_back import ways_back
 from panel.web import htmx, sheets
 from panel.web.listing import Ids, asked
 from panel.web.place import back_to, begun_in
@@ -33,8 +34,8 @@ OFFERED, MOVES_SHOWN = 20, 50
 @screen.get("")
 def index() -> Response:
     """The users, 50 on a page."""
-    wanted = asked(**FILTERS)
-    _, order = order_from(wanted.sort, user_list.orders(), "name")
+    wanted = asked("name", **FILTERS)
+    _, order = order_from(wanted.sort, user_list.orders(), wanted.default)
     page = page_of(user_list.with_payments(user_list.matching(wanted.search, wanted.filters)), wanted.page, order)
     values: dict[str, Any] = {
         "asked": wanted,
@@ -58,11 +59,13 @@ def show(user_id: int) -> Response:
     account_rows = select(Account, Server).join(Server, Server.id == Account.server_id).where(Account.user_id == user.id)
     values: dict[str, Any] = {
         "user": user,
+        "back": back(),
         "payment": user_list.payment_now(user),
         "shares": db.session.scalars(share_rows.order_by(Share.id)).all(),
         "accounts": [(row[0], row[1]) for row in db.session.execute(account_rows.order_by(Server.name, Account.id))],
         "moves": (past := db.session.scalars(moves.options(runs)).all()),
         "mails": people_mails.newest_of(past),
+        "ways_back": ways_back(past),
     }
     return htmx.page_or_partial("users/show.html", {}, **values)
 

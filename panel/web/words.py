@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from flask import Flask, g
+from flask import Flask, g, url_for
 from markupsafe import Markup
 from sqlalchemy import select
 
@@ -15,6 +15,7 @@ from panel.domain.statuses import MigrationStatus, MoveStatus, Removal, Step
 from panel.extensions import db
 from panel.models import Migration, Move, Setting
 from panel.services.report import Counts
+from panel.services.run.way_back import WayBack
 
 TONES = {
     "queued": "secondary",
@@ -207,8 +208,27 @@ def _sum_up(counts: Counts) -> str:
     return f"Finished: {said}." if said else "Finished."
 
 
-def what_happened(run: Migration, move: Move) -> list[str]:
-    """The sentences of a row: what the platform said, what the reasons mean, else where the user is."""
+def what_happened(run: Migration, move: Move, back: WayBack | None = None) -> list[str]:
+    """The sentences of a row: what the platform said, what the reasons mean, else where the user is; what became of taking it `back`."""
+    if back is None:
+        return _what_the_run_did(run, move)
+    # Of what is as it was before, nothing is said that speaks of now.
+    said = [_WAS[move.status]] if back.is_done and move.status in _WAS else _what_the_run_did(run, move)
+    return [*said, with_link(back.sentence, back.run_id)]
+
+
+#: Of whom is said no more than that, once it was taken back.
+_WAS = {MoveStatus.MOVED: "Was moved.", MoveStatus.INVITED: "Was invited."}
+
+
+def with_link(sentence: str, run_id: int, classes: str = "") -> Markup:
+    """A sentence that begins with “Migration” and a number, these two linked to that run's page."""
+    name, address = f"Migration {run_id}", url_for("migrations.show", run_id=run_id)
+    look = Markup(' class="{}"').format(classes) if classes else ""
+    return Markup('<a href="{}"{}>{}</a>').format(address, look, name) + sentence.removeprefix(name)
+
+
+def _what_the_run_did(run: Migration, move: Move) -> list[str]:
     sentences = [move.detail] if move.detail else []
     sentences += [reason.sentence for reason in move.reasons]
     if move.status in (MoveStatus.MOVED, MoveStatus.INVITED):

@@ -15,7 +15,7 @@ from panel.extensions import db
 from panel.models import Migration
 
 FRESH_S = 5.0
-#: A page waits this long for the first answer; a Redis nearby needs far less.
+#: A page waits this long for an answer where there is none yet, or an old one; a Redis nearby needs far less.
 PATIENCE_S = 0.25
 #: Web and worker start together, and the worker needs a moment longer: so long its absence is told only where something waits for it.
 GRACE_S = 15.0
@@ -33,10 +33,12 @@ class Watch:
         self._asked_at = -FRESH_S
         self._alive: int | None = None
         self._known = False
+        self._answered_at = -FRESH_S
         self._asking: threading.Thread | None = None
 
     def problem(self, app: Flask) -> str:
-        """What is known to be wrong, as a sentence; else empty. Asks Redis every 5 s at most, and waits for the first answer alone."""
+        """What is known to be wrong, as a sentence; else empty. Asks Redis every 5 s at most, and waits a moment for the answer where what
+        is known is older: somebody may have been away from the panel for long."""
         if time.monotonic() - self._born < GRACE_S and not _anything_waits():
             return ""
         with self._lock:
@@ -45,7 +47,7 @@ class Watch:
                 self._asking = threading.Thread(target=self._ask, args=(app,), daemon=True)
                 self._asking.start()
             asking = self._asking
-        if asking and not self._known:
+        if asking and (not self._known or time.monotonic() - self._answered_at >= FRESH_S):
             asking.join(PATIENCE_S)
         if not self._known or self._alive:
             return ""
@@ -54,6 +56,7 @@ class Watch:
     def _ask(self, app: Flask) -> None:
         with app.app_context():
             self._alive = jobs.workers_alive()
+        self._answered_at = time.monotonic()
         self._known = True
 
 

@@ -190,7 +190,7 @@ def test_keeps_what_was_typed_until_the_dialog_is_left_on_purpose(visit: Open, p
         expect(question).to_be_hidden()
     expect(field).to_have_value("bob@example.test")
     page.keyboard.press("Escape")
-    question.get_by_role("button", name="Close it").click()
+    question.get_by_role("button", name="Leave it").click()
     expect(dialog).to_be_hidden()
 
 

@@ -70,12 +70,12 @@ def test_a_press_goes_before_a_look_at_the_runs(visit: Open, pair: Scene) -> Non
     with page.expect_response(lambda answer: "since=" in answer.url and answer.status == 200):
         pass
     page.mouse.up()
-    page.wait_for_url(f"**/migrations/{run.id}")
+    page.wait_for_url(f"**/migrations/{run.id}?next=**")
 
 
 @pytest.mark.parametrize(
     ("address", "choice"),
-    [("/users", "Paid until"), ("/payments", "Last day"), ("/shares", "Accepted"), ("/libraries", "Group"), ("/migrations", "Took")],
+    [("/users", "Paid until"), ("/payments", "First day"), ("/shares", "Accepted"), ("/libraries", "Group"), ("/migrations", "Took")],
 )
 def test_sorts_on_a_telephone_and_hides_nothing_that_takes_the_focus(visit: Open, pair: Scene, address: str, choice: str) -> None:
     pair.move()

@@ -191,7 +191,7 @@ def test_asks_once_before_what_was_typed_is_lost(visit: Open, pair: Scene, leave
     expect(question).to_be_hidden()
     expect(form.get_by_label("Name", exact=True)).to_have_value("Dora")
     leave(page)
-    question.get_by_role("button", name="Close it").click()
+    question.get_by_role("button", name="Leave it").click()
     expect(form).to_be_hidden()
     expect(page.get_by_role("link", name="New user…")).to_be_focused()
 

@@ -483,3 +483,22 @@ def test_it_tells_why_no_account_was_made_in_the_servers_words(
         remote.give(Person("mira"), wanted)
     assert ("does not accept the name" in str(refusal.value)) is blames_name
     assert "mira" in str(refusal.value)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 8])
+def test_it_turns_pages_without_being_told_how_many_there_are(
+    server: Any, remote: EmbyRemote, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    paged(server, monkeypatch, size)
+    answer_pages(server, lambda query, body: {"Items": body["Items"]})
+    assert sorted(each.name for each in remote.members()) == sorted(["admin", *"abcdefg"])
+    assert len(server.calls("GET", "/Users/Query")) == 8 // size + 1
+
+
+def test_it_reads_a_list_without_a_total_anew_that_somebody_has_fallen_out_of(
+    server: Any, remote: EmbyRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paged(server, monkeypatch, page=3)
+    answer_pages(server, lambda query, body: {"Items": body["Items"]})
+    change_after_the_first_page(server, lambda: server.add_user("aa", "x", libraries=["Films"]))
+    assert sorted(each.name for each in remote.members()) == sorted(["admin", "aa", *"abcdefg"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,8 +132,9 @@ def lock_watch(scene: Scene) -> list[str]:
 
 def a_run_with_a_lost_answer(scene: Scene) -> None:
     """Everything a run asks its servers, lists in mid-run as well."""
-    run = scene.start()
-    scene.target.sim.faults.append(Fault("POST", "/Users/New", drop=True))
+    run = scene.start(pace_s=0.01)
+    for sim, path in ((scene.target.sim, "/Users/New"), (scene.tv, "/shared_servers")):
+        sim.faults.append(Fault("POST", path, drop=True))
     work_off(scene, run)
 
 
@@ -142,8 +144,9 @@ def a_question_from_the_shell(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("what", [a_run_with_a_lost_answer, a_question_from_the_shell])
-def test_nothing_is_locked_while_a_server_is_asked(scene: Scene, what: Callable[[Scene], None]) -> None:
-    set_up(scene, "jellyfin", "jellyfin")
+@pytest.mark.parametrize(("source", "target"), [("jellyfin", "jellyfin"), ("emby", "plex"), ("plex", "emby")])
+def test_nothing_is_locked_while_a_server_is_asked(scene: Scene, what: Callable[[Scene], None], source: str, target: str) -> None:
+    set_up(scene, source, target)
     blocked = lock_watch(scene)
     what(scene)
     assert blocked == []
@@ -256,3 +259,56 @@ def test_a_share_that_cannot_be_changed_holds_up_nobody_behind_it(scene: Scene, 
     work_off(scene, run)
     assert scene.outcome(run) == {"ada": "failed", "ben": "moved", "cleo": "moved"}
     assert (scene.opened("ada"), scene.opened("ada", scene.source)) == ({"Home videos"}, {"Films"})
+
+
+@pytest.mark.parametrize("width", [2, 8])
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_one_outage_counts_once_however_many_requests_it_meets(app: Flask, scene: Scene, side: str, width: int) -> None:
+    settings = app.extensions["panel_config"]
+    app.extensions["panel_config"] = replace(settings, side_by_side=width, outage_waits_s=(0.0, 0.0, 0.0, 0.0))
+    set_up(scene, "jellyfin", "emby")
+    for number in range(9):
+        scene.person(f"p{number}")
+    run = scene.start()
+    getattr(scene, side).sim.faults.append(Fault("POST", "/Users/[^/]+/Policy", times=2 * width, status=503))
+    work_off(scene, run)
+    assert run.status == "finished" and set(scene.outcome(run).values()) == {"moved"}
+
+
+def test_nobody_fails_alone_beside_somebody_for_whom_the_run_waits(app: Flask, scene: Scene) -> None:
+    app.extensions["panel_config"] = replace(app.extensions["panel_config"], side_by_side=8, outage_waits_s=(0.0,))
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+    scene.target.sim.faults.append(Fault("POST", "/Users/New", times=3, status=503))
+    scene.target.sim.faults.append(Fault("POST", "/Users/[^/]+/Policy", times=3, status=503))
+    work_off(scene, run)
+    assert set(scene.outcome(run).values()) == {"moved"}
+
+
+@pytest.mark.parametrize("broken", ["proof.note_left_behind", "run.rounds.follow_up", "run.stop_all"])
+def test_a_mistake_in_ending_it_does_not_bring_the_run_straight_back(
+    app: Flask, scene: Scene, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+
+    def mistaken(*what: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("panel.services.run.prepare", mistaken)
+        patched.setattr(f"panel.services.{broken}", mistaken)
+        for _ in range(10):
+            left = running.work(run.id)
+            db.session.expire_all()
+            if run.outages > len(app.extensions["panel_config"].outage_waits_s) or run.ended_at is not None:
+                break
+            run.wake_at = None
+            db.session.commit()
+        if run.ended_at is None:
+            assert run.wake_at is not None and left.wake_at == run.wake_at and (run.wake_at - utc_now()).total_seconds() > 60
+            assert run.id not in running.due()
+    run.wake_at = None
+    db.session.commit()
+    work_off(scene, run)
+    assert run.ended_at is not None and scene.source.row.migration_id is None

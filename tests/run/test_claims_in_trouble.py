@@ -15,7 +15,7 @@ from panel.domain.statuses import Removal, Step
 from panel.extensions import db
 from panel.jobs import claims as jobs_of_claims
 from panel.jobs import housekeeping
-from panel.models import Account, Email, Migration, Move, Setting
+from panel.models import Account, Email, Migration, Move, OneTimeLink, Setting
 from panel.platforms.base import NotAllowed, PlatformError, SwitchedOff
 from panel.platforms.http import HttpDoor
 from panel.services import claims, notices, reopening
@@ -436,3 +436,80 @@ def test_an_administrators_account_is_never_opened_again(scene: Scene, clock: Cl
     clock.ahead += timedelta(minutes=2)
     housekeep()
     assert len(scene.changes(scene.target)) == before and not reopening.due()
+
+
+@pytest.mark.parametrize("by", ["itself", "the same link"])
+def test_who_closes_an_account_after_a_refused_password_is_not_overruled(scene: Scene, clock: Clock, by: str) -> None:
+    pair(scene)
+    token, sim = link_to(scene.move().moves[0]), scene.target.sim
+    sim.faults.append(Fault("POST", "/Password", skip=2, times=1, status=400, body="Password too common"))
+    with pytest.raises(PlatformError):
+        choose(token)
+    sim.faults.clear()
+    assert scene.opened("ada") and not sim.can_sign_in("ada", ""), "it was opened again at once"
+    sim.user("ada").policy["IsDisabled"] = True
+    if by == "itself":
+        clock.ahead += timedelta(minutes=1, seconds=1)
+        assert not housekeep()
+    else:
+        with pytest.raises(SwitchedOff):
+            choose(token)
+    assert scene.opened("ada") is None
+
+
+@ON_BOTH
+def test_a_closing_that_a_backup_brought_back_hides_no_later_one(scene: Scene, clock: Clock) -> None:
+    pair(scene)
+    move = scene.move(removal=Removal.KEEP).moves[0]
+    link_to(move)
+    of_the_backup = db.session.scalars(db.select(OneTimeLink)).one()
+    of_the_backup.closed, of_the_backup.reopen_after = {"libraries": ["of long ago"], "all_libraries": False}, None
+    db.session.commit()
+    closed_without_a_password(scene, move)
+    clock.ahead += timedelta(minutes=2)
+    assert housekeep() == 1
+    assert scene.opened("ada") and not scene.target.sim.can_sign_in("ada", "") and not reopening.due()
+
+
+@ON_BOTH
+def test_an_account_that_refuses_every_password_is_asked_ever_more_rarely_and_the_operator_told(scene: Scene, clock: Clock) -> None:
+    pair(scene)
+    move = scene.move().moves[0]
+    closed_without_a_password(scene, move)
+    move.remark = "Something else."
+    db.session.commit()
+    scene.target.sim.faults.append(Fault("POST", "/Password", times=None, status=400, body="no", effect=False))
+    tries = []
+    for minute in range(300):
+        clock.ahead += timedelta(minutes=1, seconds=1)
+        tries += [minute] * housekeep()
+    assert 6 <= len(tries) <= 11, tries
+    assert scene.opened("ada") is None
+    assert move.remark == f"Something else. {claims.STAYS_CLOSED}"
+    scene.target.sim.faults.clear()
+    clock.ahead += timedelta(hours=1, minutes=1)
+    assert housekeep() == 1 and scene.opened("ada") and not scene.target.sim.can_sign_in("ada", "")
+    assert move.remark == "Something else." and not reopening.due()
+
+
+def test_a_server_that_was_away_for_long_is_asked_within_a_minute_of_its_return(scene: Scene, clock: Clock) -> None:
+    pair(scene)
+    closed_without_a_password(scene, scene.move().moves[0])
+    scene.target.sim.faults.append(Fault("", "", times=None, status=503))
+    for _ in range(10):
+        clock.ahead += timedelta(minutes=1, seconds=1)
+        assert housekeep() == 1
+    scene.target.sim.faults.clear()
+    clock.ahead += timedelta(minutes=1, seconds=1)
+    assert housekeep() == 1 and scene.opened("ada")
+
+
+def test_a_closing_that_may_still_arrive_is_looked_at_again(scene: Scene, clock: Clock) -> None:
+    pair(scene)
+    token, sim = link_to(scene.move().moves[0]), scene.target.sim
+    sim.faults.append(Fault("POST", "/Policy", times=1, drop=True, effect=False))
+    with pytest.raises(PlatformError):
+        choose(token)
+    sim.user("ada").policy["IsDisabled"] = True
+    clock.ahead += timedelta(minutes=1, seconds=1)
+    assert housekeep() == 1 and scene.opened("ada") and not sim.can_sign_in("ada", "")

@@ -246,3 +246,13 @@ def test_what_stands_begins_a_sentence_of_its_own(said: str) -> None:
     whole = with_what_stands(said, Step.CHECK)
     assert whole.startswith(said) and re.search(r"[.?] Has access on the target", whole)
     assert re.search(r"[.?] The source access was left as it was", with_what_stands(said, Step.GIVE))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_invite_whose_answer_was_lost_is_looked_up_before_another_is_sent(scene: Scene, times: int) -> None:
+    set_up(scene, "jellyfin", "plex")
+    scene.tv.faults.append(Fault("POST", "/shared_servers", times=times, drop=True, effect=True))
+    run = scene.start(pace_s=0.01)
+    work_off(scene, run)
+    assert not set(scene.outcome(run).values()) & {"failed", "skipped", "pending"}
+    assert len(scene.tv.calls("POST", "/shared_servers")) == len(PEOPLE), "nothing is sent blindly a second time"

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from panel.config import Config
 from panel.extensions import db
-from panel.models import Migration, Move
+from panel.models import Migration, Move, Pacemaker
 from panel.models.types import utc_now
 from panel.platforms.base import NameTaken
 from panel.services import run as running
@@ -231,6 +232,7 @@ def test_an_account_made_late_is_closed_before_a_long_wait_for_the_server(scene:
     db.session.expire_all()
     assert not [move.name for move in run.moves if move.claim is not None]
     run.wake_at = None
+    db.session.execute(update(Pacemaker).values(cool_until=None))
     db.session.commit()
     scene.finish(run)
     assert scene.outcome(run) == dict.fromkeys(PEOPLE, "moved")

@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from datetime import timedelta
+from functools import partial
 from typing import IO
 
 import pytest
@@ -19,6 +20,7 @@ from panel.models.types import utc_now
 from panel.platforms import stopwatch
 from panel.services import run as running
 from panel.services.run import holder, rows
+from panel.services.run.give import _closed_first as closed_first
 from panel.services.run.holder import is_dead, process_name
 from panel.services.run.lease import LeaseLost, acquire
 from tests.databases import BOTH
@@ -78,10 +80,25 @@ def test_a_holder_that_fell_silent_loses_the_run(run: Migration) -> None:
     db.session.commit()
     now = acquire(run.id, 5)
     assert now is not None and now.epoch == late.epoch + 1
-    move = run.moves[0]
-    assert rows.claim_next(run.id, late.epoch, move.step, 5, (move.status,)) == [], "nobody can be taken in hand under the old number"
-    assert len(rows.claim_next(run.id, now.epoch, move.step, 5, (move.status,))) == 1
+    move = rows.due(run.id, run.moves[0].step, 5, (run.moves[0].status,))[0]
+    assert not rows.claim(move, late.epoch, (move.status,)), "nobody can be taken in hand under the old number"
+    assert rows.claim(move, now.epoch, (move.status,))
     assert not rows.record(move.id, late.epoch, detail="late"), "and nothing can be written"
+
+
+def test_a_holder_that_has_lost_the_run_puts_it_to_no_rest(run: Migration) -> None:
+    late = acquire(run.id, 5)
+    assert late is not None
+    working = running.Working(run.id, late)
+    long = rows.Wait(utc_now() + timedelta(hours=1), "A wait of long ago.")
+    db.session.execute(update(Migration).values(epoch=late.epoch + 1))
+    db.session.commit()
+    for put_to_rest in (working._wait, partial(closed_first, run, late)):
+        with pytest.raises(LeaseLost):
+            put_to_rest(long)
+        db.session.rollback()
+        db.session.expire_all()
+        assert run.wake_at is None and not run.wake_reason
 
 
 def test_a_worker_that_could_not_renew_sends_nothing(run: Migration) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
+import threading
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 
 from panel.config import Config
 from panel.extensions import db
-from panel.models import Migration, Move
+from panel.models import Account, Evidence, Migration, Move
 from panel.services import run as running
 from panel.services.run import steer
-from panel.simulators.http import Fault
+from panel.simulators.http import Call, Fault
+from tests.clock import Clock, clock
 from tests.run.one_worker import OneWorker
 from tests.run.test_kills import Killer
 from tests.scene import Scene
+
+__all__ = ["clock"]
 
 
 def killed_after_the_first_account(scene: Scene, config: Config) -> Migration:
@@ -162,3 +167,89 @@ def test_an_account_that_was_closed_meanwhile_is_finished_whole(scene: Scene, sk
     assert sim.user("ada").connect_name, "it is linked as well"
     (ada,) = run.moves
     assert ada.created_account and not ada.before, "it was not there before"
+
+
+def failed_with_a_lost_request(scene: Scene, target: str, *, effect: bool) -> Migration:
+    """A run that has ended, whose requests for an account were all lost; what came of them is to be looked up in a minute."""
+    scene.add_server("jellyfin" if target == "emby" else "emby", "Old")
+    scene.plan("Basic")
+    scene.add_server(target, "New")
+    scene.person("ada")
+    sim = scene.target.sim
+    sim.faults.append(Fault("POST", "/Users/New", times=None, drop=True, effect=effect))
+
+    def stay_away(call: Call, moment: str) -> None:
+        if call.path.endswith("/Users/New"):
+            sim.faults.append(Fault("", "", times=None, status=503))
+
+    sim.on_call = stay_away if effect else None
+    run = scene.start()
+    for _ in range(40):
+        running.work(run.id)
+        db.session.expire_all()
+        if run.ended_at:
+            break
+        run.wake_at = None
+        db.session.commit()
+    assert run.ended_at and run.moves[0].status == "failed" and run.moves[0].created_account
+    sim.faults.clear()
+    sim.on_call = None
+    return run
+
+
+def a_minute_later(scene: Scene, clock: Clock) -> None:
+    """Whatever is due is worked off."""
+    clock.ahead += timedelta(seconds=61)
+    for run_id in running.due():
+        running.work(run_id)
+    db.session.expire_all()
+
+
+@pytest.mark.parametrize("target", ["emby", "jellyfin"])
+def test_the_account_that_the_next_run_has_made_is_left_alone(scene: Scene, clock: Clock, target: str) -> None:
+    run = failed_with_a_lost_request(scene, target, effect=False)
+    again = scene.move()
+    assert scene.outcome(again) == {"ada": "moved"}
+    password = scene.target.sim.user("ada").password
+    a_minute_later(scene, clock)
+    assert scene.opened("ada") == {"Films", "Shows"} and scene.target.sim.user("ada").password == password
+    assert run.id not in running.due() and not run.moves[0].created_account
+
+
+def test_one_that_the_next_run_is_making_at_this_moment_too(app: Flask, scene: Scene, clock: Clock) -> None:
+    run, sim = failed_with_a_lost_request(scene, "jellyfin", effect=False), scene.target.sim
+    run_id, changes = run.id, []
+
+    def work_beside() -> None:
+        with app.app_context():
+            assert run_id in running.due()
+            running.work(run_id)
+
+    def on_call(call: Call, moment: str) -> None:
+        if moment == "after" and call.method == "POST" and call.path.endswith("/Users/New"):
+            sim.on_call = None
+            clock.ahead += timedelta(seconds=61)
+            before = len(sim.calls(changes=True))
+            beside = threading.Thread(target=work_beside)
+            beside.start()
+            beside.join(30)
+            changes.append(len(sim.calls(changes=True)) - before)
+
+    sim.on_call = on_call
+    again = scene.move()
+    assert changes == [0]
+    assert scene.outcome(again) == {"ada": "moved"} and scene.opened("ada") == {"Films", "Shows"}
+    a_minute_later(scene, clock)
+    assert scene.opened("ada") == {"Films", "Shows"} and run.id not in running.due()
+
+
+def test_one_that_a_sync_has_found_in_the_meantime_is_closed_all_the_same(scene: Scene, clock: Clock) -> None:
+    run, sim = failed_with_a_lost_request(scene, "emby", effect=True), scene.target.sim
+    account, ada = sim.user("ada"), run.moves[0]
+    assert sim.can_sign_in("ada", ""), "the trap is set"
+    found = Account(server_id=run.target_id, user_id=ada.user_id, remote_id=account.id, name="ada", known_by=Evidence.FOUND)
+    db.session.add(found)
+    db.session.commit()
+    a_minute_later(scene, clock)
+    assert account.policy["IsDisabled"] and not sim.can_sign_in("ada", "")
+    assert ada.target_account_id == account.id

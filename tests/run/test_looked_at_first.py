@@ -11,9 +11,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from panel.domain.statuses import MoveStatus
+from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
-from panel.models import Account, Email, Migration, Move, Setting
+from panel.models import Account, Email, Migration, Move, Setting, Share
 from panel.models.types import utc_now
 from panel.platforms.base import PlatformError
 from panel.services import claims
@@ -235,6 +235,59 @@ def test_a_list_that_lacks_nearly_everybody_is_not_believed(scene: Scene) -> Non
     assert set(scene.outcome(run).values()) == {"moved"}
 
 
+@pytest.mark.parametrize("lists", [3, 4, 1000])
+def test_an_account_that_many_lists_in_a_row_leave_out_is_asked_for_by_its_id(scene: Scene, lists: int) -> None:
+    run = told_by_mail(scene)
+    token = claims.make(claims.CLAIM, move_of(run, "ada").id)
+    db.session.commit()
+    hidden = Hidden(scene.target, ("ada",), lists)
+    work_off(scene, run)
+    assert set(scene.outcome(run).values()) == {"moved"} and len(scene.target.sim.users) == 4
+    assert scene.opened("ada") == {"Films", "Shows"} and scene.opened("ada", scene.source) is None
+    link = claims.find(claims.CLAIM, token)
+    assert link is not None
+    claims.choose_password(link, "chosen by ada")
+    assert scene.target.sim.can_sign_in("ada", "chosen by ada")
+    hidden.left = 0
+    back = undo.start_undo(run)
+    db.session.commit()
+    scene.finish(back)
+    assert scene.opened("ada") is None and scene.opened("ada", scene.source) == {"Films"}
+
+
+@pytest.mark.parametrize("names", [("ada",), ("ada", "ben", "cleo")])
+@pytest.mark.parametrize("lists", [1, 2])
+def test_who_is_missing_from_the_first_read_back_keeps_the_account_that_was_made(scene: Scene, names: tuple[str, ...], lists: int) -> None:
+    set_up(scene, "jellyfin", "emby", "ada", "ben", "cleo")
+    run = scene.start()
+    for _ in range(30):
+        db.session.expire_all()
+        if all(move.step is Step.CHECK for move in run.moves):
+            break
+        running.work(run.id, slice_s=0)
+    made = {move.name: move.target_account_id for move in run.moves}
+    assert all(made.values())
+    Hidden(scene.target, names, lists)
+    work_off(scene, run)
+    assert set(scene.outcome(run).values()) == {"moved"} and len(scene.target.sim.users) == 4
+    assert {move.name: move.target_account_id for move in run.moves} == made
+
+
+def test_about_whom_alone_the_target_says_nothing_fails_alone_and_keeps_the_account(scene: Scene) -> None:
+    run = told_by_mail(scene)
+    ada = move_of(run, "ada")
+    account_id = ada.target_account_id
+    hidden = Hidden(scene.target, ("ada",), 1000)
+    scene.target.sim.faults.append(Fault("GET", f"/Users/{account_id}$", status=500, times=None))
+    work_off(scene, run)
+    assert scene.outcome(run) == {"ada": "failed", "ben": "moved", "cleo": "moved"}
+    assert ada.retryable and ada.target_member_id == account_id and scene.opened("ada", scene.source) == {"Films"}
+    hidden.left = 0
+    scene.target.sim.faults.clear()
+    retry(scene, run)
+    assert scene.outcome(run)["ada"] == "moved" and ada.target_account_id == account_id and len(scene.target.sim.users) == 4
+
+
 def test_an_account_that_came_in_the_place_of_one_that_is_gone_is_not_taken_over(scene: Scene) -> None:
     run = told_by_mail(scene)
     sim = scene.target.sim
@@ -308,6 +361,21 @@ def test_an_ended_run_is_due_again_when_the_next_try_is(scene: Scene) -> None:
     assert run.id in running.due()
     scene.finish(run)
     assert set(scene.outcome(run).values()) == {"moved"}
+
+
+def test_one_that_was_made_anew_with_a_lost_answer_was_not_there_before(scene: Scene) -> None:
+    run, sim = told_by_mail(scene), scene.target.sim
+    sim.delete_account(sim.user("ada"))
+    sim.faults.append(Fault("POST", "/Users/New", times=1, drop=True, effect=True))
+    work_off(scene, run)
+    ada = move_of(run, "ada")
+    assert set(scene.outcome(run).values()) == {"moved"} and scene.opened("ada") == {"Films", "Shows"}
+    assert ada.created_account and not ada.before
+    back = undo.start_undo(run)
+    db.session.commit()
+    scene.finish(back)
+    left = select(Share).where(Share.server_id == scene.target.row.id, Share.remote_id == ada.target_account_id)
+    assert scene.opened("ada") is None and not db.session.scalars(left).all()
 
 
 class TestZones:

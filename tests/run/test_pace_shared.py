@@ -13,6 +13,7 @@ from panel.models import Migration, Pacemaker
 from panel.models.types import utc_now
 from panel.services import pace, report, sync
 from panel.services import run as running
+from panel.services.run import steer
 from panel.simulators.http import Fault
 from tests.scene import Scene
 
@@ -163,3 +164,40 @@ def test_a_media_server_that_is_asked_too_often_does_not_stop_the_plex_account_o
     assert pace.cooling_until([scene.source.row]) is None
     row = db.session.get(Pacemaker, pace.name_of(scene.source.row))
     assert row is None or (row.refusals, row.slowness) == (0, 1.0)
+
+
+@pytest.mark.parametrize(("side", "path"), [("target", "/Users/New"), ("source", "/Policy")])
+def test_a_media_server_that_was_asked_too_often_is_left_alone_by_everybody(scene: Scene, side: str, path: str) -> None:
+    scene.add_server("emby", "Old")
+    scene.plan("Basic")
+    scene.add_server("jellyfin", "New")
+    scene.person("ada")
+    slow = Fault("POST", path, status=429, headers={"Retry-After": "3000"})
+    asked = getattr(scene, side)
+    asked.sim.faults.append(slow)
+    run = scene.start()
+    while not slow.seen:
+        running.work(run.id)
+    asked.sim.journal.clear()
+    db.session.expire_all()
+    steer.pause(run)
+    db.session.commit()
+    running.work(run.id)
+    steer.resume(run)
+    db.session.commit()
+    left = running.work(run.id)
+    assert left.wake_at is not None and left.wake_at > utc_now() + timedelta(minutes=40), "a resumed run waits all the same"
+    with pytest.raises(sync.SyncRefused, match=f"{asked.row.name} has asked to slow down"):
+        sync.sync_server(asked.row)
+    assert not asked.sim.journal
+    assert f"Slowed down by {asked.row.name}" in report.run_line(run)["waiting_reason"]
+
+
+def test_a_media_server_that_was_left_in_peace_begins_anew(scene: Scene, clock: Clock) -> None:
+    server = scene.add_server("emby", "Old").row
+    name = pace.name_of(server)
+    waits = [pace.cool_down(name, None) for _ in range(3)]
+    assert waits == sorted(waits) and waits[-1] >= 4 * waits[0] / 1.2, "refusals in a row make it longer"
+    clock.now += timedelta(seconds=3 * waits[-1])
+    assert pace.cooling_until([server]) is None
+    assert pace.cool_down(name, None) < 2 * waits[0]

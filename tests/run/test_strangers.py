@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from panel.extensions import db
-from panel.models import Migration
+from panel.models import Migration, Pacemaker
 from panel.models.types import utc_now
 from panel.services import run as running
 from panel.services.run import steer
@@ -184,6 +185,9 @@ def test_a_run_that_was_asked_to_slow_down_takes_no_account_for_its_own_after_tw
     look_twice(run)
     stranger = sim.add_user("ada", "the stranger's own", libraries="all")
     running.work(run.id)
+    # The time that was asked for is over.
+    db.session.execute(update(Pacemaker).values(cool_until=None))
+    db.session.commit()
     is_left_alone(scene, work_off(scene, run), stranger)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from panel.domain.statuses import MigrationStatus, MoveStatus, Removal
 from panel.extensions import db
-from panel.models import Server, User
+from panel.models import Migration, Server, User
 from panel.models.types import utc_now
 from panel.services import run as running
 from panel.services.run import accept, steer, undo
@@ -16,8 +16,15 @@ from panel.services.run.accept import check_invites
 from panel.services.run.rounds import next_round_of
 from panel.services.run.start import Schedule, start
 from panel.simulators.http import Call, Fault
+from tests.clock import Clock, clock
+from tests.run.test_claims_in_trouble import choose, closed_without_a_password, housekeep, killed_at, link_to, pair
+from tests.run.test_faults import work_off
+from tests.run.test_looked_at_first import move_of
+from tests.run.test_taken_late import work_until_taking
 from tests.run.test_undo import PEOPLE, set_up, shares_on, undo_all
-from tests.scene import Scene
+from tests.scene import Scene, Side
+
+__all__ = ["clock"]
 
 
 def held(scene: Scene) -> set[int | None]:
@@ -231,3 +238,70 @@ def test_an_invite_sent_while_the_list_was_read_is_not_taken_for_gone(scene: Sce
     check_invites(scene.target.row)
     db.session.expire_all()
     assert scene.outcome(run) == dict.fromkeys(PEOPLE, "invited")
+
+
+def closed_by_a_link_before_the_removal(scene: Scene, clock: Clock, *, all_libraries: bool) -> tuple[Migration, Side, Side]:
+    """A run that has taken ada on from the server on which an earlier one had made her account, with the account closed at the moment of
+    the removal: her link had closed it to set a password, and died. By now it would have been opened again."""
+    pair(scene)
+    first = scene.move()
+    third, new = scene.add_server("jellyfin", "Third"), scene.target
+    if all_libraries:
+        new.sim.user("ada").policy.update(EnableAllFolders=True, EnabledFolders=[])
+    scene.sides[:] = [new, third]
+    run = scene.start()
+    work_until_taking(scene, run)
+    token = link_to(first.moves[0])
+    with killed_at(3, "after"):
+        choose(token)
+    assert new.sim.user("ada").policy["IsDisabled"], "the trap is set"
+    clock.ahead += timedelta(minutes=3)
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved"}
+    housekeep()
+    return run, new, third
+
+
+@pytest.mark.parametrize("all_libraries", [False, True])
+def test_an_account_that_a_link_had_closed_when_it_was_removed_stays_removed_and_is_given_back_open(
+    scene: Scene, clock: Clock, all_libraries: bool
+) -> None:
+    run, new, third = closed_by_a_link_before_the_removal(scene, clock, all_libraries=all_libraries)
+    assert scene.opened("ada", new) is None and scene.opened("ada", third) == {"Films", "Shows"}
+    assert new.sim.user("ada").policy["EnabledFolders"] == [] and not new.sim.user("ada").policy["EnableAllFolders"]
+    back = undo.start_undo(run)
+    db.session.commit()
+    scene.finish(back)
+    assert scene.outcome(back) == {"ada": "moved"}
+    opened = scene.opened("ada", new)
+    assert opened is not None and opened >= {"Films", "Shows"} and (len(opened) > 2) is all_libraries
+    assert scene.opened("ada", third) is None and not new.sim.can_sign_in("ada", "")
+
+
+def test_who_is_given_back_a_closed_account_keeps_the_other_one(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.move()
+    ada = move_of(run, "ada")
+    settings = ada.taken["settings"]
+    assert isinstance(settings, dict)
+    ada.taken = {**ada.taken, "settings": {**settings, "IsDisabled": True}}
+    db.session.commit()
+    back = undo.start_undo(run)
+    db.session.commit()
+    work_off(scene, back)
+    assert scene.outcome(back) == {"ada": "failed", "ben": "moved"}
+    assert scene.opened("ada") == {"Films", "Shows"} and scene.opened("ben") is None
+
+
+def test_an_account_with_all_libraries_that_a_link_had_closed_is_withdrawn_all_the_same(scene: Scene, clock: Clock) -> None:
+    pair(scene)
+    run = scene.move()
+    scene.target.sim.user("ada").policy.update(EnableAllFolders=True, EnabledFolders=[])
+    closed_without_a_password(scene, run.moves[0])
+    back = undo.start_undo(run)
+    db.session.commit()
+    scene.finish(back)
+    clock.ahead += timedelta(minutes=3)
+    housekeep()
+    assert scene.outcome(back) == {"ada": "moved"}
+    assert scene.opened("ada") is None and scene.opened("ada", scene.source) == {"Films"}

@@ -118,5 +118,5 @@ def test_gives_the_admin_a_fresh_link_to_pass_on(app: Flask, ada: FlaskClient, t
 def test_gives_no_link_where_the_run_made_no_account(ada: FlaskClient, moved: Migration) -> None:
     lapsed = next(move for move in moved.moves if move.name == "Lapsed")
     answer = ada.post(f"/migrations/{moved.id}/moves/{lapsed.id}/claim")
-    assert answer.status_code == 409 and "no new account here" in answer.text
+    assert answer.status_code == 409 and "has made no account for them" in answer.text
     assert ada.post(f"/migrations/{moved.id + 1}/moves/{lapsed.id}/claim").status_code == 404

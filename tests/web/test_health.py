@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -89,6 +90,23 @@ def test_shows_no_banner_while_workers_live(app: Flask, ada: FlaskClient, monkey
     monkeypatch.setattr(jobs, "workers_alive", lambda: 1)
     ada.get("/servers")
     assert workers.NO_WORKER[:10] not in ada.get("/servers").text
+
+
+@pytest.mark.parametrize(("before", "now", "is_shown"), [(1, 0, True), (0, 1, False)], ids=["died", "came back"])
+def test_shows_on_the_first_page_after_a_pause_what_is_so_by_now(
+    app: Flask, ada: FlaskClient, monkeypatch: pytest.MonkeyPatch, before: int, now: int, is_shown: bool
+) -> None:
+    old_enough(app, monkeypatch)
+    monkeypatch.setattr(jobs, "workers_alive", lambda: before)
+    wait_until(lambda: (workers.NO_WORKER[:10] in ada.get("/servers").text) is not is_shown, 5)
+
+    def answer_in_a_moment() -> int:
+        time.sleep(0.05)
+        return now
+
+    monkeypatch.setattr(jobs, "workers_alive", answer_in_a_moment)
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 60))
+    assert (workers.NO_WORKER[:10] in ada.get("/servers").text) is is_shown
 
 
 def test_shows_that_redis_is_gone(app: Flask, ada: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

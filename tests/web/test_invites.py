@@ -78,7 +78,7 @@ def test_returns_to_the_list_as_it_was(ada: FlaskClient, invited: Scene, verb: s
     place = "/invites?q=a&sort=-user&from=runs&run=1"
     number, placed = move_of("Alice").id, place.replace("&", "&amp;")
     [opener] = re.findall(rf'href="(/invites/moves/{number}/actions[^"]*)"', ada.get(place).text)
-    assert f'name="next" value="{placed}&amp;page=1"' in ada.get(html.unescape(opener)).text
+    assert f'name="next" value="{placed}&amp;page=1#actions-{number}"' in ada.get(html.unescape(opener)).text
     address = f"/invites/moves/{number}/{verb}"
     if verb == "withdraw":
         assert f'name="next" value="{placed}"' in ada.get(address, query_string={"next": place}).text
@@ -198,6 +198,6 @@ def test_leaves_plex_alone_once_it_says_so(ada: FlaskClient, invited: Scene, ver
 
 
 def test_lets_a_viewer_only_look(vic: FlaskClient, invited: Scene) -> None:
-    assert vic.get(f"/invites/moves/{move_of('Alice').id}/actions").text.count("Viewers cannot do this.") == 3
+    assert vic.get(f"/invites/moves/{move_of('Alice').id}/actions").text.count("Only administrators can do this.") == 3
     for address in ("moves/1/remind", "moves/1/withdraw", "servers/1/check", "shares/1/withdraw"):
         assert vic.post(f"/invites/{address}").status_code == 403

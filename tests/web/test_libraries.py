@@ -218,7 +218,7 @@ def test_leaves_locked_groups_and_those_of_plans_alone(ada: FlaskClient, scene_w
 
 
 def test_lets_a_viewer_look_only(vic: FlaskClient, scene_with_groups: Scene) -> None:
-    assert "Viewers cannot do this." in vic.get("/libraries").text
+    assert "Only administrators can do this." in vic.get("/libraries").text
     assert vic.post("/libraries/suggestions").status_code == 403
     assert vic.get("/libraries/groups").status_code == 200
 

@@ -88,7 +88,7 @@ def test_offers_for_a_user_of_a_run_what_can_be_done_now_and_says_why_the_rest_c
     run = pair.start()
     address = f"/migrations/{run.id}/moves/{run.moves[0].id}/actions"
     said = words(ada.get(address).text)
-    assert "Retry Only somebody who has failed can be tried again." in said
+    assert "Retry Alice has not failed; only somebody who has can be tried again." in said
     assert "Take back… The migration has not ended yet." in said
     assert "Password link The migration has made no account for them" in said
     pair.finish(run)
@@ -116,7 +116,7 @@ def test_keeps_the_place_in_the_list_when_a_user_is_retried(ada: FlaskClient, st
 
 def test_lets_viewers_see_what_they_cannot_do_with_a_user_of_a_run(vic: FlaskClient, stage: Scene) -> None:
     text = vic.get("/migrations/1/moves/1/actions").text
-    assert text.count("Viewers cannot do this.") == 3
+    assert text.count("Only administrators can do this.") == 3
 
 
 def test_says_little_about_each_row_of_a_run(ada: FlaskClient, stage: Scene) -> None:

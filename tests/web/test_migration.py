@@ -269,10 +269,11 @@ def test_says_of_a_run_that_waits_for_its_time_that_nobody_is_in_hand(ada: Flask
     assert ">Cancel the migration<" in text and ">Let it go on<" in text
 
 
-def test_answers_the_dialog_with_the_page_of_the_cancelled_run_or_the_refusal(ada: FlaskClient, run: Migration) -> None:
+def test_answers_the_dialog_with_the_live_part_of_the_cancelled_run_or_the_refusal(ada: FlaskClient, run: Migration) -> None:
     address, headers = f"/migrations/{run.id}/cancel?status=pending&page=1", by_htmx("dialog")
     answer = ada.post(address, headers=headers)
-    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"/migrations/{run.id}?status=pending&page=1")
+    assert (answer.status_code, answer.headers["HX-Retarget"], answer.headers["HX-Reswap"]) == (200, "#migration-progress", "outerHTML")
+    assert answer.text.lstrip().startswith('<section id="migration-progress"')
     assert run.status is MigrationStatus.CANCELLED
     refused = ada.post(address, headers=headers)
     assert refused.status_code == 422 and "there is nothing to cancel" in refused.text and 'id="dialog-title"' in refused.text
@@ -290,7 +291,7 @@ def test_disabled_buttons_carry_their_reason(ada: FlaskClient, vic: FlaskClient,
     reason = "Nobody has failed in a way that could be tried again."
     assert re.search(rf'id="retry"[^>]*disabled title="{reason}"', text)
     assert re.search(rf'<small[^>]*id="why-retry">{reason}</small>', text)
-    assert re.search(r'id="pause-resume"[^>]*disabled title="Viewers cannot do this."', vic.get(f"/migrations/{run.id}").text)
+    assert re.search(r'id="pause-resume"[^>]*disabled title="Only administrators can do this."', vic.get(f"/migrations/{run.id}").text)
 
 
 def test_retries_one_and_all(ada: FlaskClient, run: Migration) -> None:
@@ -362,3 +363,12 @@ def test_shows_the_run_as_cancelled_while_people_are_still_in_hand(ada: FlaskCli
 def test_answers_404_for_a_run_that_never_was(ada: FlaskClient) -> None:
     for address in ("/migrations/9", "/migrations/9/progress", "/migrations/9.csv", "/migrations/9/mail"):
         assert ada.get(address).status_code == 404
+
+
+def test_promises_no_end_while_a_run_is_paused(ada: FlaskClient, run: Migration) -> None:
+    run.status, run.pace_s = MigrationStatus.RUNNING, 60.0
+    db.session.commit()
+    assert re.search(r"About .{1,10} left", ada.get(f"/migrations/{run.id}").text)
+    run.status = MigrationStatus.PAUSED
+    db.session.commit()
+    assert not re.search(r"About .{1,10} left", ada.get(f"/migrations/{run.id}").text)

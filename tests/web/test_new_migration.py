@@ -254,3 +254,19 @@ def test_refuses_what_the_form_does_not_offer(ada: FlaskClient, pair: Scene, cha
     for name in set(change) & {"pace_s", "start_at"}:
         assert f'id="{name}-error">{sentence}' in answer.text and f'value="{change[name]}"' in answer.text
     assert db.session.scalars(db.select(Migration)).all() == []
+
+
+def test_says_once_what_keeps_the_chosen_pair_from_starting(ada: FlaskClient, pair: Scene) -> None:
+    pair.target.row.allow_new_subscriptions = False
+    db.session.commit()
+    reason = "Turn on “Allow new subscriptions” for it."
+    assert ada.get("/migrations/new?source=1").text.count(reason) == 1
+    text = ada.get("/migrations/new?source=1&target=2").text
+    assert text.count(reason) == 1 and reason in text[text.index('id="preflight"') :]
+
+
+@pytest.mark.parametrize(("rounds", "status"), [("0", 303), ("", 303), ("2", 422), ("some", 422)])
+def test_hours_between_rounds_matter_only_where_there_are_rounds(ada: FlaskClient, pair: Scene, rounds: str, status: int) -> None:
+    answer = ada.post("/migrations", data={**CHOICE, "rounds": rounds, "repeat_every_h": "0"})
+    assert answer.status_code == status, words(answer.text)
+    assert (status == 422) is (db.session.scalar(db.select(Migration.id)) is None)

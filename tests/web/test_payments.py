@@ -161,7 +161,7 @@ def test_refuses_days_that_make_no_sense(ada: FlaskClient, pair: Scene) -> None:
 
 def test_lets_a_viewer_only_look(vic: FlaskClient, pair: Scene) -> None:
     assert 'href="/payments/new' not in vic.get("/payments").text
-    assert vic.get("/payments/1/actions").text.count("Viewers cannot do this.") == 2
+    assert vic.get("/payments/1/actions").text.count("Only administrators can do this.") == 2
     for address in ("/payments/new?user=1", "/payments/1/edit", "/payments/1/delete", "/payments/extend"):
         assert vic.post(address).status_code == 403, address
 

@@ -124,7 +124,7 @@ def test_lets_a_viewer_look_only(vic: FlaskClient, groups: Scene) -> None:
     text = vic.get("/plans").text
     assert "Only administrators can change plans." in text and "/plans/1/edit" not in text
     menu = vic.get("/plans/1/actions").text
-    assert menu.count("Viewers cannot do this.") == 2 and "/plans/1/edit" not in menu
+    assert menu.count("Only administrators can do this.") == 2 and "/plans/1/edit" not in menu
     assert vic.post("/plans/new", data=typed(groups)).status_code == 403
 
 

@@ -240,7 +240,7 @@ def test_is_not_removed_while_a_run_uses_one_of_its_servers(ada: FlaskClient, sc
 def test_disables_the_buttons_for_viewers(vic: FlaskClient, scene: Scene) -> None:
     scene.add_server("plex", "Den")
     for address in ("/plex-accounts/new", "/plex-accounts/1/edit"):
-        assert 'disabled title="Viewers cannot do this."' in vic.get(address).text, address
+        assert 'disabled title="Only administrators can do this."' in vic.get(address).text, address
     assert re.search(r"disabled>Remove it<", vic.get("/plex-accounts/1/remove").text)
     assert vic.post("/plex-accounts/sign-in").status_code == 403
 

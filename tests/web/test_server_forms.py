@@ -302,7 +302,7 @@ def test_names_what_is_to_begin_later_where_a_server_is_removed_or_disabled(ada:
 
 def test_shows_viewers_the_form_without_a_way_to_send_it(vic: FlaskClient, pair: Scene) -> None:
     for address in ("/servers/new?platform=emby", "/servers/1/edit"):
-        assert 'disabled title="Viewers cannot do this."' in vic.get(address).text, address
+        assert 'disabled title="Only administrators can do this."' in vic.get(address).text, address
     assert re.search(r"disabled>Remove it<", vic.get("/servers/1/remove").text)
     assert vic.get("/servers/1/actions").text.count("disabled") >= 4
 

@@ -109,5 +109,5 @@ def test_shows_the_zone_on_pages(ada: FlaskClient, pair: Scene) -> None:
 
 def test_lets_a_viewer_look_only(vic: FlaskClient) -> None:
     text = vic.get("/settings").text
-    assert "<fieldset disabled>" in text and "Viewers cannot do this." in text
+    assert "<fieldset disabled>" in text and "Only administrators can do this." in text
     assert vic.post("/settings", data=GOOD).status_code == 403

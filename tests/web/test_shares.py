@@ -44,8 +44,8 @@ def test_offers_what_can_be_done_and_returns_to_the_list_as_it_was(ada: FlaskCli
     assert share
     [opener] = re.findall(rf'href="(/shares/{share.id}/actions[^"]*)"', ada.get(place).text)
     menu = ada.get(html.unescape(opener), headers=by_htmx("dialog")).text
-    assert "Read again" in menu and f'href="/users/{share.user_id}"' in menu
-    assert f'name="next" value="{html.escape(place)}"' in menu
+    assert "Read again" in menu and f'href="/users/{share.user_id}?next=' in menu
+    assert f'name="next" value="{html.escape(place)}#actions-{share.id}"' in menu
     assert ada.post(f"/shares/{share.id}/read", data={"next": place}).headers["Location"] == place
 
 
@@ -99,5 +99,5 @@ def test_says_so_when_the_server_does_not_answer(ada: FlaskClient, pair: Scene) 
 
 
 def test_lets_a_viewer_only_look(vic: FlaskClient, pair: Scene) -> None:
-    assert "Viewers cannot do this." in vic.get("/shares/1/actions").text
+    assert "Only administrators can do this." in vic.get("/shares/1/actions").text
     assert vic.post("/shares/1/read").status_code == 403

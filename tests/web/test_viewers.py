@@ -64,3 +64,19 @@ def test_offers_viewers_nothing_on_an_empty_screen_that_ends_at_a_dead_button(vi
     found = re.search(r'<div class="empty.*?</div>', text, re.S)
     assert found and re.search(r'<button type="button" class="btn btn-primary" disabled', found[0])
     assert "Only administrators can" in found[0] and '<a class="btn' not in found[0]
+
+
+FORMS = ["/users/1/edit", "/payments/1/edit", "/payments/new", "/plans/1/edit", "/libraries/groups/new", "/servers/1/edit"]
+
+
+@pytest.mark.parametrize("address", [*FORMS, "/migrations/1", "/settings/admins/new", "/migrations/1/undo", "/plans/1/delete"])
+def test_says_once_on_a_screen_and_in_one_wording_that_it_is_for_administrators(vic: FlaskClient, stage: Scene, address: str) -> None:
+    text = vic.get(address).text
+    said = re.findall(r">\s*(Only administrators can [^<]+\.)\s*<", text)
+    assert len(said) == 1 and "Viewers cannot" not in text, said
+
+
+def test_offers_viewers_no_search_that_ends_at_a_dead_form(ada: FlaskClient, vic: FlaskClient, stage: Scene) -> None:
+    text = vic.get("/payments/new?q=Alice").text
+    assert re.search(r'<fieldset disabled>.*id="find"', text, re.S) and "/payments/new?user=" not in text
+    assert "/payments/new?user=" in ada.get("/payments/new?q=Alice").text

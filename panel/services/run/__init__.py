@@ -65,11 +65,7 @@ def work(run_id: int, *, slice_s: float = 20.0) -> Verdict:
         except Exception:  # The edge of the job: a mistake of ours must not leave a run at work forever, or keep a worker in a circle.
             log.exception("Work on run %s failed in a way nobody foresaw.", run_id)
             db.session.rollback()
-            try:
-                return _after_mishap(run_id, lease)
-            except LeaseLost:
-                db.session.rollback()
-                return Verdict()
+            return _after_mishap(run_id, lease)
 
 
 class Working:
@@ -155,6 +151,7 @@ class Working:
         seconds = (wait.until - utc_now()).total_seconds()
         patient = seconds <= PATIENCE_S
         self.run.wake_at, self.run.wake_reason = (None, "") if patient else (wait.until, wait.why)
+        require_epoch(self.run.id, self.lease.epoch)
         db.session.commit()
         if patient:
             self.lease.sleep(max(0.0, seconds))
@@ -162,19 +159,31 @@ class Working:
 
 
 def _after_mishap(run_id: int, lease: Lease) -> Verdict:
-    """Put the run off, and end it once that has not helped. Raises `LeaseLost`."""
-    require_epoch(run_id, lease.epoch)
-    run = db.session.get_one(Migration, run_id, populate_existing=True)
-    waits = config().outage_waits_s
-    seconds = waits[run.outages] if run.outages < len(waits) else ASK_AGAIN_S
-    if run.outages >= len(waits):
-        had_ended = run.ended_at is not None
+    """Put the run off, and end it once that has not helped. It is put off first: what goes wrong in ending it goes wrong again."""
+    try:
+        require_epoch(run_id, lease.epoch)
+        run = db.session.get_one(Migration, run_id, populate_existing=True)
+        waits = config().outage_waits_s
+        may_help = run.outages < len(waits)
+        wake_at = utc_now() + timedelta(seconds=waits[run.outages] if may_help else ASK_AGAIN_S)
+        run.wake_at, run.outages = wake_at, run.outages + 1
+        run.wake_reason = "Something unforeseen went wrong. Trying again by itself."
+        db.session.commit()
+        return Verdict(wake_at=wake_at) if may_help else _end_after_mishaps(run, lease)
+    except LeaseLost:
+        db.session.rollback()
+        return Verdict()
+
+
+def _end_after_mishaps(run: Migration, lease: Lease) -> Verdict:
+    """End a run that something of ours keeps from going on, and that is put off; one that cannot be ended stays so."""
+    try:
         stop_all(run, lease, "Something unforeseen went wrong repeatedly; the log of the worker has the details.")
-        if not had_ended:
-            return Verdict()
-    run.wake_at = utc_now() + timedelta(seconds=seconds)
-    run.wake_reason, run.outages = "Something unforeseen went wrong. Trying again by itself.", run.outages + 1
-    db.session.commit()
+    except LeaseLost:
+        raise
+    except Exception:  # As above: it must not come back at every tick.
+        log.exception("Run %s could not be ended.", run.id)
+        db.session.rollback()
     return Verdict(wake_at=run.wake_at)
 
 

@@ -12,7 +12,7 @@ from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Migration, Move, Server, Share
 from panel.models.types import utc_now
-from panel.platforms.base import CredentialsRefused, Member, PlatformError, TooManyRequests
+from panel.platforms.base import CredentialsRefused, Member, TooManyRequests
 from panel.services import pace, times
 from panel.services.run.check import is_right, next_after_check
 from panel.services.run.ledger import Ledger
@@ -149,6 +149,3 @@ def _waiting(server: Server) -> list[Move]:
         .options(joinedload(Move.migration), selectinload(Move.libraries), joinedload(Move.user))
     )
     return list(db.session.scalars(query))
-
-
-__all__ = ["PlatformError", "begun_anew", "check_invites", "servers_awaited"]

@@ -44,14 +44,16 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
         members = remote.members()
     except PlatformError as error:
         return wait_out(run, error, pace.name_for(run, run.target))
+    listed = Listed(members, names=run.target.platform is not Platform.PLEX)
+    found = listed.found(moves, remote)
     lease.require()
     run.outages = 0
-    listed = Listed(members, names=run.target.platform is not Platform.PLEX)
-    found = {move.id: listed.of(move) for move in moves}
     ledger = Ledger(run.target, filter(None, found.values()))
     told = notices.people_are_told()
     _note_check(run, asked_at)
     for move in moves:
+        if move.id not in found:
+            continue
         member = found[move.id]
         if member is None or not still_stands(run, move, member):
             if only_has_to_stand(run, move):
@@ -88,8 +90,8 @@ def next_after_check(run: Migration, move: Move) -> tuple[Step, MoveStatus]:
 def is_right(member: Member, move: Move) -> bool:
     """Whether the access is exactly what was meant. A waiting invite may be listed without its libraries."""
     if move.migration.kind is RunKind.UNDO and "EnabledFolders" in move.restrictions:
-        # An account was given back with all it had, also what the panel has no name for.
-        return all(_same(member.settings.get(key), move.restrictions.get(key)) for key in OPENING)
+        # An account was given back with all it had, also what the panel has no name for; one that opens nothing gives nothing back.
+        return member.has_access and all(_same(member.settings.get(key), move.restrictions.get(key)) for key in OPENING)
     wanted = {library.remote_id for library in move.libraries}
     if not member.accepted and not member.library_ids and not member.all_libraries:
         return True

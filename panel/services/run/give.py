@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from panel import logs
 from panel.domain.pacing import paced_at_give
@@ -12,40 +13,22 @@ from panel.domain.statuses import MoveStatus, RunKind, Step
 from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.models.types import utc_now
-from panel.platforms.base import Access, Given, Kept, Member, NameTaken, NotAllowed, Person, PlatformError, Refused, Remote, TooManyRequests
-from panel.platforms.present import not_looser
-from panel.platforms.sent import SentCall, collecting
+from panel.platforms.base import Given, Kept, Member, NameTaken, NotAllowed, PlatformError, Refused, Remote, TooManyRequests
+from panel.platforms.mediabrowser import SEALED, random_password
+from panel.platforms.sent import collecting
 from panel.services import claims, pace, proof
 from panel.services.candidates import is_settled
+from panel.services.run.gift import Gift, as_kept, gift_of, remembered_member
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
 from panel.services.run.made_anew import forget_claims
-from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
+from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, require_epoch, write_down
 from panel.services.run.secure import without_warning
 from panel.services.run.side_by_side import side_by_side
-from panel.services.run.trouble import RunStopped, fail_or_retry, give_up, is_theirs_alone, put_back, wait_out
+from panel.services.run.trouble import RunStopped, cooling, fail_or_retry, give_up, is_theirs_alone, put_back, wait_out
 from panel.services.run.turn import wait_for_turn
 
 GIVING = (MoveStatus.PENDING,)
-#: What it takes to choose a password, most of the time.
-CLAIM_TAKES = timedelta(seconds=30)
-
-
-@dataclass(frozen=True)
-class Gift:
-    """One user's access to be given; plain values, so that a thread may have them."""
-
-    move: Move
-    person: Person
-    access: Access
-    known: Member | None
-    ours: bool
-    kept: Kept | None
-    "What an account was that is to be given back."
-    intended: bool
-    "Whether it was written down before this attempt already that an account would be made."
-    sent: list[SentCall] = field(default_factory=list)
-    "The changing requests of this attempt: filled by the thread that sends them, read when it is done."
 
 
 def give(run: Migration, lease: Lease, remote: Remote) -> Outcome:
@@ -62,16 +45,17 @@ def give(run: Migration, lease: Lease, remote: Remote) -> Outcome:
         giving.let_go_of_waiting()
         raise giving.stop
     if giving.wait:
-        return _closed_first(run, giving.wait) if giving.let_go_of_waiting() else giving.wait
+        return _closed_first(run, lease, giving.wait) if giving.let_go_of_waiting() else giving.wait
     if giving.did_something:
         return True
     retry_at = next_retry_at(run.id, Step.GIVE)
     return Wait(retry_at, "Waiting before another try.") if retry_at and retry_at > utc_now() else False
 
 
-def _closed_first(run: Migration, wait: Wait) -> Outcome:
-    """A wait that is written down, so that what may stand open is closed before it. Commits."""
+def _closed_first(run: Migration, lease: Lease, wait: Wait) -> Outcome:
+    """A wait that is written down, so that what may stand open is closed before it. Commits. Raises `LeaseLost`."""
     run.wake_at, run.wake_reason = wait.until, wait.why
+    require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
 
@@ -85,7 +69,9 @@ class Giving:
         self.paced = self.on_plex or (run.pace_s > 0 and paced_at_give(run.source.platform, run.target.platform, run.removal))
         self.turn = pace.name_for(run, run.target if self.on_plex else pace.plex_side(run))
         self.asked = pace.name_for(run, run.target)
-        "Whose pace a request to slow down concerns: the target's alone, whatever turn was taken."
+        "Whom a request to slow down concerns: the target alone, whatever turn was taken."
+        self.own_pace = self.paced and pace.plex_side(run) is None
+        "Whether turns are taken of nothing but the run's own pace, which then goes more slowly too."
         self.width = 1 if self.paced else config().side_by_side
         self.wait: Wait | None = None
         self.stop: RunStopped | None = None
@@ -112,33 +98,65 @@ class Giving:
             db.session.commit()
         gifts = self._unfinished_first(self._gifts(moves), left_behind)
         for gift in gifts:
-            if gift.known is None and not gift.intended:
-                # What was there before is gone: an account made now is known by nothing but its name until it is answered for.
-                also = {} if self.on_plex else {"target_account_id": ""}
-                write_down(gift.move, self.lease.epoch, created_account=True, target_member_id="", secure_after=None, **also)
-            elif gift.known is None and gift.move.secure_after is not None:
-                # Looks at what came of an earlier request say nothing about this one.
-                write_down(gift.move, self.lease.epoch, secure_after=None)
-            elif self.run.kind is RunKind.MOVE and gift.known is not None and not gift.ours and not gift.move.before:
-                write_down(gift.move, self.lease.epoch, before=as_kept(gift.known))
-            if gift.known is not None and not (gift.ours or self.on_plex) and gift.known.disabled and gift.known.no_password:
-                # It is given a password before it is opened, which its person has to be able to replace; ours has none but that.
-                write_down(gift.move, self.lease.epoch, sealed=True)
+            self._write_intent(gift)
         db.session.commit()
         return self._without_claims_under_way(gifts)
+
+    def _write_intent(self, gift: Gift) -> None:
+        """What is about to be made, or what there was before it is changed; flushed."""
+        if gift.known is None and not gift.intended:
+            # What was there before is gone: an account made now is known by nothing but its name until it is answered for.
+            also = {} if self.on_plex else {"target_account_id": ""}
+            write_down(gift.move, self.lease.epoch, created_account=True, target_member_id="", secure_after=None, **also)
+        elif gift.known is None and gift.move.secure_after is not None:
+            # Looks at what came of an earlier request say nothing about this one.
+            write_down(gift.move, self.lease.epoch, secure_after=None)
+        elif gift.known is not None and self._was_there(gift):
+            write_down(gift.move, self.lease.epoch, before=as_kept(gift.known))
+
+    def _was_there(self, gift: Gift) -> bool:
+        """Whether what the account is now was not this run's doing, and is to be given back one day; not what it has made and given already
+        and gives once more."""
+        made = gift.ours or (gift.move.created_account and gift.move.given_at is not None)
+        return self.run.kind is RunKind.MOVE and not made and not gift.move.before
 
     def _without_claims_under_way(self, gifts: list[Gift]) -> list[Gift]:
         """Whose person is choosing a password at this moment waits a little: their account may be closed for that long, without a password
         for a part of it. Asked once it is committed that they are in hand: whoever begins to choose one from now on sees that."""
         accounts = [] if self.on_plex else [gift.known.account_id for gift in gifts if gift.known is not None]
         busy = claims.under_way(self.run.target_id, accounts) if accounts else set()
-        if not busy:
-            return gifts
         waiting = [gift for gift in gifts if gift.known is not None and gift.known.account_id in busy]
         for gift in waiting:
-            put_back(gift.move, self.lease.epoch, needs_look=True, not_before=utc_now() + CLAIM_TAKES)
+            put_back(gift.move, self.lease.epoch, needs_look=True, not_before=utc_now() + claims.TAKES)
+        if waiting:
+            db.session.commit()
+        return self._sealed_first([gift for gift in gifts if gift not in waiting])
+
+    def _sealed_first(self, gifts: list[Gift]) -> list[Gift]:
+        """Whose account stands closed and without a password is given one before it is opened, which its person has to be able to replace;
+        ours has none but that. Written down, committed, after the account was asked for once more, now that nobody else of the panel is
+        at it: a list may be older than the password that somebody has chosen since."""
+        found: list[Gift] = []
+        for gift in gifts:
+            if gift.known is None or not self._is_to_be_sealed(gift):
+                found.append(gift)
+                continue
+            try:
+                now = replace(gift, known=self.remote.member(gift.known.id))
+            except PlatformError as error:
+                self.note(gift, error)
+                continue
+            if self._is_to_be_sealed(now):
+                write_down(gift.move, self.lease.epoch, sealed=True)
+            found.append(now)
         db.session.commit()
-        return [gift for gift in gifts if gift not in waiting]
+        return found
+
+    def _is_to_be_sealed(self, gift: Gift) -> bool:
+        """Whether the account is opened now, and has no password."""
+        if gift.known is None or gift.ours or self.on_plex or not (gift.known.disabled and gift.known.no_password):
+            return False
+        return gift.kept is None or gift.kept.settings.get("IsDisabled") is not True
 
     def perform(self, gift: Gift) -> Given:
         """The requests for one user, none where the access is right already; runs in a thread."""
@@ -146,37 +164,46 @@ class Giving:
             self.lease.require()
             known, unfinished = gift.known, gift.ours and not self.on_plex
             if known and not unfinished and gift.kept is not None:
-                return self._restored(known, gift.kept)
+                return self._restored(known, gift.kept, sealed=self._is_to_be_sealed(gift))
             if known and not unfinished and is_settled(known, gift.access):
                 return Given(known.id, known.account_id, known.accepted)
             return self.remote.give(gift.person, gift.access, known, ours=gift.ours)
 
-    def _restored(self, known: Member, kept: Kept) -> Given:
-        """An account that is there is made again what it was, whole; none is made anew for that."""
+    def _restored(self, known: Member, kept: Kept, *, sealed: bool) -> Given:
+        """An account that is there is made again what it was, whole; none is made anew for that. One that has no password is given one that
+        nobody knows before it is opened, also where it had none then."""
+        if sealed:
+            self.remote.set_password(known.account_id, random_password())
         if known.settings != kept.settings:
             self.remote.restore(known, kept)
-        return Given(known.id, known.account_id, known.accepted)
+        return Given(known.id, known.account_id, known.accepted, SEALED if sealed else "")
 
     def note(self, gift: Gift, outcome: Given | PlatformError) -> None:
         """Write down what came of it; flushed."""
         if self.paced:
-            pace.end_turn(self.turn, refused=self.turn == self.asked and isinstance(outcome, TooManyRequests))
+            pace.end_turn(self.turn, refused=(self.own_pace or self.on_plex) and isinstance(outcome, TooManyRequests))
         if isinstance(outcome, Given):
             self._note_given(gift, outcome)
             return
         if isinstance(outcome, NameTaken) and self._looks_again(gift):
             return
         nothing_made = gift.known is None and not gift.intended and outcome.had_no_effect
-        also: dict[str, object] = {"created_account": False} if nothing_made else {}
+        also: dict[str, Any] = {"created_account": False} if nothing_made else {}
         if gift.known is not None and isinstance(outcome, (Refused, NotAllowed)):
             also["before"] = {}  # Nothing was changed: whatever there is at the next attempt counts.
-        if outcome.about_server and is_theirs_alone(self.run, outcome, self.remote):
-            give_up(gift.move, self.lease.epoch, outcome, **also)
-        elif outcome.about_server:
-            put_back(gift.move, self.lease.epoch, needs_look=True, **also)
-            self._halt(outcome)
+        if not outcome.had_no_effect:
+            # What the list says of this user may be no longer so; nothing is sent again on it.
+            self._members = None
+        self._note_error(gift.move, outcome, **also)
+
+    def _note_error(self, move: Move, error: PlatformError, **also: Any) -> None:
+        if error.about_server and not self.halts and is_theirs_alone(self.run, error, self.remote):
+            give_up(move, self.lease.epoch, error, **also)
+        elif error.about_server:
+            put_back(move, self.lease.epoch, needs_look=True, **also)
+            self._halt(error)
         else:
-            fail_or_retry(gift.move, self.lease.epoch, outcome, **also)
+            fail_or_retry(move, self.lease.epoch, error, **also)
 
     def _looks_again(self, gift: Gift) -> bool:
         """Whether a name that was free in the list and is taken now may be our own doing: the request of a worker that died since can
@@ -214,16 +241,30 @@ class Giving:
         return unfinished
 
     def _claim_next(self, room: int) -> list[Move]:
-        self._ahead = self._ahead or due(self.run.id, Step.GIVE, room if self.paced else AHEAD, GIVING)
+        if not self._ahead:
+            self._ahead = due(self.run.id, Step.GIVE, room if self.paced else AHEAD, GIVING)
+            # On Plex no turn is due before.
+            self.wait = cooling(self.run.target) if self._ahead and not self.on_plex else None
+            if self.wait:
+                return []
         moves, self._ahead = self._ahead[:room], self._ahead[room:]
         taken = [move for move in moves if claim(move, self.lease.epoch, GIVING, status=MoveStatus.MOVING, not_before=None)]
         if len(taken) < len(moves):
             self._ahead = []  # Something has changed meanwhile: look anew.
         return taken
 
+    @property
+    def halts(self) -> bool:
+        """Whether the run waits or stops: what else fails of the same moment is the same trouble, and is not counted again."""
+        return self.wait is not None or self.stop is not None
+
     def _halt(self, error: PlatformError) -> None:
+        if self.halts:
+            return
         try:
             self.wait = wait_out(self.run, error, self.asked)
+            if self.own_pace and isinstance(error, TooManyRequests):
+                pace.cool_down(self.turn, error.retry_after_s)
         except RunStopped as stop:
             self.stop = stop
 
@@ -247,31 +288,26 @@ class Giving:
                     put_back(move, self.lease.epoch, needs_look=True)
                 self._halt(error)
                 return []
-        return [self._gift(move) for move in moves]
+        return list(filter(None, (self._looked_up(move) for move in moves)))
+
+    def _looked_up(self, move: Move) -> Gift | None:
+        """`None`: whether there is an account of theirs could not be found out."""
+        if self.halts:
+            # The target has just not answered about somebody else.
+            put_back(move, self.lease.epoch, needs_look=True)
+            return None
+        try:
+            return self._gift(move)
+        except PlatformError as error:
+            self._note_error(move, error)
+            return None
 
     def _gift(self, move: Move) -> Gift:
-        known = (self._members.of(move) if self._members else None) if move.needs_look else remembered_member(move)
-        return Gift(
-            move=move,
-            person=Person(move.account_name, move.address, move.target_account_id),
-            access=self._access(move, known),
-            known=known,
-            ours=move.created_account and known is not None and _is_unfinished(move, known),
-            kept=self._kept(move),
-            # An account whose id is known was made: for another one in its place there is no intent yet.
-            intended=move.created_account and not move.target_member_id,
-        )
-
-    def _access(self, move: Move, known: Member | None) -> Access:
-        access = Access(frozenset(library.remote_id for library in move.libraries), move.downloads, move.restrictions)
-        if known is None or not self.on_plex or self.run.kind is RunKind.UNDO:
-            return access
-        return not_looser(access, known.settings)
-
-    def _kept(self, move: Move) -> Kept | None:
-        if self.run.kind is not RunKind.UNDO or self.on_plex or not move.restrictions:
-            return None
-        return Kept(frozenset(library.remote_id for library in move.libraries), settings=move.restrictions)
+        if move.needs_look:
+            known = self._members.or_asked_for(move, self.remote) if self._members else None
+        else:
+            known = remembered_member(move)
+        return gift_of(self.run, move, known)
 
     def _note_given(self, gift: Gift, given: Given) -> None:
         move, made = gift.move, gift.known is None or gift.ours
@@ -292,31 +328,3 @@ class Giving:
         )
         if done and made:
             forget_claims(move)
-
-
-def _is_unfinished(move: Move, known: Member) -> bool:
-    """Whether an account that was made for this user still has to be finished: its id is not known, or it was closed before it was given.
-    Once it was read back it is finished, and its person may have chosen a password since."""
-    return not move.target_member_id or (move.given_at is None and known.disabled)
-
-
-def as_kept(member: Member) -> dict[str, object]:
-    """What an access is now, to be stored and given back one day."""
-    return {"libraries": sorted(member.library_ids), "all_libraries": member.all_libraries, "settings": dict(member.settings)}
-
-
-def remembered_member(move: Move) -> Member | None:
-    """The Plex share to be edited, as the preparation of the run saw it: editing needs no fresher knowledge than its id."""
-    if not move.known:
-        return None
-    settings, libraries = move.known.get("settings"), move.known.get("libraries")
-    return Member(
-        id=str(move.known.get("id", "")),
-        account_id=str(move.known.get("account_id", "")),
-        name=str(move.known.get("name", "")),
-        email=str(move.known.get("email", "")),
-        accepted=move.known.get("accepted") is not False,
-        all_libraries=move.known.get("all_libraries") is True,
-        library_ids=frozenset(map(str, libraries)) if isinstance(libraries, list) else frozenset(),
-        settings=settings if isinstance(settings, dict) else {},
-    )

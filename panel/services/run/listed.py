@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from panel.domain.names import fold
+from panel.extensions import db
 from panel.models import Move
-from panel.platforms.base import Member
+from panel.platforms.base import Member, NotThere, PlatformError, Remote
 
 
 class Listed:
@@ -35,4 +36,32 @@ class Listed:
             found = self._by_email.get(move.address.casefold())
         if found is None and self._names and move.created_account and not move.target_member_id and move.account_name:
             found = self._by_name.get(fold(move.account_name))
+        return found
+
+    def or_asked_for(self, move: Move, remote: Remote) -> Member | None:
+        """A user's entry; whose account is known and missing from the list is asked for by its id (1 request, what was flushed is committed
+        before): no list is whole enough for another account to be made, and what is known of this one forgotten, by it alone. A list of
+        Plex is all that tells. Raises `PlatformError` when it cannot be found out."""
+        found = self.of(move)
+        if found is not None or not self._names or not move.target_member_id:
+            return found
+        # Nothing is locked while the target is asked; a crash leaves the claim.
+        db.session.commit()
+        try:
+            return remote.member(move.target_member_id)
+        except NotThere:
+            return None
+
+    def found(self, moves: Iterable[Move], remote: Remote) -> dict[int, Member | None]:
+        """Who is there, by the id of the move. About whom the target does not answer counts as missing: giving again asks once more, and
+        says what is wrong. Where that may be the whole target's trouble, the others who are missing in the list are left out."""
+        found: dict[int, Member | None] = {}
+        trouble = False
+        for move in moves:
+            if trouble and self.of(move) is None:
+                continue
+            try:
+                found[move.id] = self.or_asked_for(move, remote)
+            except PlatformError as error:
+                found[move.id], trouble = None, error.about_server
         return found

@@ -48,16 +48,20 @@ def look_again(run: Migration, lease: Lease, target: Remote) -> Outcome:
         asked_at = utc_now()
         try:
             members = target.members()
-            moves = _at_take(run, lease)
-            listed = _believed(run, moves, members)
+            listed = _believed(run, _at_take(run, lease), members)
         except PlatformError as error:
             for move in in_hand(run.id, lease.epoch, Step.TAKE):
                 # Whom a dead worker had in hand waits with the others.
                 put_back(move, lease.epoch, needs_look=True)
             return wait_out(run, error, pace.name_for(run, run.target))
+        found = listed.found(_at_take(run, lease), target)
         lease.require()
-        for move in moves:
-            _judge(run, move, listed.of(move))
+        for move in _at_take(run, lease):
+            if move.id in found:
+                _judge(run, move, found[move.id])
+            else:
+                # Not asked for: nothing is known of them, and nothing is taken.
+                move.needs_look, move.claim = True, None
         run.looked_at = asked_at
     require_epoch(run.id, lease.epoch)
     db.session.commit()

@@ -18,8 +18,9 @@ from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remo
 from panel.platforms.restricted import is_restricted
 from panel.services import pace
 from panel.services.candidates import account_name_of
+from panel.services.closed_by_links import as_open, closed_for_a_moment
 from panel.services.preflight import Preflight, assess
-from panel.services.run.give import as_kept
+from panel.services.run.gift import as_kept
 from panel.services.run.lease import Lease
 from panel.services.run.rows import SETTLING, Outcome, Wait, require_epoch
 from panel.services.run.trouble import RunStopped, cooling, wait_out
@@ -47,9 +48,14 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
         raise RunStopped(refusal_of(run.target, error).message) from None
     except PlatformError as error:
         return wait_out(run, error, pace.name_for(run, run.target))
-    source_look = _source_look(run, source) if run.kind is RunKind.MOVE else _needed_look(run, source)
+    # What the target has told is not written while the source is asked: nothing is locked over a request.
+    with db.session.no_autoflush:
+        # What a link closes while the list is read may be open again by the time everyone is judged.
+        closed = closed_for_a_moment(run.source_id)
+        source_look = _source_look(run, source) if run.kind is RunKind.MOVE else _needed_look(run, source)
     if isinstance(source_look, Wait):
         return source_look
+    source_look = as_open(source_look, closed)
     lease.require()
     # What is given back was settled when the undo was written; nobody is judged.
     run.note = "" if run.kind is RunKind.UNDO else _judge(run, source_look, target_look, target)

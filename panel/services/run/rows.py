@@ -56,11 +56,6 @@ def in_hand(run_id: int, epoch: int, step: Step) -> list[Move]:
     return _loaded(select(Move.id).where(Move.migration_id == run_id, Move.claim == epoch, Move.step == step))
 
 
-def claim_next(run_id: int, epoch: int, step: Step, limit: int, statuses: Sequence[MoveStatus], **also: Any) -> list[Move]:
-    """Take up to `limit` users of this step in hand, where the run is still being worked on; flushed. `also`: columns set with it."""
-    return [move for move in due(run_id, step, limit, statuses) if claim(move, epoch, statuses, **also)]
-
-
 def due(run_id: int, step: Step, limit: int, statuses: Sequence[MoveStatus]) -> list[Move]:
     """The next users of this step whom nobody has in hand; nobody is to be taken who has to be looked at first."""
     is_due = or_(Move.not_before.is_(None), Move.not_before <= utc_now())

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 
+from panel.domain.names import fold
 from panel.domain.platform import Platform
-from panel.domain.statuses import MoveStatus, Step
+from panel.domain.statuses import OPEN, MoveStatus, Step
 from panel.extensions import db
-from panel.models import Evidence, Migration, Move
+from panel.models import Account, Evidence, Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
+from panel.platforms.mediabrowser import random_password
 from panel.services import proof
 from panel.services.people import record_account
 from panel.services.run.lease import Lease
@@ -48,7 +49,7 @@ def secure(run: Migration, lease: Lease, remote: Remote) -> None:
     """Close what may stand open: a password nobody knows, no libraries, disabled. Commits after each account.
 
     Whoever is given access later gets it on the closed account. What cannot be closed now is tried again in a minute, whatever becomes of
-    the run; nothing waits for it. On Plex nothing can stand open.
+    the run; nothing waits for it. What a later run has given under that name is left alone. On Plex nothing can stand open.
     """
     if run.target.platform is Platform.PLEX:
         return
@@ -72,19 +73,51 @@ def secure(run: Migration, lease: Lease, remote: Remote) -> None:
 
 
 def _close(move: Move, member: Member | None, run: Migration, remote: Remote) -> None:
-    if member is not None and member.is_owner:
-        # It is somebody else's: an administrator's account is never touched.
-        move.created_account, move.remark = False, without_warning(move.remark)
-        return
     if member is None:
         _look_once_more(move)
         return
-    remote.set_password(member.account_id, secrets.token_urlsafe(24))
+    if _is_about_to_be_known(move, run):
+        move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
+        return
+    if member.is_owner or _is_anothers(member, move, run):
+        # Neither an administrator's account is touched nor one that came to be otherwise than by the request that was lost.
+        move.created_account, move.remark = False, without_warning(move.remark)
+        return
+    # Nothing is locked while the target is asked.
+    db.session.commit()
+    remote.set_password(member.account_id, random_password())
     remote.take(member)
     move.target_member_id, move.target_account_id, move.remark = member.id, member.account_id, without_warning(move.remark)
     forget_claims(move)
-    move.account_mail = ""
+    # It is another one than was given before, if any was.
+    move.given_at, move.account_mail = None, ""
     record_account(run.target, move.user, member.account_id, member.name, Evidence.MOVE)
+
+
+def _is_about_to_be_known(move: Move, run: Migration) -> bool:
+    """Whether another run is making an account of this name on the same server, so that the one which is listed may be that run's. It
+    soon knows. Asked after the list: whoever has made what stands in it had written down before that they would."""
+    query = (
+        select(Move.account_name)
+        .join(Migration, Migration.id == Move.migration_id)
+        .where(Migration.target_id == run.target_id, Migration.id != run.id)
+        .where(Move.status.in_(OPEN), Move.step == Step.GIVE, Move.created_account, Move.target_member_id == "")
+    )
+    return any(fold(name) == fold(move.account_name) for name in db.session.scalars(query))
+
+
+def _is_anothers(member: Member, move: Move, run: Migration) -> bool:
+    """Whether this account has been given to somebody since, by a run that knows it by its id. What a sync alone has found says nothing:
+    it finds what a lost request has made as well."""
+    given = exists().where(
+        Move.target_account_id == member.account_id,
+        Move.id != move.id,
+        Move.given_at.is_not(None),
+        Migration.id == Move.migration_id,
+        Migration.target_id == run.target_id,
+    )
+    known = exists().where(Account.server_id == run.target_id, Account.remote_id == member.account_id, Account.known_by == Evidence.MOVE)
+    return bool(db.session.scalar(select(or_(given, known))))
 
 
 def _look_once_more(move: Move) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 
 from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, Step, before
 from panel.extensions import db, execute
@@ -39,16 +39,29 @@ def cancel(run: Migration) -> None:
     drop_untouched(run.id)
 
 
+def may_be_retried(run_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Of whom in a run another try makes sense: who has failed, and was not taken back since. `why_no_retry` is the same in words."""
+    return Move.migration_id == run_id, Move.status == MoveStatus.FAILED, Move.step != Step.DONE
+
+
+def why_no_retry(move: Move) -> str:
+    """Why this user cannot be tried again; empty when they can."""
+    if move.status is not MoveStatus.FAILED:
+        return f"{move.name} has not failed; only somebody who has can be tried again."
+    if move.step is Step.DONE:
+        return f"What this migration did for {move.name} is taken back by another one. To move them again, start a new migration."
+    return ""
+
+
 def retry(run: Migration, move_id: int | None = None) -> int:
     """Try again everyone who failed in a way that may pass, or just one (then also where it may not). Flushed; answers how many.
 
     Raises `NotPossible` when there is nobody, or one of the servers is in use.
     """
-    failed = [Move.migration_id == run.id, Move.status == MoveStatus.FAILED, Move.step != Step.DONE]
-    failed += [Move.retryable.is_(True)] if move_id is None else [Move.id == move_id]
+    chosen = Move.retryable.is_(True) if move_id is None else Move.id == move_id
     again = execute(
         update(Move)
-        .where(*failed)
+        .where(*may_be_retried(run.id), chosen)
         .values(
             status=MoveStatus.PENDING,
             attempts=0,
@@ -61,7 +74,8 @@ def retry(run: Migration, move_id: int | None = None) -> int:
         )
     )
     if not again:
-        raise NotPossible(f"Nobody in run {run.id} has failed in a way that could be tried again.")
+        move = db.session.get(Move, move_id) if move_id is not None else None
+        raise NotPossible((move and why_no_retry(move)) or f"Nobody in run {run.id} has failed in a way that could be tried again.")
     db.session.refresh(run)
     if run.status not in ACTIVE:
         if not hold_servers(run):

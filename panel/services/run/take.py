@@ -19,12 +19,12 @@ from panel.models import Migration, Move, Share
 from panel.models.types import utc_now
 from panel.platforms.base import Kept, Member, NotThere, PlatformError, Remote, TooManyRequests
 from panel.platforms.sent import SentCall, collecting
-from panel.services import pace, proof
+from panel.services import claims, pace, proof
 from panel.services.people import shares_of
 from panel.services.run.lease import Lease
 from panel.services.run.rows import AHEAD, SETTLING, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
-from panel.services.run.trouble import RunStopped, fail_or_retry, give_up, is_theirs_alone, put_back, put_off, wait_out
+from panel.services.run.trouble import RunStopped, cooling, fail_or_retry, give_up, is_theirs_alone, put_back, put_off, wait_out
 from panel.services.run.turn import wait_for_turn
 
 #: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
@@ -103,16 +103,33 @@ class Taking:
             db.session.commit()
             return []
         self.did_something = True
+        moves = self._without_claims_under_way(moves)
         if self._has_to_ask(moves):
             # Nothing is locked while the source is asked; a crash leaves the claim.
             db.session.commit()
-        removals = self._removals(moves)
+        removals = self._removals(moves) if moves else []
         db.session.commit()
         return removals
+
+    def _without_claims_under_way(self, moves: list[Move]) -> list[Move]:
+        """Whose person is choosing a password at this moment for the account that is to go waits a little: what the claim has read of it
+        would open it again. Asked once it is committed that they are in hand: whoever begins to choose one from now on sees that."""
+        if self.run.source.platform is Platform.PLEX:
+            return moves
+        db.session.commit()
+        busy = claims.under_way(self.run.source_id, [move.source_member_id for move in moves])
+        for move in moves:
+            if move.source_member_id in busy:
+                put_back(move, self.lease.epoch, needs_look=False, not_before=utc_now() + claims.TAKES)
+        return [move for move in moves if move.source_member_id not in busy]
 
     def _claim_next(self, room: int) -> list[Move]:
         if not self._ahead:
             self._ahead = due(self.run.id, Step.TAKE, room if self.paced else AHEAD, SETTLING)
+            # On Plex no turn is due before.
+            self.wait = cooling(self.run.source) if self._ahead and not self.paced else None
+            if self.wait:
+                return []
             self._shares = shares_of(self.run.source, [move.source_member_id for move in self._ahead])
         moves, self._ahead = self._ahead[:room], self._ahead[room:]
         taken = [move for move in moves if claim(move, self.lease.epoch, SETTLING, not_before=None)]
@@ -130,7 +147,7 @@ class Taking:
         if removal.member is not None and removal.move.before and self.run.kind is RunKind.UNDO:
             self.remote.restore(removal.member, kept_from(removal.move.before))
             return True
-        if removal.member is None or (removal.member.disabled and not removal.member.library_ids):
+        if removal.member is None or (removal.member.disabled and not opens(removal.member)):
             return True
         with suppress(NotThere):  # Somebody else removed it in the meantime.
             self.remote.take(removal.member)
@@ -150,7 +167,7 @@ class Taking:
     def _note_error(self, move: Move, error: PlatformError) -> None:
         # What was noted is committed where the source is asked once more.
         self.forget_removed()
-        if error.about_server and is_theirs_alone(self.run, error, self.remote):
+        if error.about_server and not self.halts and is_theirs_alone(self.run, error, self.remote):
             give_up(move, self.lease.epoch, error)
         elif error.about_server:
             put_back(move, self.lease.epoch, needs_look=False)
@@ -158,7 +175,14 @@ class Taking:
         else:
             fail_or_retry(move, self.lease.epoch, error)
 
+    @property
+    def halts(self) -> bool:
+        """Whether the run waits or stops: what else fails of the same moment is the same trouble, and is not counted again."""
+        return self.wait is not None or self.stop is not None
+
     def _halt(self, error: PlatformError) -> None:
+        if self.halts:
+            return
         try:
             self.wait = wait_out(self.run, error, self.turn)
         except RunStopped as stop:
@@ -198,8 +222,13 @@ class Taking:
 
     def _removal_of(self, move: Move, members: Present) -> Removal | None:
         """`None`: whether the access is still there could not be found out."""
+        found = members.of(move)
+        if found is None and self.halts:
+            # The source has just not answered about somebody else.
+            put_back(move, self.lease.epoch, needs_look=False)
+            return None
         try:
-            return self._kept(move, members.of(move) or self._asked_for(move))
+            return self._kept(move, found or self._asked_for(move))
         except PlatformError as error:
             self._note_error(move, error)
             return None
@@ -229,7 +258,8 @@ class Taking:
             if member and member.settings and not member.disabled:
                 libraries = sorted(member.library_ids)
             now = {"libraries": libraries, "all_libraries": all_libraries, "settings": settings}
-            write_down(move, self.lease.epoch, taken=now if not move.seen or (member and member.settings) else dict(move.seen))
+            as_seen = move.seen and (not (member and member.settings) or _is_closed_since(move, member))
+            write_down(move, self.lease.epoch, taken=dict(move.seen) if as_seen else now)
         return Removal(move, member, by_id_alone)
 
     def forget_removed(self) -> None:
@@ -272,6 +302,19 @@ class Present:
         """Whom this address was shared with, unless it is known to be another person's by now."""
         found = self._by_person.get(address.casefold())
         return None if found and plex_id and found.account_id not in ("", plex_id) else found
+
+
+def opens(member: Member) -> bool:
+    """Whether anything would be open to an account, enabled or not: one that was disabled alone may be enabled again at any moment."""
+    return member.all_libraries or bool(member.library_ids)
+
+
+def _is_closed_since(move: Move, member: Member) -> bool:
+    """Whether an account was enabled when the run was prepared and has been disabled since with all it had left to it, as a password that
+    is being chosen does for a moment: what it was then is what there is to be given back."""
+    settings = move.seen.get("settings")
+    was_enabled = isinstance(settings, dict) and settings.get("IsDisabled") is False
+    return was_enabled and member.disabled and opens(member)
 
 
 def kept_from(stored: Mapping[str, object]) -> Kept:

@@ -55,9 +55,9 @@ def later(seconds: float, why: str) -> Wait:
 
 
 def cooling(*servers: Server) -> Wait | None:
-    """A wait while the Plex account of one of these servers has asked to be left alone: then not even a list is asked for."""
+    """A wait while one of these servers, or its Plex account, has asked to be left alone: then not even a list is asked for."""
     until = pace.cooling_until(servers)
-    return Wait(until, "Slowed down by Plex. The run goes on by itself.") if until else None
+    return Wait(until, f"Slowed down by {pace.who_slows(*servers)}. The run goes on by itself.") if until else None
 
 
 def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:
@@ -96,10 +96,10 @@ def is_theirs_alone(run: Migration, error: PlatformError, remote: Remote) -> boo
     return True
 
 
-def give_up(move: Move, epoch: int, error: PlatformError, **also: Any) -> None:
-    """This user fails, with the platform's own words; a retry may help. Flushed."""
+def give_up(move: Move, epoch: int, error: PlatformError, *, retryable: bool = True, **also: Any) -> None:
+    """This user fails, with the platform's own words. `retryable`: whether a retry may help. Flushed."""
     detail = with_what_stands(str(error), move.step)
-    record(move.id, epoch, status=MoveStatus.FAILED, detail=detail, retryable=True, needs_look=True, **also)
+    record(move.id, epoch, status=MoveStatus.FAILED, detail=detail, retryable=retryable, needs_look=True, **also)
 
 
 def put_back(move: Move, epoch: int, *, needs_look: bool, **also: Any) -> None:
@@ -121,15 +121,7 @@ def fail_or_retry(move: Move, epoch: int, error: PlatformError, **also: Any) -> 
         at_once = isinstance(error, LostAnswer) and move.attempts == 0
         put_off(move, epoch, 0.0 if at_once else waits[move.attempts], str(error), **also)
         return
-    record(
-        move.id,
-        epoch,
-        status=MoveStatus.FAILED,
-        detail=with_what_stands(str(error), move.step),
-        retryable=error.retryable,
-        needs_look=True,
-        **also,
-    )
+    give_up(move, epoch, error, retryable=error.retryable, **also)
 
 
 def put_off(move: Move, epoch: int, seconds: float, detail: str, **also: Any) -> None:

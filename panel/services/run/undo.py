@@ -10,10 +10,11 @@ from sqlalchemy.orm import joinedload
 
 from panel.domain.platform import Platform
 from panel.domain.reasons import Blocker, Refusal
-from panel.domain.statuses import OPEN, MoveStatus, Removal, RunKind, Step
+from panel.domain.statuses import MoveStatus, Removal, RunKind, Step
 from panel.extensions import db
 from panel.models import Library, Migration, Move
 from panel.services.run.start import Blocked, hold_servers
+from panel.services.run.way_back import users_taken_back
 
 
 class NothingToUndo(ValueError):
@@ -95,13 +96,13 @@ def undone_users(run: Migration) -> set[int]:
     return set(db.session.scalars(query))
 
 
+def begun_by(run_id: int) -> str:
+    """The remark of somebody whom this run takes back: true however that ends."""
+    return f"Migration {run_id} was begun to take this back."
+
+
 def _changed(run: Migration) -> list[Move]:
-    again = (
-        select(Move.user_id)
-        .join(Migration)
-        .where(Migration.undoes_id == run.id, Move.status.in_((*OPEN, MoveStatus.MOVED, MoveStatus.INVITED)))
-    )
-    query = select(Move).where(Move.migration_id == run.id, Move.user_id.not_in(again))
+    query = select(Move).where(Move.migration_id == run.id, Move.user_id.not_in(users_taken_back(run.id)))
     moves = db.session.scalars(query.order_by(Move.position).options(joinedload(Move.user)))
     # What was only begun counts as well: its answer may have been lost.
     return [move for move in moves if move.taken or move.given_at is not None or move.before]
@@ -159,8 +160,7 @@ def _way_back(run: Migration, back: Migration, undoing: Undoing, position: int, 
 
 def _let_go(move: Move, back: Migration) -> None:
     """The run that is taken back waits for nothing any more, and removes nothing any more."""
-    sentence = f"Migration {back.id} takes this back."
-    move.remark = " ".join(filter(None, (move.remark, sentence)))
+    move.remark = " ".join(filter(None, (move.remark, begun_by(back.id))))
     if move.status is MoveStatus.INVITED:
         move.status, move.detail = MoveStatus.FAILED, "The invite was taken back."
     move.step, move.retryable = Step.DONE, False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask_wtf import FlaskForm
-from wtforms import DateTimeLocalField, Field, FloatField, IntegerField, SelectField, ValidationError
-from wtforms.validators import InputRequired, Optional
+from wtforms import DateTimeLocalField, Field, FloatField, Form, IntegerField, SelectField, ValidationError
+from wtforms.validators import InputRequired, Optional, StopValidation
 
 from panel.domain.statuses import Removal
 from panel.models.types import utc_now
@@ -31,6 +31,18 @@ OPTIONS = {
 }
 
 
+class OnlyWithRounds:
+    """A validator: without further rounds, nothing that is typed here is used, so nothing is wrong with it."""
+
+    def __call__(self, form: Form, field: Field) -> None:
+        """Raises `StopValidation` without a word."""
+        rounds = form["rounds"]
+        is_blank = not any(str(text).strip() for text in rounds.raw_data or ())
+        if is_blank or (rounds.data == 0 and not rounds.process_errors):
+            field.errors = []
+            raise StopValidation
+
+
 class StartForm(FlaskForm):
     """The pair and how to move: `pace_s` empty means as set for the installation."""
 
@@ -45,7 +57,7 @@ class StartForm(FlaskForm):
     start_at = DateTimeLocalField("Begin", validators=[Optional()], format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
     repeat_every_h = FloatField(
         "Hours between two rounds",
-        [Optional(), Between(0.1, 720, OPTIONS["repeat_every_h"])],
+        [OnlyWithRounds(), Optional(), Between(0.1, 720, OPTIONS["repeat_every_h"])],
         default=1.0,
     )
     rounds = IntegerField("More rounds", [Optional(), Between(0, 100, OPTIONS["rounds"])], default=0)

@@ -1,0 +1,37 @@
+// What was typed into a form of the page is lost with the page: a link asks first, and for all other ways the browser does.
+let typedIn = document.querySelector('#main form[method="post"] .is-invalid')?.form ?? null;
+let goal = "";
+const saved = () => { typedIn = null; };
+
+document.addEventListener("input", ({ target }) => {
+  const { form } = target;
+  if (form?.method === "post" && !dialog.contains(form) && !form.matches("[data-late], .bulk") && !target.matches("[data-passing]")) typedIn = form;
+});
+// A form that an answer has replaced is gone, what was typed into it is not.
+document.addEventListener("submit", ({ defaultPrevented, submitter, target: form }) => {
+  if (!defaultPrevented && !submitter?.formTarget && (form === typedIn || !typedIn?.isConnected)) saved();
+});
+document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => { if (xhr.getResponseHeader("HX-Redirect")) saved(); });
+
+const leadsAway = (link) => {
+  const { origin, pathname, search, hash } = link;
+  const isElsewhere = pathname !== location.pathname || search !== location.search || !hash;
+  return origin === location.origin && isElsewhere && !link.target && !link.matches("[hx-get], [download]");
+};
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  const inNewWindow = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+  if (!typedIn || !link || inNewWindow || dialog.contains(link) || !leadsAway(link)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  goal = link.href;
+  leaving.showModal();
+}, true);
+leaving.addEventListener("close", () => {
+  if (goal && leaving.returnValue === "leave") {
+    saved();
+    location.assign(goal);
+  }
+  goal = "";
+}, true);
+window.addEventListener("beforeunload", (event) => { if (typedIn) event.preventDefault(); });
