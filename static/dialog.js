@@ -15,7 +15,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
     dialog.showModal();
   }
   (dialog.querySelector(".alert") || dialog).scrollIntoView({ block: "nearest" });
-  (dialog.querySelector("[autofocus]") || entries()[0] || document.getElementById("dialog-title"))?.focus();
+  const first = dialog.querySelector("[autofocus]");
+  (first || entries()[0] || document.getElementById("dialog-title"))?.focus();
+  // Else htmx gives it the focus once more when it settles: somebody may be in another field by then.
+  first?.removeAttribute("autofocus");
 });
 
 // What is done from a dialog to the page behind it shows there.
