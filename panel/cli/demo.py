@@ -18,8 +18,8 @@ WELCOME = """
   Then try:
   1. At once: Servers → Ash → Migrate users… → Elm: two Plex accounts, so people get invites. They accept a quarter of a minute later,
      all but Cora; the panel asks every five minutes.
-  2. When migration {run} has ended, “Retry” on its page moves Xenia, whom plex.tv refused once. Then Birch → Ash: three reasons why this
-     pair cannot start, each with what to do about it.
+  2. When migration {run} has ended, “Retry” among her Actions moves Xenia, whom plex.tv refused once. Then Birch → Ash: three reasons
+     why this pair cannot start, each with what to do about it.
   3. Birch → Cedar (Emby): no Plex, no pause. Open one of the claim links in the inbox and choose a password.
 
   Everything is simulated and forgotten at the next start. Ctrl+C ends it.

@@ -104,6 +104,7 @@ def test_retries_a_user_from_the_menu_without_leaving_the_place(visit: Open, pai
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.get_by_text("Nobody is listed here now.")).to_be_visible()
+    expect(page.locator("#migration-progress")).to_have_count(1)
     assert page.evaluate("window.isStillHere")
 
 
@@ -287,3 +288,4 @@ def test_brings_into_sight_why_nobody_can_be_retried_now(visit: Open, pair: Scen
     pair.start()
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     expect(page.get_by_text("Another migration or a sync is using one of the two servers")).to_be_in_viewport()
+    expect(page.locator("#migration-progress")).to_have_count(1)
