@@ -14,9 +14,10 @@ from panel.cli.follow import follow
 from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
 from panel.models import Migration
-from panel.services import proof_report, report, times
+from panel.services import proof_report, report
 from panel.services.preflight import Preflight, ask_both, assess
 from panel.services.run import steer
+from panel.services.run.planned import NoTimeToBegin, begin_at
 from panel.services.run.start import Schedule, start
 from panel.services.run.undo import NothingToUndo, start_undo
 
@@ -41,7 +42,11 @@ def preflight(source: str, target: str, as_json: bool) -> None:
     "--pace", type=click.FloatRange(min=0, max=86400), callback=finite, help="Seconds between two users (30 where Plex is on either side)."
 )
 @click.option("--remove", type=click.Choice([removal.value for removal in Removal]), default=Removal.WHEN_ACTIVE.value, show_default=True)
-@click.option("--start-at", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), help="Begin at this time (the panel's time zone).")
+@click.option(
+    "--start-at",
+    type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
+    help="Begin at this time (the panel's time zone), within a year.",
+)
 @click.option("--repeat-every", type=click.FloatRange(min=0.1, max=720), callback=finite, help="Hours until another round for those left.")
 @click.option("--rounds", type=click.IntRange(min=1, max=100), default=None, help="How many more rounds, with --repeat-every.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end.")
@@ -60,7 +65,7 @@ def migrate_users(
     """Move all users of SOURCE to TARGET in the background."""
     if (repeat_every is None) is not (rounds is None):
         raise click.UsageError("--repeat-every and --rounds go together.")
-    schedule = Schedule(times.from_local(start_at) if start_at else None, repeat_every or 0.0, rounds or 0)
+    schedule = Schedule(_begin(start_at) if start_at else None, repeat_every or 0.0, rounds or 0)
     flight = _assess(source, target, Removal(remove), pace)
     if flight.blockers:
         refuse_blocked(flight.blockers)
@@ -75,6 +80,13 @@ def migrate_users(
     _print_run(run, as_json)
     if wait and (run.status is not MigrationStatus.FINISHED or report.counts_of(run.id).failed):
         sys.exit(1)
+
+
+def _begin(typed: datetime) -> datetime:
+    try:
+        return begin_at(typed)
+    except NoTimeToBegin as slip:
+        raise click.BadParameter(str(slip), param_hint="--start-at") from None
 
 
 @command("migrations")

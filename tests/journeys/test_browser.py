@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 from panel.extensions import db
 from panel.models import Migration
 from tests.browser import REASON, chromium_path
-from tests.journeys.browsing import browser_type_launch_args, overflow, pair, panel_url, visit
+from tests.journeys.browsing import EMAIL, PASSWORD, browser_type_launch_args, overflow, pair, panel_url, visit
 from tests.scene import Scene
 
 __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
@@ -48,6 +48,21 @@ def test_moves_everybody_in_a_few_clicks_and_watches(visit: Open, pair: Scene) -
     expect(page.get_by_role("row", name="Alice").get_by_text("moved", exact=True)).to_be_visible()
     expect(live).not_to_have_attribute("hx-trigger", "every 2s")
     assert pair.opened("Alice") == {"Films", "Shows"}
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without"])
+def test_signs_in_and_out_by_the_form(visit: Open, scripts: bool) -> None:
+    page = visit(java_script_enabled=scripts)
+    page.context.clear_cookies()
+    page.goto("/migrations")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/migrations")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in")
+    page.goto("/migrations")
+    page.wait_for_url(re.compile(r"/sign-in\?next="))
 
 
 def test_works_the_same_without_javascript(visit: Open, pair: Scene) -> None:

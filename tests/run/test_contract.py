@@ -233,6 +233,8 @@ def test_what_a_run_is_past_doing_is_refused(app: Flask, pair: Scene, verb: str)
         ("migrate-users",),
         ("migrate-users", "Old", "New", "--pace", "-1"),
         ("migrate-users", "Old", "New", "--remove", "sometimes"),
+        ("migrate-users", "Old", "New", "--start-at", "2020-01-01T10:00"),
+        ("migrate-users", "Old", "New", "--start-at", "9999-12-31T23:59"),
         ("migrations", "first"),
         ("pause",),
         ("retry", "1", "2"),

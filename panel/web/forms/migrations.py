@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, Field, FloatField, Form, IntegerField, SelectField, ValidationError
 from wtforms.validators import InputRequired, Optional, StopValidation
 
 from panel.domain.statuses import Removal
-from panel.models.types import utc_now
 from panel.services import times
+from panel.services.run.planned import PASSED, TOO_FAR, NoTimeToBegin, begin_at
 from panel.services.run.start import Schedule
 from panel.web.forms.kinds import Between
 
 LONGEST_PACE_S = 3600.0
-#: A time to begin at may have passed by so much while the form was filled in.
-PATIENCE_MIN = 10
-PASSED = "This time has passed. Choose a later one, or leave it empty to begin at once."
-#: A run that was planned for longer is forgotten by then, or the year is a slip.
-FURTHEST_DAYS = 366
-TOO_FAR = "This is more than a year ahead. Choose a time within a year, or leave it empty to begin at once."
-
 #: What a person chooses for a run, and what each has to be.
 OPTIONS = {
     "pace_s": "The pace is a number of seconds from 0 to 3600.",
@@ -87,15 +78,10 @@ class StartForm(FlaskForm):
         return said.pop() if said else OPTIONS[name]
 
     def validate_start_at(self, field: Field) -> None:
-        """A day long past is a slip, not a wish to begin at once; the minute it took to fill in the form is none. Nor is one that is years
-        ahead."""
+        """A slip of the year or the day is said beside the field."""
         if not field.data:
             return
-        if abs(field.data.year - utc_now().year) > 2:
-            # At the ends of the calendar another zone's time may not exist.
-            raise ValidationError(PASSED if field.data.year < utc_now().year else TOO_FAR)
-        ahead = times.from_local(field.data) - utc_now()
-        if ahead < timedelta(minutes=-PATIENCE_MIN):
-            raise ValidationError(PASSED)
-        if ahead > timedelta(days=FURTHEST_DAYS):
-            raise ValidationError(TOO_FAR)
+        try:
+            begin_at(field.data)
+        except NoTimeToBegin as slip:
+            raise ValidationError(str(slip)) from None
