@@ -15,6 +15,7 @@ from panel.services import admins as service
 from panel.services import audit
 from panel.web import htmx, sheets
 from panel.web.forms.admins import ROLES, AdminForm
+from panel.web.place import at_row
 from panel.web.words import brief
 
 screen = Blueprint("admins", __name__, url_prefix="/settings/admins")
@@ -46,7 +47,10 @@ def create() -> BaseResponse:
         return _form(form, 422)
     audit.note(current_user.email, "admin.added", admin.email, f"Role: {admin.role.value}")
     db.session.commit()
-    return htmx.go(url_for("admins.index"), f"{admin.email} can sign in now. Give them the password; they change it under “My sign-in”.")
+    return htmx.go(
+        at_row("admins.index", "admin", admin.id),
+        f"{admin.email} can sign in now. Give them the password; they change it under “My sign-in”.",
+    )
 
 
 @screen.get("/<int:admin_id>/actions")
@@ -87,10 +91,10 @@ def change_role(admin_id: int) -> BaseResponse:
     try:
         service.change_role(admin, Role(wanted), current_user)
     except ValueError as refusal:
-        return _refused(refusal)
+        return _refused(admin_id, refusal)
     audit.note(current_user.email, "admin.edited", admin.email, f"Role: {before.value} → {admin.role.value}")
     db.session.commit()
-    return htmx.go(url_for("admins.index"), f"{admin.email}: {ROLES[admin.role][0].lower()} now.")
+    return htmx.go(at_row("admins.index", "admin", admin.id), f"{admin.email}: {ROLES[admin.role][0].lower()} now.")
 
 
 @screen.get("/<int:admin_id>/remove")
@@ -132,10 +136,10 @@ def _do(admin_id: int, verb: Callable[[Admin, Admin], object], action: str, deta
     try:
         verb(admin, current_user)
     except ValueError as refusal:
-        return _refused(refusal)
+        return _refused(admin_id, refusal)
     audit.note(current_user.email, action, email, detail)
     db.session.commit()
-    return htmx.go(url_for("admins.index"), f"{email} {done}.")
+    return htmx.go(at_row("admins.index", "admin", admin_id), f"{email} {done}.")
 
 
 def _other_role(admin: Admin) -> Role:
@@ -150,6 +154,6 @@ def _back() -> sheets.Back:
     return "Admins", url_for("admins.index")
 
 
-def _refused(refusal: ValueError) -> BaseResponse:
+def _refused(admin_id: int, refusal: ValueError) -> BaseResponse:
     db.session.rollback()
-    return htmx.go(url_for("admins.index"), str(refusal), "danger")
+    return htmx.go(at_row("admins.index", "admin", admin_id), str(refusal), "danger")

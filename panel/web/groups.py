@@ -12,6 +12,7 @@ from panel.services import audit
 from panel.services import groups as service
 from panel.web import htmx, sheets
 from panel.web.forms.libraries import GroupForm
+from panel.web.place import at_row
 from panel.web.words import brief, counted
 
 screen = Blueprint("groups", __name__, url_prefix="/libraries/groups")
@@ -42,7 +43,7 @@ def add() -> BaseResponse:
         return _new(form, 422)
     audit.note(current_user.email, "group.added", group.name)
     db.session.commit()
-    return htmx.go(url_for("groups.index"), f"{group.name} is there. Put libraries into it, then add it to plans.")
+    return htmx.go(at_row("groups.index", "group", group.id), f"{group.name} is there. Put libraries into it, then add it to plans.")
 
 
 @screen.get("/<int:group_id>/actions")
@@ -73,7 +74,7 @@ def rename(group_id: int) -> BaseResponse:
         return _edit(group, form, 422)
     audit.note(current_user.email, "group.renamed", group.name, f"Before: {before}.")
     db.session.commit()
-    return htmx.go(url_for("groups.index"), f"{before} is called {group.name} now.")
+    return htmx.go(at_row("groups.index", "group", group.id), f"{before} is called {group.name} now.")
 
 
 @screen.get("/<int:group_id>/delete")
@@ -91,7 +92,7 @@ def delete(group_id: int) -> BaseResponse:
     try:
         freed = service.delete(group)
     except service.GroupRefused as refusal:
-        return htmx.go(url_for("groups.index"), str(refusal), "danger")
+        return htmx.go(at_row("groups.index", "group", group.id), str(refusal), "danger")
     audit.note(current_user.email, "group.deleted", group.name, f"Libraries that were in it: {freed}.")
     db.session.commit()
     return htmx.go(url_for("groups.index"), f"{group.name} is deleted.")

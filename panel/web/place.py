@@ -19,6 +19,11 @@ LISTS = {
 }
 
 
+def at_row(endpoint: str, kind: str, row_id: int) -> str:
+    """The address of a short list, at the row that was changed: without scripts the browser goes there by itself."""
+    return url_for(endpoint, _anchor=f"{kind}-{row_id}")
+
+
 def begun_in(home: str) -> str | None:
     """The address that `next` names; none where it names none, and the list `home` (an endpoint) where it leads out of the panel."""
     wanted = request.values.get("next")

@@ -12,6 +12,7 @@ from panel.services import audit
 from panel.services import plans as service
 from panel.web import htmx, sheets
 from panel.web.forms.plans import PlanForm
+from panel.web.place import at_row
 from panel.web.words import brief
 
 screen = Blueprint("plans", __name__, url_prefix="/plans")
@@ -74,7 +75,7 @@ def delete(plan_id: int) -> BaseResponse:
     try:
         service.delete(plan)
     except service.PlanRefused as refusal:
-        return htmx.go(url_for("plans.index"), str(refusal), "danger")
+        return htmx.go(at_row("plans.index", "plan", plan.id), str(refusal), "danger")
     audit.note(current_user.email, "plan.deleted", plan.name)
     db.session.commit()
     return htmx.go(url_for("plans.index"), f"{plan.name} is deleted.")
@@ -97,7 +98,7 @@ def _save(plan: Plan, action: str) -> BaseResponse:
     elif detail := audit.differences(before, _fields(plan)):
         audit.note(current_user.email, action, plan.name, detail)
     db.session.commit()
-    return htmx.go(url_for("plans.index"), f"{plan.name} is saved.")
+    return htmx.go(at_row("plans.index", "plan", plan.id), f"{plan.name} is saved.")
 
 
 def _fields(plan: Plan) -> dict[str, object]:

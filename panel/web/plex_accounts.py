@@ -16,6 +16,7 @@ from panel.services import plex_accounts as service
 from panel.services.plex_accounts import AccountRefused
 from panel.web import htmx, losses, sheets
 from panel.web.forms.plex_accounts import PlexAccountForm, TokenForm
+from panel.web.place import at_row
 
 screen = Blueprint("plex_accounts", __name__, url_prefix="/plex-accounts")
 
@@ -85,7 +86,7 @@ def save(account_id: int) -> BaseResponse:
     audit.note(by=current_user.email, action="plex_account.edited", subject=account.email, detail=detail)
     db.session.commit()
     wake_syncs(healed)
-    return htmx.go(url_for("plex_accounts.index"), f"{account.email} was saved.")
+    return htmx.go(at_row("plex_accounts.index", "plex-account", account.id), f"{account.email} was saved.")
 
 
 @screen.post("/<int:account_id>/test")
@@ -120,7 +121,7 @@ def remove(account_id: int) -> BaseResponse:
         service.remove(account)
     except AccountRefused as refusal:
         db.session.rollback()
-        return htmx.go(url_for("plex_accounts.index"), str(refusal), "danger")
+        return htmx.go(at_row("plex_accounts.index", "plex-account", account_id), str(refusal), "danger")
     detail = f"Removed servers: {', '.join(loss.names) or 'none'}; kept, disabled: {', '.join(loss.kept) or 'none'}"
     audit.note(by=current_user.email, action="plex_account.removed", subject=email, detail=detail)
     db.session.commit()
@@ -136,7 +137,7 @@ def added(account: PlexAccount, *, is_new: bool) -> BaseResponse:
     db.session.commit()
     wake_syncs(healed)
     if not is_new:
-        return htmx.go(url_for("plex_accounts.index"), f"{email} has a fresh token now.")
+        return htmx.go(at_row("plex_accounts.index", "plex-account", account_id), f"{email} has a fresh token now.")
     return htmx.go(url_for("server_forms.new", platform="plex", account=account_id), f"{email} was added. Choose its servers.")
 
 

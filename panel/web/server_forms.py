@@ -21,6 +21,7 @@ from panel.services.servers import ServerLimit, check_limits
 from panel.web import htmx, sheets
 from panel.web.forms.kinds import AtMost
 from panel.web.forms.servers import ServerForm
+from panel.web.place import at_row
 
 screen = Blueprint("server_forms", __name__, url_prefix="/servers")
 
@@ -119,7 +120,9 @@ def _store(draft: Draft, trial: Trial, known: Server | None) -> BaseResponse:
         db.session.commit()
         is_queued = False
     done = "saved" if known else "added"
-    return htmx.go(url_for("servers.index"), f"{server.name} was {done}." + (" Its first sync has begun." if is_queued else ""))
+    return htmx.go(
+        at_row("servers.index", "server", server.id), f"{server.name} was {done}." + (" Its first sync has begun." if is_queued else "")
+    )
 
 
 def _choose() -> Response:

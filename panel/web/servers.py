@@ -16,6 +16,7 @@ from panel.models import Server
 from panel.services import audit, first_steps, plans, server_changes, server_removal, sync_progress
 from panel.services.overview import server_card, server_cards
 from panel.web import htmx, losses, sheets
+from panel.web.place import at_row
 
 screen = Blueprint("servers", __name__, url_prefix="/servers")
 
@@ -105,8 +106,8 @@ def switch(server_id: int) -> BaseResponse:
     audit.note(by=current_user.email, action="server.enabled" if enabled else "server.disabled", subject=server.name)
     db.session.commit()
     if not enabled and (scheduled := server_removal.scheduled_on(server)):
-        return htmx.go(url_for("servers.index"), f"{server.name} is disabled now. {scheduled}", "warning")
-    return htmx.go(url_for("servers.index"), f"{server.name} is {'enabled' if enabled else 'disabled'} now.")
+        return htmx.go(at_row("servers.index", "server", server.id), f"{server.name} is disabled now. {scheduled}", "warning")
+    return htmx.go(at_row("servers.index", "server", server.id), f"{server.name} is {'enabled' if enabled else 'disabled'} now.")
 
 
 @screen.get("/<int:server_id>/remove")
@@ -126,7 +127,7 @@ def remove(server_id: int) -> BaseResponse:
         server_removal.remove(server)
     except server_removal.RemovalRefused as refusal:
         db.session.rollback()
-        return htmx.go(url_for("servers.index"), str(refusal), "danger")
+        return htmx.go(at_row("servers.index", "server", server.id), str(refusal), "danger")
     detail = f"{loss.libraries} libraries, {loss.shares} remembered shares, {loss.migrations} past migrations"
     audit.note(current_user.email, "server.removed", name, detail)
     db.session.commit()
@@ -134,7 +135,7 @@ def remove(server_id: int) -> BaseResponse:
 
 
 def _sync(server: Server, wake: Callable[[int], bool], action: str) -> BaseResponse:
-    address, why_not = url_for("servers.index"), server_card(server).why_no_sync
+    address, why_not = at_row("servers.index", "server", server.id), server_card(server).why_no_sync
     if why_not or not sync_progress.queue(server):
         return htmx.go(address, why_not or f"{server.name} has just been taken by a migration or a sync.", "warning")
     audit.note(by=current_user.email, action=action, subject=server.name)

@@ -76,6 +76,15 @@ def test_comes_back_to_the_row_without_javascript(visit: Open, crowd: Scene) -> 
     expect(page.get_by_text("Member 39 is saved.")).to_be_in_viewport()
 
 
+def test_comes_back_to_the_server_without_javascript(visit: Open, pair: Scene) -> None:
+    page = visit(java_script_enabled=False, viewport={"width": 380, "height": 400})
+    page.goto("/servers")
+    page.get_by_role("link", name="Actions for Cedar").click()
+    page.get_by_role("button", name="Disable").click()
+    expect(page.get_by_role("link", name="Actions for Cedar")).to_be_in_viewport()
+    expect(page.get_by_text("Cedar is disabled now.")).to_be_in_viewport()
+
+
 def test_takes_no_place_along_to_another_page(visit: Open, crowd: Scene) -> None:
     page = visit()
     page.goto("/users")

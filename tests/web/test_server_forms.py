@@ -63,7 +63,7 @@ def test_asks_which_kind_of_server(ada: FlaskClient, scene: Scene) -> None:
 
 def test_adds_a_server_by_url_and_key_and_has_it_synced(ada: FlaskClient, cedar: Emby, woken: list[int]) -> None:
     answer = add(ada, "emby", url=f" {cedar.url}/ ", token=cedar.api_key, has_emby_premiere="y", max_users="50")
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/servers")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/servers#server-1")
     server = the_server()
     assert (server.url, server.token, server.machine_id) == (cedar.url, cedar.api_key, cedar.server_id)
     assert (server.has_emby_premiere, server.max_users, server.enabled, server.allow_new_subscriptions) == (True, 50, True, True)
