@@ -32,5 +32,9 @@ const comeBackTo = ({ ids, top }) => {
 try {
   const place = JSON.parse(sessionStorage.getItem(PLACE));
   sessionStorage.removeItem(PLACE);
-  if (place?.path === location.pathname) comeBackTo(place);
+  if (place?.path === location.pathname) {
+    // Where a browser goes to a place in the page by itself, it lets go of what is in hand.
+    if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
+    comeBackTo(place);
+  }
 } catch { /* Nothing was kept. */ }
