@@ -16,7 +16,8 @@ from cryptography.fernet import Fernet
 from flask_migrate import upgrade
 from sqlalchemy.engine import Engine
 
-from panel.services import backup_rows, database
+from panel.services import database
+from panel.services.backup import rows as backup_rows
 
 ROWS = Path(__file__).parent / "schema_rows"
 SECRET = "secret:"

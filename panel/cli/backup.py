@@ -16,9 +16,9 @@ from panel.cli.answers import Refused
 from panel.extensions import config, db
 from panel.models.types import utc_now
 from panel.services import backup as backups
-from panel.services.backup_file import BackupRefused
-from panel.services.backup_restore import Restored
-from panel.services.backup_restore import restore as restore_backup
+from panel.services.backup.file import BackupRefused
+from panel.services.backup.restore import Restored
+from panel.services.backup.restore import restore as restore_backup
 from panel.tree import TreeError
 
 P = ParamSpec("P")

@@ -5,7 +5,7 @@ import logging
 from panel.extensions import db
 from panel.models import Server
 from panel.services import sync as service
-from panel.services.sync_progress import clear_queue, note_refusal
+from panel.services.sync.progress import clear_queue, note_refusal
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import joinedload
 from panel.domain.statuses import ACTIVE, OPEN, MoveStatus
 from panel.extensions import db
 from panel.models import Library, Migration, Move, PossibleTwin, Server, Share, User
-from panel.services import sync_progress
 from panel.services.report import Counts
+from panel.services.sync import progress as sync_progress
 from panel.services.user_list import never_paid
 
 

@@ -11,9 +11,10 @@ from panel.extensions import config, db
 from panel.models import PlexAccount, Server
 from panel.models.types import utc_now
 from panel.platforms.base import CredentialsRefused, PlatformError
-from panel.services import server_removal, sync_progress
+from panel.services import server_removal
 from panel.services.server_removal import Loss
 from panel.services.servers import HURRIED, SIGN_IN_AGAIN, TOKEN_REFUSED
+from panel.services.sync import progress as sync_progress
 
 
 class AccountRefused(ValueError):

@@ -15,7 +15,7 @@ from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError
 from panel.services import by_hand
 from panel.services.servers import HURRIED, look_or_raise, remote_for
-from panel.services.sync_shares import gives_access, update_shares, why_doubtful
+from panel.services.sync.shares import gives_access, update_shares, why_doubtful
 from panel.services.user_list import holds
 
 #: What the list can be narrowed to, and how that reads.

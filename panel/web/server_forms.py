@@ -14,10 +14,11 @@ from panel import jobs
 from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import PlexAccount, Server
-from panel.services import audit, plex_servers, server_changes, sync_progress
+from panel.services import audit, plex_servers, server_changes
 from panel.services.plex_accounts import AccountRefused
 from panel.services.server_changes import Draft, ServerRefused, Trial
 from panel.services.servers import ServerLimit, check_limits
+from panel.services.sync import progress as sync_progress
 from panel.web import htmx, sheets
 from panel.web.forms.kinds import AtMost
 from panel.web.forms.servers import ServerForm

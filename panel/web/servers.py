@@ -13,8 +13,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel import jobs
 from panel.extensions import db
 from panel.models import Server
-from panel.services import audit, first_steps, plans, server_changes, server_removal, sync_progress
+from panel.services import audit, first_steps, plans, server_changes, server_removal
 from panel.services.overview import server_card, server_cards
+from panel.services.sync import progress as sync_progress
 from panel.web import htmx, losses, sheets
 from panel.web.place import at_row
 

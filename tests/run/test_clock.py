@@ -9,10 +9,11 @@ import pytest
 from panel.extensions import db
 from panel.models import Email, Migration, Pacemaker, PaceWaiter
 from panel.models.types import utc_now
-from panel.services import mail, pace, sync_progress
+from panel.services import mail, pace
 from panel.services import run as running
 from panel.services.run import clock as watched
 from panel.services.run.start import Schedule, start
+from panel.services.sync import progress as sync_progress
 from tests.clock import Clock, clock
 from tests.scene import Scene
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from panel.extensions import Base, db
 from panel.models import User
-from panel.services import estate, estate_file, user_emails
-from panel.services.estate_file import EstateError
+from panel.services import estate, user_emails
+from panel.services.estate import file as estate_file
+from panel.services.estate.file import EstateError
 from panel.services.user_emails import COLUMNS, NoCsv
 from tests.world import World, estate_of
 

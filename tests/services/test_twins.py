@@ -13,7 +13,7 @@ from panel.extensions import db
 from panel.models import PossibleTwin, Server, User
 from panel.models.types import utc_now
 from panel.platforms.base import Member
-from panel.services.sync_people import meet_members
+from panel.services.sync.people import meet_members
 from panel.services.twins import MOST_NAMESAKES
 
 

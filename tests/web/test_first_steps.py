@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from panel.domain.statuses import MigrationStatus
 from panel.extensions import db
 from panel.models import Setting, Share
-from panel.services import sync_progress
 from panel.services.first_steps import first_steps, is_over
+from panel.services.sync import progress as sync_progress
 from tests.scene import Scene
 
 

@@ -17,7 +17,7 @@ from panel.models import AuditEntry, Server, Setting, Share, User
 from panel.models.types import utc_now
 from panel.services import servers as servers_service
 from panel.services import sync as sync_service
-from panel.services import sync_progress
+from panel.services.sync import progress as sync_progress
 from tests.scene import Scene
 from tests.web.asking import by_htmx
 

@@ -18,7 +18,7 @@ from panel.services.run.check import is_right, next_after_check
 from panel.services.run.ledger import Ledger
 from panel.services.run.listed import Listed
 from panel.services.servers import note_trouble, remote_for
-from panel.services.sync_shares import why_doubtful
+from panel.services.sync.shares import why_doubtful
 
 GONE = "The invite is gone: it was declined or withdrawn, or it has expired."
 OTHER_LIBRARIES = (

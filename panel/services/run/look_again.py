@@ -20,7 +20,7 @@ from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
 from panel.services.run.rows import SETTLING, Outcome, in_hand, require_epoch
 from panel.services.run.trouble import cooling, put_back, wait_out
-from panel.services.sync_shares import why_doubtful
+from panel.services.sync.shares import why_doubtful
 
 _TO_BE_TAKEN = (Move.step == Step.TAKE, Move.status.in_(SETTLING))
 

@@ -11,7 +11,7 @@ from wtforms.validators import ValidationError as Wrong
 
 
 class OfKind:
-    """A validator: the field holds what `kind` (a type of `panel.services.estate_kinds`) takes, and gets its cleaned form."""
+    """A validator: the field holds what `kind` (a type of `panel.services.estate.kinds`) takes, and gets its cleaned form."""
 
     def __init__(self, kind: Any) -> None:
         self.adapter: TypeAdapter[Any] = TypeAdapter(kind)

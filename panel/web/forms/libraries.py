@@ -6,7 +6,7 @@ from flask_wtf import FlaskForm
 from wtforms import StringField
 from wtforms.validators import InputRequired
 
-from panel.services.estate_kinds import Name
+from panel.services.estate.kinds import Name
 from panel.web.forms.kinds import OfKind
 
 

@@ -9,7 +9,7 @@ from wtforms.validators import InputRequired
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from panel.models import LibraryGroup
-from panel.services.estate_kinds import Name
+from panel.services.estate.kinds import Name
 from panel.services.plans import LONGEST_DAYS, Terms
 from panel.web.forms.kinds import Between, OfKind
 

@@ -9,7 +9,7 @@ from wtforms import Field, FloatField, IntegerField, RadioField, StringField, Va
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Optional
 
-from panel.services.estate_kinds import Addresses, Url
+from panel.services.estate.kinds import Addresses, Url
 from panel.web.forms.kinds import Between, OfKind
 from panel.web.forms.migrations import LONGEST_PACE_S
 

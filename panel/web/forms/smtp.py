@@ -8,7 +8,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 
 from panel.models import Setting, SmtpSecurity
-from panel.services.estate_kinds import Addresses, OptionalText, Sender
+from panel.services.estate.kinds import Addresses, OptionalText, Sender
 from panel.web.forms.kinds import AtMost, Between, OfKind
 
 PORT_WRONG = "The port is a number from 1 to 65535, mostly 587 or 465."

@@ -8,8 +8,8 @@ from wtforms import BooleanField, EmailField, IntegerField, SelectField, StringF
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Optional
 
-from panel.services.estate_kinds import Name as NameKind
-from panel.services.estate_kinds import OptionalAddress, OptionalText
+from panel.services.estate.kinds import Name as NameKind
+from panel.services.estate.kinds import OptionalAddress, OptionalText
 from panel.services.user_bulk import CHANGES, MOST_DAYS
 from panel.web.forms.kinds import AtMost, Between, OfKind
 

@@ -12,8 +12,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection, Engine
 
 from panel.config import ROOT, Config
-from panel.services import backup_rows, backup_secrets
-from panel.services.backup_file import Backup, BackupRefused, Manifest, Writer, open_private
+from panel.services.backup import rows as backup_rows
+from panel.services.backup import secrets as backup_secrets
+from panel.services.backup.file import Backup, BackupRefused, Manifest, Writer, open_private
 
 
 def make(path: Path, engine: Engine, config: Config, now: datetime, *, overwrite: bool = False) -> Manifest:

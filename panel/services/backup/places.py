@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ProgrammingError
 
-from panel.services.backup_file import BackupRefused
+from panel.services.backup.file import BackupRefused
 
 BESIDE = ("", "-wal", "-shm")
 

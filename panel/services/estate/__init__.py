@@ -8,12 +8,12 @@ from panel.extensions import db
 from panel.models import EmailTemplate, Library, LibraryGroup, Plan, PlexAccount, Server, Setting
 from panel.services import notices
 from panel.services.basics import ensure_basics
-from panel.services.estate_checks import mistakes_in, stored
-from panel.services.estate_entries import EstateFile, SettingsEntry
-from panel.services.estate_file import Estate, EstateError, Mistake, load
-from panel.services.estate_names import Names
-from panel.services.estate_rows import Summary, write
-from panel.services.estate_users import write_users
+from panel.services.estate.checks import mistakes_in, stored
+from panel.services.estate.entries import EstateFile, SettingsEntry
+from panel.services.estate.file import Estate, EstateError, Mistake, load
+from panel.services.estate.names import Names
+from panel.services.estate.rows import Summary, write
+from panel.services.estate.users import write_users
 
 __all__ = ["Estate", "EstateError", "Mistake", "Summary", "apply", "load"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from panel.domain.platform import Platform
-from panel.services.estate_entries import EstateFile, UserEntry
-from panel.services.estate_text import Path
+from panel.services.estate.entries import EstateFile, UserEntry
+from panel.services.estate.text import Path
 
 
 def contradictions_in(file: EstateFile) -> Iterator[tuple[Path, str]]:

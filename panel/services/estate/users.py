@@ -10,9 +10,9 @@ from sqlalchemy.orm import selectinload
 
 from panel.extensions import db
 from panel.models import Payment, Plan, User
-from panel.services.estate_entries import PaymentEntry, UserEntry
-from panel.services.estate_names import Names
-from panel.services.estate_rows import Summary, write
+from panel.services.estate.entries import PaymentEntry, UserEntry
+from panel.services.estate.names import Names
+from panel.services.estate.rows import Summary, write
 
 #: By which names an entry meets a user, one after the other.
 NAMES: tuple[Callable[[UserEntry | User], str], ...] = (

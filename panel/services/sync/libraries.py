@@ -10,7 +10,7 @@ from sqlalchemy import select
 from panel.extensions import db
 from panel.models import Library, Server
 from panel.platforms.base import RemoteLibrary
-from panel.services.sync_texts import fitting
+from panel.services.sync.texts import fitting
 
 
 def update_libraries(server: Server, found: Iterable[RemoteLibrary], now: datetime) -> dict[str, Library]:

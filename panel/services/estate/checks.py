@@ -10,10 +10,10 @@ from sqlalchemy import select
 from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import LibraryGroup, Plan, PlexAccount, Server
-from panel.services.estate_entries import ServerEntry
-from panel.services.estate_file import Estate, Mistake
-from panel.services.estate_names import Names
-from panel.services.estate_text import Path
+from panel.services.estate.entries import ServerEntry
+from panel.services.estate.file import Estate, Mistake
+from panel.services.estate.names import Names
+from panel.services.estate.text import Path
 from panel.services.servers import ServerLimit, check_limits
 
 Found = Iterator[tuple[Path, str]]

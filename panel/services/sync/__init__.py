@@ -18,10 +18,10 @@ from panel.models.types import utc_now
 from panel.platforms.base import PlatformError, TooManyRequests
 from panel.services import pace, times
 from panel.services.servers import Look, look_or_raise, note_trouble, remote_for
-from panel.services.sync_libraries import update_libraries
-from panel.services.sync_people import Met, meet_members
-from panel.services.sync_progress import clear_queue, step
-from panel.services.sync_shares import update_shares, why_doubtful
+from panel.services.sync.libraries import update_libraries
+from panel.services.sync.people import Met, meet_members
+from panel.services.sync.progress import clear_queue, step
+from panel.services.sync.shares import update_shares, why_doubtful
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from panel.services.estate_contradictions import contradictions_in
-from panel.services.estate_entries import Entry, EstateFile
-from panel.services.estate_text import Lines, Path, Unreadable, read
+from panel.services.estate.contradictions import contradictions_in
+from panel.services.estate.entries import Entry, EstateFile
+from panel.services.estate.text import Lines, Path, Unreadable, read
 
 MOST_SHOWN = 10
 

@@ -10,7 +10,7 @@ from panel.domain.platform import Platform
 from panel.extensions import db, execute
 from panel.models import Pacemaker, PlexAccount, Server, Setting
 from panel.models.types import utc_now
-from panel.services.sync_shares import NOBODY_REMOVED
+from panel.services.sync.shares import NOBODY_REMOVED
 
 #: A sync that waits so long has lost its wake-up.
 LOST_AFTER = timedelta(minutes=2)

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Step
 from panel.models import AuditEntry, Email, EmailStatus, Migration, Move, OneTimeLink
-from panel.services.backup_file import Manifest
+from panel.services.backup.file import Manifest
 from panel.services.run.secure import NEVER
 
 _RUNS, _MOVES, _MAILS, _AUDIT, _LINKS = (cast(Table, model.__table__) for model in (Migration, Move, Email, AuditEntry, OneTimeLink))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from panel.services.estate_text import WrittenFloat, WrittenInt
+from panel.services.estate.text import WrittenFloat, WrittenInt
 
 LONGEST = 255
 ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")

@@ -15,7 +15,7 @@ from panel.config import Config
 from panel.environment import is_fernet_key
 from panel.extensions import Base
 from panel.models.types import Secret
-from panel.services.backup_file import BackupRefused
+from panel.services.backup.file import BackupRefused
 
 
 def of(config: Config) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from panel.models import Evidence, Payment, Plan, Server, Setting, User
 from panel.platforms.base import Member
 from panel.services import twins
 from panel.services.people import People
-from panel.services.sync_texts import fitting
+from panel.services.sync.texts import fitting
 
 Match = tuple[User, Evidence]
 

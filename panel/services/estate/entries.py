@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from panel.domain.platform import Platform
 from panel.models import SmtpSecurity
-from panel.services.estate_kinds import (
+from panel.services.estate.kinds import (
     Address,
     Addresses,
     Count,

@@ -14,10 +14,11 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from panel.config import Config
-from panel.services import backup_rows, backup_secrets
-from panel.services.backup_file import Backup, BackupRefused, Manifest
-from panel.services.backup_places import place_of
-from panel.services.backup_settle import settle
+from panel.services.backup import rows as backup_rows
+from panel.services.backup import secrets as backup_secrets
+from panel.services.backup.file import Backup, BackupRefused, Manifest
+from panel.services.backup.places import place_of
+from panel.services.backup.settle import settle
 from panel.services.database import SCHEMA, schema
 
 
