@@ -10,7 +10,8 @@ from flask.cli import with_appcontext
 
 from panel import launcher
 from panel.extensions import config, db
-from panel.services import admins, basics, claims, database
+from panel.services import admins, basics, database
+from panel.services.claims import links
 
 
 @click.command("up")
@@ -37,7 +38,7 @@ def welcome(app: Flask, url: str) -> None:
     next start says it again."""
     with app.app_context():
         if not admins.exist():
-            token = claims.make(claims.SETUP)
+            token = links.make(links.SETUP)
             db.session.commit()
             with suppress(OSError):
                 click.echo(f"Create the first admin (the link works once, for two days): {url}/setup/{token}")

@@ -1,6 +1,6 @@
 """The job that opens an account again which the choice of a password had closed for a moment."""
 
-from panel.services import reopening
+from panel.services.claims import reopening
 
 
 def reopen(link_id: int) -> None:

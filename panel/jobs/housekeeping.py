@@ -8,7 +8,8 @@ from panel.extensions import db
 from panel.jobs import wake, wake_invites, wake_mail, wake_reopening, wake_sync
 from panel.models import Pacemaker
 from panel.models.types import utc_now
-from panel.services import mail, reminders, reopening, run
+from panel.services import mail, reminders, run
+from panel.services.claims import reopening
 from panel.services.run import accept
 from panel.services.sync import progress as sync_progress
 

@@ -17,7 +17,8 @@ from sqlalchemy import or_, select, update
 from panel.extensions import db, execute
 from panel.models import Email, EmailStatus, Move, Setting, SmtpSecurity
 from panel.models.types import utc_now
-from panel.services import claims, notices, smtp
+from panel.services import notices, smtp
+from panel.services.claims import links
 
 log = logging.getLogger(__name__)
 
@@ -232,7 +233,7 @@ def _message(mail: Email) -> EmailMessage:
     parts = notices.Rendered(mail.subject, mail.text, mail.html)
     if mail.event == notices.ACCOUNT_MOVED and mail.move_id is not None:
         move = db.session.get_one(Move, mail.move_id)
-        token = "" if move.migration.target.platform == "plex" else claims.make(claims.CLAIM, move.id)
+        token = "" if move.migration.target.platform == "plex" else links.make(links.CLAIM, move.id)
         parts = notices.render(mail.event, notices.account_moved_values(move, notices.claim_link(token) if token else ""))
         mail.subject = parts.subject
         db.session.commit()

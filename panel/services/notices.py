@@ -17,8 +17,8 @@ from panel.extensions import config, db
 from panel.models import Email, EmailTemplate, Migration, Move, Server, Setting
 from panel.services import apart
 from panel.services.apart import TextProblem, Tried
+from panel.services.claims.unclaimed import is_unclaimed
 from panel.services.template_room import sandbox
-from panel.services.unclaimed import is_unclaimed
 
 SYSTEM_MESSAGE, ACCOUNT_MOVED = "system_message", "account_moved"
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from panel.models.share import share_libraries
 from panel.models.types import utc_now
 from panel.platforms.base import TooManyRequests
 from panel.services.candidates import apart, beside_target, candidate_of, offer_of, offers_of
-from panel.services.closed_by_links import as_open, closed_for_a_moment
+from panel.services.claims.closed_for_a_moment import as_open, closed_for_a_moment
 from panel.services.room import Room, room_on
 from panel.services.roster import Roster, roster_now, roster_remembered
 from panel.services.servers import HURRIED, Look, connected_to, look

@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import db
 from panel.models import Admin, Setting
-from panel.services import admins, audit, claims, second_factor
+from panel.services import admins, audit, second_factor
+from panel.services.claims import links
 from panel.web import htmx
 from panel.web.access import load_admin, safe_next
 from panel.web.forms.auth import CodeForm, SetUpForm, SignInForm
@@ -46,13 +47,13 @@ def welcome() -> Answer:
 @limiter.limit(LINKS)
 def setup(token: str) -> Answer:
     """The first admin chooses e-mail and password, by a link that works once and only while there is no admin."""
-    link = None if admins.exist() else claims.find(claims.SETUP, token)
+    link = None if admins.exist() else links.find(links.SETUP, token)
     if link is None:
         return render_template("auth/welcome.html", stale=True, exists=admins.exist()), 404
     form = SetUpForm()
     if not form.validate_on_submit():
         return render_template("auth/setup.html", form=form), 422 if request.method == "POST" else 200
-    if not claims.use(link):
+    if not links.use(link):
         abort(404)
     try:
         admin = admins.create(form.email.data or "", form.password.data or "")

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.extensions import db
 from panel.models import Move
 from panel.platforms.base import NotAllowed, NotThere, PlatformError, SwitchedOff
-from panel.services import claims as service
+from panel.services.claims import alone, choosing, links
 from panel.web.forms.claims import ClaimForm
 from panel.web.limits import LINKS, limiter
 
@@ -23,7 +23,7 @@ NOT_HERE = "No password can be chosen for this account here. Please ask the admi
 @limiter.limit(LINKS)
 def show(token: str) -> Response:
     """The form, or the same friendly page for a link that is used, expired or never was."""
-    link = service.find(service.CLAIM, token)
+    link = links.find(links.CLAIM, token)
     return _form(db.session.get_one(Move, link.move_id), ClaimForm(), 200) if link else _gone()
 
 
@@ -31,17 +31,17 @@ def show(token: str) -> Response:
 @limiter.limit(LINKS)
 def choose(token: str) -> BaseResponse:
     """Set the password; the link is used up when the server has taken it."""
-    link, form = service.find(service.CLAIM, token), ClaimForm()
+    link, form = links.find(links.CLAIM, token), ClaimForm()
     if link is None:
         return _gone()
     move = db.session.get_one(Move, link.move_id)
     if not form.validate():
         return _form(move, form, 422)
     try:
-        service.choose_password(link, form.password.data or "")
+        choosing.choose_password(link, form.password.data or "")
     except LookupError:
         return _gone()
-    except (SwitchedOff, service.BeingUsed) as error:
+    except (SwitchedOff, alone.BeingUsed) as error:
         return _form(move, form, 422, str(error))
     except (NotAllowed, NotThere):
         return _form(move, form, 422, NOT_HERE)

@@ -8,9 +8,9 @@ from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, RunKind
 from panel.extensions import db
 from panel.models import Migration, Move
+from panel.services.claims.unclaimed import unclaimed_among
 from panel.services.run.steer import why_no_retry
 from panel.services.run.way_back import way_back
-from panel.services.unclaimed import unclaimed_among
 from panel.web import sheets
 from panel.web.live import page_of
 

@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel import jobs
 from panel.extensions import db
 from panel.models import Migration, Move
-from panel.services import audit, claims, mail, notices, report, result_mail
+from panel.services import audit, mail, notices, report, result_mail
+from panel.services.claims import links
 from panel.services.run import steer
 from panel.web import htmx, sheets
 from panel.web.live import Live, page_of, why_no_mail
@@ -88,7 +89,7 @@ def claim(run_id: int, move_id: int) -> BaseResponse:
         abort(404)
     if why_not := why_no_claim(move.migration, move):
         abort(409, why_not)
-    token = claims.make(claims.CLAIM, move.id)
+    token = links.make(links.CLAIM, move.id)
     audit.note(current_user.email, "claim-link.made", move.name, f"For an account on {move.migration.target.name}, migration {run_id}")
     db.session.commit()
     link = notices.claim_link(token) or url_for("claims.show", token=token, _external=True)

@@ -6,7 +6,8 @@ import pytest
 
 from panel.extensions import db
 from panel.models import Email, Migration, Move, Setting
-from panel.services import claims, notices
+from panel.services import notices
+from panel.services.claims import choosing, links
 from panel.services.preflight import ask_both, assess
 from panel.services.run.start import start
 from panel.simulators.http import Fault
@@ -45,10 +46,10 @@ def only(run: Migration) -> Move:
 
 def claim(move: Move, password: str) -> None:
     """The person follows the link of this move."""
-    link = claims.find(claims.CLAIM, claims.make(claims.CLAIM, move.id))
+    link = links.find(links.CLAIM, links.make(links.CLAIM, move.id))
     db.session.commit()
     assert link is not None
-    claims.choose_password(link, password)
+    choosing.choose_password(link, password)
 
 
 def two_servers(scene: Scene) -> tuple[Side, Side]:
@@ -96,12 +97,12 @@ def test_who_comes_back_to_an_account_they_have_claimed_keeps_their_password(sce
 
 def test_a_link_left_unused_by_an_earlier_run_is_void_once_a_later_one_has_made_another(scene: Scene) -> None:
     old, new = two_servers(scene)
-    early = claims.make(claims.CLAIM, only(from_to(scene, old, new)).id)
+    early = links.make(links.CLAIM, only(from_to(scene, old, new)).id)
     db.session.commit()
     from_to(scene, new, old)
-    late = claims.make(claims.CLAIM, only(from_to(scene, old, new)).id)
+    late = links.make(links.CLAIM, only(from_to(scene, old, new)).id)
     db.session.commit()
-    assert claims.find(claims.CLAIM, early) is None and claims.find(claims.CLAIM, late)
+    assert links.find(links.CLAIM, early) is None and links.find(links.CLAIM, late)
 
 
 def test_somebody_whose_own_account_is_opened_again_hears_of_no_link(scene: Scene) -> None:

@@ -15,10 +15,10 @@ from panel.domain.statuses import MoveStatus, Removal, Step
 from panel.extensions import db
 from panel.models import Email, Migration, Setting
 from panel.platforms.mediabrowser import SEALED
-from panel.services import claims
 from panel.services import run as running
+from panel.services.claims import alone
+from panel.services.claims.unclaimed import is_unclaimed
 from panel.services.run import undo
-from panel.services.unclaimed import is_unclaimed
 from tests.clock import Clock, clock
 from tests.databases import BOTH
 from tests.run.test_claims_in_trouble import CHOSEN, choose, closed_without_a_password, housekeep, killed_at, link_to, pair
@@ -124,7 +124,7 @@ def test_nobody_chooses_a_password_for_an_account_that_is_being_taken_away(app: 
             db.session.commit()
         try:
             choose(token)
-        except claims.BeingUsed as error:
+        except alone.BeingUsed as error:
             answers.append(str(error))
 
     onward_id, onward_began = onward.id, onward.created_at

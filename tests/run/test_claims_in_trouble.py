@@ -18,9 +18,10 @@ from panel.jobs import housekeeping
 from panel.models import Account, Email, Migration, Move, OneTimeLink, Setting
 from panel.platforms.base import NotAllowed, PlatformError, SwitchedOff
 from panel.platforms.http import HttpDoor
-from panel.services import claims, notices, reopening
+from panel.services import notices
 from panel.services import run as running
-from panel.services.unclaimed import is_unclaimed
+from panel.services.claims import alone, choosing, closing, links, reopening
+from panel.services.claims.unclaimed import is_unclaimed
 from panel.simulators.http import Fault
 from panel.web.move_actions import why_no_claim
 from tests.clock import Clock, clock
@@ -47,15 +48,15 @@ def pair(scene: Scene, target: str = "emby") -> None:
 
 
 def link_to(move: Move) -> str:
-    token = claims.make(claims.CLAIM, move.id)
+    token = links.make(links.CLAIM, move.id)
     db.session.commit()
     return token
 
 
 def choose(token: str, password: str = CHOSEN) -> None:
-    link = claims.find(claims.CLAIM, token)
+    link = links.find(links.CLAIM, token)
     assert link is not None, "the link still works"
-    claims.choose_password(link, password)
+    choosing.choose_password(link, password)
 
 
 def watch(scene: Scene) -> Any:
@@ -121,7 +122,7 @@ def test_the_same_link_opens_what_it_had_to_leave_closed(scene: Scene) -> None:
     choose(token)
     assert scene.opened("ada") == libraries and scene.target.sim.can_sign_in("ada", CHOSEN)
     assert not stood_open(scene) and account.password == CHOSEN
-    assert claims.find(claims.CLAIM, token) is None and not reopening.due()
+    assert links.find(links.CLAIM, token) is None and not reopening.due()
 
 
 def test_a_fresh_link_of_the_admin_opens_it_as_well(scene: Scene) -> None:
@@ -129,7 +130,7 @@ def test_a_fresh_link_of_the_admin_opens_it_as_well(scene: Scene) -> None:
     move = scene.move().moves[0]
     early = closed_without_a_password(scene, move)
     late = link_to(move)
-    assert claims.find(claims.CLAIM, early) is None
+    assert links.find(links.CLAIM, early) is None
     choose(late)
     assert scene.opened("ada") and scene.target.sim.can_sign_in("ada", CHOSEN) and not reopening.due()
 
@@ -162,7 +163,7 @@ def test_a_process_killed_at_any_request_leaves_nobody_closed_out(scene: Scene, 
     token, libraries = link_to(run.moves[0]), scene.opened("ada")
     with killed_at(number, moment):
         choose(token)
-    with pytest.raises(claims.BeingUsed, match="in two minutes"):
+    with pytest.raises(alone.BeingUsed, match="in two minutes"):
         choose(token)
     assert is_unclaimed(run, run.moves[0])
     clock.ahead += timedelta(minutes=2, seconds=1)
@@ -310,7 +311,7 @@ def test_nobody_chooses_a_password_while_a_run_gives_access(app: Flask, scene: S
         with app.app_context():
             try:
                 choose(token)
-            except claims.BeingUsed as error:
+            except alone.BeingUsed as error:
                 answers.append(str(error))
 
     def on_call(call: Any, moment: str) -> None:
@@ -339,13 +340,13 @@ def test_two_presses_at_once_set_one_password(app: Flask, scene: Scene, by_the_s
         another = token if by_the_same_link else link_to(db.session.get_one(Move, move_id))
         try:
             choose(another, "of the other press")
-        except claims.BeingUsed as error:
+        except alone.BeingUsed as error:
             answers.append(str(error))
 
     once_reset(scene, app, press)
     choose(token)
     assert len(answers) == 1 and scene.target.sim.can_sign_in("ada", CHOSEN) and not stood_open(scene)
-    assert claims.find(claims.CLAIM, token) is None
+    assert links.find(links.CLAIM, token) is None
 
 
 def test_a_claim_that_takes_too_long_sends_nothing_under_the_hands_of_the_next(
@@ -353,7 +354,7 @@ def test_a_claim_that_takes_too_long_sends_nothing_under_the_hands_of_the_next(
 ) -> None:
     pair(scene)
     token = link_to(scene.move().moves[0])
-    monkeypatch.setattr(claims, "MOST_S", -1.0)
+    monkeypatch.setattr(alone, "MOST_S", -1.0)
     before = len(scene.changes(scene.target))
     with pytest.raises(PlatformError, match="took too long"):
         choose(token)
@@ -485,7 +486,7 @@ def test_an_account_that_refuses_every_password_is_asked_ever_more_rarely_and_th
         tries += [minute] * housekeep()
     assert 6 <= len(tries) <= 11, tries
     assert scene.opened("ada") is None
-    assert move.remark == f"Something else. {claims.STAYS_CLOSED}"
+    assert move.remark == f"Something else. {closing.STAYS_CLOSED}"
     scene.target.sim.faults.clear()
     clock.ahead += timedelta(hours=1, minutes=1)
     assert housekeep() == 1 and scene.opened("ada") and not scene.target.sim.can_sign_in("ada", "")

@@ -16,13 +16,13 @@ from panel.extensions import db
 from panel.models import Account, Email, Migration, Move, Setting, Share
 from panel.models.types import utc_now
 from panel.platforms.base import PlatformError
-from panel.services import claims
 from panel.services import run as running
+from panel.services.claims import choosing, links
+from panel.services.claims.unclaimed import unclaimed_among
 from panel.services.run import steer, undo
 from panel.services.run.accept import check_invites
 from panel.services.run.check import is_fresh
 from panel.services.run.take import Removal, Taking
-from panel.services.unclaimed import unclaimed_among
 from panel.simulators.http import Answer, Call, Fault
 from tests.databases import BOTH
 from tests.run.test_faults import work_off
@@ -37,9 +37,9 @@ def move_of(run: Migration, name: str) -> Move:
 
 def choose(run: Migration, name: str) -> None:
     """The person opens their link and chooses a password."""
-    link = claims.find(claims.CLAIM, claims.make(claims.CLAIM, move_of(run, name).id))
+    link = links.find(links.CLAIM, links.make(links.CLAIM, move_of(run, name).id))
     assert link is not None
-    claims.choose_password(link, f"chosen by {name}")
+    choosing.choose_password(link, f"chosen by {name}")
 
 
 def later(hours: float) -> None:
@@ -201,14 +201,14 @@ def test_who_is_missing_from_a_list_and_there_in_the_next_keeps_link_and_mail(
     scene: Scene, target: str, names: tuple[str, ...], lists: int
 ) -> None:
     run = told_by_mail(scene, "emby" if target == "jellyfin" else "jellyfin", target)
-    tokens = {move.name: claims.make(claims.CLAIM, move.id) for move in run.moves}
+    tokens = {move.name: links.make(links.CLAIM, move.id) for move in run.moves}
     db.session.commit()
     Hidden(scene.target, names, lists)
     work_off(scene, run)
     assert set(scene.outcome(run).values()) == {"moved"} and len(scene.target.sim.users) == 4
     for move in run.moves:
         assert scene.opened(move.name) == {"Films", "Shows"} and scene.opened(move.name, scene.source) is None
-        assert claims.find(claims.CLAIM, tokens[move.name]) is not None
+        assert links.find(links.CLAIM, tokens[move.name]) is not None
         assert move.id in unclaimed_among(run, [move.id]) and move.account_mail
         assert len(db.session.scalars(select(Email).where(Email.move_id == move.id)).all()) == 1
 
@@ -238,15 +238,15 @@ def test_a_list_that_lacks_nearly_everybody_is_not_believed(scene: Scene) -> Non
 @pytest.mark.parametrize("lists", [3, 4, 1000])
 def test_an_account_that_many_lists_in_a_row_leave_out_is_asked_for_by_its_id(scene: Scene, lists: int) -> None:
     run = told_by_mail(scene)
-    token = claims.make(claims.CLAIM, move_of(run, "ada").id)
+    token = links.make(links.CLAIM, move_of(run, "ada").id)
     db.session.commit()
     hidden = Hidden(scene.target, ("ada",), lists)
     work_off(scene, run)
     assert set(scene.outcome(run).values()) == {"moved"} and len(scene.target.sim.users) == 4
     assert scene.opened("ada") == {"Films", "Shows"} and scene.opened("ada", scene.source) is None
-    link = claims.find(claims.CLAIM, token)
+    link = links.find(links.CLAIM, token)
     assert link is not None
-    claims.choose_password(link, "chosen by ada")
+    choosing.choose_password(link, "chosen by ada")
     assert scene.target.sim.can_sign_in("ada", "chosen by ada")
     hidden.left = 0
     back = undo.start_undo(run)

@@ -18,8 +18,9 @@ from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
 from panel.models import Migration, Move, SentRequest, Setting
 from panel.platforms.base import Refused
-from panel.services import claims, invites, proof_report
+from panel.services import invites, proof_report
 from panel.services import run as running
+from panel.services.claims import choosing, links
 from panel.services.proof import ANNOUNCED, DIED
 from panel.services.run import undo
 from panel.simulators.http import Fault
@@ -156,13 +157,13 @@ def test_has_a_row_for_a_password_that_a_person_chose(scene: Scene) -> None:
     move = run.moves[0]
     before = len(rows_of(run))
     scene.target.sim.faults.append(Fault(method="POST", path="/Password", status=400, body="my own password is too long"))
-    token = claims.make(claims.CLAIM, move.id)
+    token = links.make(links.CLAIM, move.id)
     db.session.commit()
     for refused in (True, False):
-        link = claims.find(claims.CLAIM, token)
+        link = links.find(links.CLAIM, token)
         assert link is not None
         with pytest.raises(Refused) if refused else nullcontext():
-            claims.choose_password(link, "my own password")
+            choosing.choose_password(link, "my own password")
     db.session.rollback()
     rows = rows_of(run)[before:]
     assert [(row.move_id, row.server_id, bool(row.result), row.status) for row in rows] == [
@@ -198,9 +199,9 @@ def test_what_was_on_its_way_by_hand_when_the_panel_stopped_is_marked(scene: Sce
     set_up(scene, "emby", "jellyfin")
     run = scene.move()
     before = len(rows_of(run))
-    token = claims.make(claims.CLAIM, run.moves[0].id)
+    token = links.make(links.CLAIM, run.moves[0].id)
     db.session.commit()
-    link = claims.find(claims.CLAIM, token)
+    link = links.find(links.CLAIM, token)
     assert link is not None
 
     def stop(*_: object, **__: object) -> None:
@@ -208,7 +209,7 @@ def test_what_was_on_its_way_by_hand_when_the_panel_stopped_is_marked(scene: Sce
 
     monkeypatch.setattr("panel.platforms.jellyfin.JellyfinRemote.set_password", stop)
     with pytest.raises(Stopped):
-        claims.choose_password(link, "my own password")
+        choosing.choose_password(link, "my own password")
     db.session.rollback()
     assert [(row.move_id, row.method, row.result) for row in rows_of(run)[before:]] == [(run.moves[0].id, "", ANNOUNCED)]
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from panel.extensions import db
 from panel.models import Account
 from panel.platforms.base import SwitchedOff
-from panel.services import claims
+from panel.services.claims import choosing, links
 from panel.simulators.http import Fault
 from tests.scene import Scene
 
@@ -24,7 +24,7 @@ def token_of_ada(scene: Scene, target: str) -> str:
     scene.plan("Basic")
     scene.add_server(target, "New")
     scene.person("ada")
-    token = claims.make(claims.CLAIM, scene.move().moves[0].id)
+    token = links.make(links.CLAIM, scene.move().moves[0].id)
     db.session.commit()
     return token
 
@@ -73,10 +73,10 @@ def test_an_account_that_is_switched_off_is_not_called_done(app: Flask, scene: S
     status, text = choose(app.test_client(), token)
     assert status == 422 and "ask the administrator of this server" in text
     assert len(scene.changes(scene.target)) == before
-    link = claims.find(claims.CLAIM, token)
+    link = links.find(links.CLAIM, token)
     assert link, "it is not used up"
     with pytest.raises(SwitchedOff, match="switched off at the moment"):
-        claims.choose_password(link, CHOSEN)
+        choosing.choose_password(link, CHOSEN)
     scene.target.sim.user("ada").policy["IsDisabled"] = False
     assert choose(app.test_client(), token)[0] == 200 and scene.target.sim.can_sign_in("ada", CHOSEN)
 

@@ -14,7 +14,7 @@ from panel import create_app
 from panel.config import Config
 from panel.extensions import db
 from panel.models import OneTimeLink, Role
-from panel.services import claims
+from panel.services.claims import links
 from panel.web import auth
 from tests.scene import Scene
 from tests.web.asking import PASSWORD, Browser
@@ -117,14 +117,14 @@ def test_the_refusal_says_when_to_come_back_and_not_whether_the_account_exists(o
 
 def token_of(scene: Scene) -> str:
     """A link for somebody who was moved."""
-    token = claims.make(claims.CLAIM, scene.move().moves[0].id)
+    token = links.make(links.CLAIM, scene.move().moves[0].id)
     db.session.commit()
     return token
 
 
 def test_links_are_long_random_and_kept_as_hashes(pair: Scene) -> None:
     run = pair.move()
-    tokens = {claims.make(claims.CLAIM, run.moves[0].id) for _ in range(50)}
+    tokens = {links.make(links.CLAIM, run.moves[0].id) for _ in range(50)}
     db.session.commit()
     assert len(tokens) == 50 and all(len(token) >= 43 for token in tokens)
     (link,) = db.session.scalars(db.select(OneTimeLink))
@@ -134,15 +134,15 @@ def test_links_are_long_random_and_kept_as_hashes(pair: Scene) -> None:
 
 def test_a_link_of_one_purpose_does_not_serve_the_other(app: Flask, pair: Scene) -> None:
     token = token_of(pair)
-    assert claims.find(claims.SETUP, token) is None
+    assert links.find(links.SETUP, token) is None
     assert app.test_client().get(f"/setup/{token}").status_code == 404
 
 
 def test_two_at_once_cannot_both_use_a_link(pair: Scene) -> None:
     token = token_of(pair)
-    link = claims.find(claims.CLAIM, token)
+    link = links.find(links.CLAIM, token)
     assert link
-    assert claims.use(link) and not claims.use(link)
+    assert links.use(link) and not links.use(link)
 
 
 def test_odd_links_are_answered_like_unknown_ones(app: Flask, pair: Scene) -> None:

@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 
 from panel.extensions import db
 from panel.models import AuditEntry, Email, Library, Migration, PossibleTwin, User
-from panel.services import claims, mail, notices, report, result_mail
+from panel.services import mail, notices, report, result_mail
+from panel.services.claims import links
 from panel.simulators.http import Fault
 from tests.mission.mailbox import Mailbox, running_mailbox
 from tests.scene import Scene
@@ -92,7 +93,7 @@ def run(scene: Scene) -> Migration:
 
 
 def test_names_are_text_on_every_page(app: Flask, run: Migration, ada: FlaskClient) -> None:
-    token = claims.make(claims.CLAIM, run.moves[0].id)
+    token = links.make(links.CLAIM, run.moves[0].id)
     db.session.commit()
     addresses = [*(address for _, _, address in routes(app, ("GET",))), f"/claim/{token}", "/users?search=<mark-x>", "/audit?by=<mark-x>"]
     seen = 0

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from panel.extensions import db
 from panel.models import AuditEntry, Email, OneTimeLink, PossibleTwin
-from panel.services import claims
+from panel.services.claims import links
 from panel.web.headers import FRAMED
 from tests.scene import Scene
 from tests.web.asking import by_htmx
@@ -58,7 +58,7 @@ def addresses(app: Flask, pair: Scene, ada: FlaskClient) -> Iterator[list[str]]:
     db.session.add(PossibleTwin(user_id=1, other_id=2, why="The names are alike."))
     db.session.add(Email(event="system_message", recipient="ada@example.test", subject="Hello", text="Text", html="<p>Text</p>"))
     db.session.add(AuditEntry(by="ada@example.test", action="server.edited", subject="Cedar"))
-    token = claims.make(claims.CLAIM, run.moves[0].id)
+    token = links.make(links.CLAIM, run.moves[0].id)
     db.session.commit()
     assert db.session.scalars(db.select(OneTimeLink)).one()
     found = [address for _, endpoint, address in routes(app, ("GET",)) if endpoint not in FRAMED]

@@ -27,10 +27,11 @@ from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
 from panel.models import Admin, Email, EmailStatus, Migration, Move, OneTimeLink, PlexAccount, Server, Setting
 from panel.models.types import utc_now
-from panel.services import backup, reopening, run
+from panel.services import backup, run
 from panel.services.backup import restore as backup_restore
 from panel.services.backup import rows as backup_rows
 from panel.services.backup.file import Backup, BackupRefused
+from panel.services.claims import reopening
 from tests import old_databases
 from tests.databases import database_url, upgraded_database_url
 

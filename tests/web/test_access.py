@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 
 from panel.extensions import db
 from panel.models import Admin
-from panel.services import admins, claims
+from panel.services import admins
+from panel.services.claims import links
 from panel.web.access import HARMLESS, PUBLIC, safe_next
 from tests.web.asking import PASSWORD, by_htmx, enter
 
@@ -34,7 +35,7 @@ def test_sends_everything_to_the_welcome_page_before_there_is_an_admin(app: Flas
 
 
 def test_makes_the_first_admin_by_a_link_that_works_once(app: Flask) -> None:
-    token = claims.make(claims.SETUP)
+    token = links.make(links.SETUP)
     db.session.commit()
     client = app.test_client()
     assert "Welcome" in client.get(f"/setup/{token}").text
@@ -53,16 +54,16 @@ def test_makes_the_first_admin_by_a_link_that_works_once(app: Flask) -> None:
     ],
 )
 def test_keeps_the_set_up_link_usable_after_a_mistake(app: Flask, fields: dict[str, str], sentence: str) -> None:
-    token = claims.make(claims.SETUP)
+    token = links.make(links.SETUP)
     db.session.commit()
     answer = app.test_client().post(f"/setup/{token}", data=fields)
     assert answer.status_code == 422
     assert sentence in answer.text
-    assert claims.find(claims.SETUP, token) is not None
+    assert links.find(links.SETUP, token) is not None
 
 
 def test_refuses_a_set_up_link_once_there_is_an_admin(app: Flask, ada: FlaskClient) -> None:
-    token = claims.make(claims.SETUP)
+    token = links.make(links.SETUP)
     db.session.commit()
     answer = app.test_client().post(f"/setup/{token}", data={"email": "eve@example.test", "password": PASSWORD, "again": PASSWORD})
     assert answer.status_code == 404

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from panel.extensions import db
 from panel.models import Migration, Move, OneTimeLink
 from panel.models.types import utc_now
-from panel.services import claims
+from panel.services.claims import links
 from tests.scene import Scene
 from tests.web.asking import by_htmx
 
@@ -34,7 +34,7 @@ def alice(moved: Migration) -> Move:
 @pytest.fixture
 def token(alice: Move) -> str:
     """Her link."""
-    made = claims.make(claims.CLAIM, alice.id)
+    made = links.make(links.CLAIM, alice.id)
     db.session.commit()
     return made
 
@@ -76,7 +76,7 @@ def test_looks_the_same_for_used_expired_and_unknown_links(app: Flask, token: st
 def test_keeps_the_link_after_a_mistake(app: Flask, token: str, fields: dict[str, str], sentence: str) -> None:
     answer = app.test_client().post(f"/claim/{token}", data=fields)
     assert answer.status_code == 422 and sentence in answer.text
-    assert claims.find(claims.CLAIM, token)
+    assert links.find(links.CLAIM, token)
 
 
 def test_says_that_the_link_is_in_use_and_keeps_it(app: Flask, pair: Scene, token: str) -> None:
@@ -85,7 +85,7 @@ def test_says_that_the_link_is_in_use_and_keeps_it(app: Flask, pair: Scene, toke
     db.session.commit()
     answer = app.test_client().post(f"/claim/{token}", data=CHOSEN)
     assert answer.status_code == 422 and "use this link again" in answer.text
-    assert claims.find(claims.CLAIM, token) and not pair.target.sim.can_sign_in("Alice", CHOSEN["password"])
+    assert links.find(links.CLAIM, token) and not pair.target.sim.can_sign_in("Alice", CHOSEN["password"])
     link.in_use_since = utc_now() - timedelta(minutes=3)
     db.session.commit()
     assert app.test_client().post(f"/claim/{token}", data=CHOSEN).status_code == 200
@@ -95,7 +95,7 @@ def test_keeps_the_link_while_the_server_is_away(app: Flask, pair: Scene, token:
     pair.target.sim.stop()
     answer = app.test_client().post(f"/claim/{token}", data=CHOSEN)
     assert answer.status_code == 422 and "Your link still works" in answer.text
-    assert claims.find(claims.CLAIM, token)
+    assert links.find(links.CLAIM, token)
 
 
 def test_does_not_let_anybody_guess_for_long(app: Flask, alice: Move) -> None:
@@ -111,7 +111,7 @@ def test_gives_the_admin_a_fresh_link_to_pass_on(app: Flask, ada: FlaskClient, t
     answer = ada.post(f"/migrations/{alice.migration_id}/moves/{alice.id}/claim", headers=headers)
     found = re.search(r'value="http://localhost(/claim/[^"]+)"', answer.text)
     assert found and app.test_client().get(found[1]).status_code == 200
-    assert claims.find(claims.CLAIM, token) is None, "the earlier link is void"
+    assert links.find(links.CLAIM, token) is None, "the earlier link is void"
     assert found[1] not in ada.get(f"/migrations/{alice.migration_id}").text
 
 

@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 from panel import jobs
 from panel.extensions import db
 from panel.models import PossibleTwin
-from panel.services import admins, claims
+from panel.services import admins
+from panel.services.claims import links
 from tests.scene import Scene
 from tests.web.crawling import Crawl
 from tests.web.test_roles import routes
@@ -115,7 +116,7 @@ def forms(app: Flask, seeded: Scene, ada: FlaskClient) -> list[Form]:
     for address in crawl:
         crawl.read(address, ada.get(address).text)
     addresses = crawl.seen | {address for _, _, address in routes(app, ("GET",))}
-    token = claims.make(claims.CLAIM, 1)
+    token = links.make(links.CLAIM, 1)
     db.session.commit()
     public = [*forms_of(app.test_client(), ["/sign-in", f"/claim/{token}"])]
     return list({form.name: form for form in [*forms_of(ada, sorted(addresses)), *public]}.values())
@@ -144,7 +145,7 @@ def test_every_form_says_in_the_panels_words_what_is_wrong(ada: FlaskClient, for
 @pytest.mark.parametrize("address", ["/sign-in", "/claim/token"])
 def test_people_who_are_not_signed_in_are_told_the_same_way(app: Flask, seeded: Scene, address: str) -> None:
     admins.create("eve@example.test", "a long enough password")
-    token = claims.make(claims.CLAIM, 1)
+    token = links.make(links.CLAIM, 1)
     db.session.commit()
     answer = app.test_client().post(address.replace("token", token), data={})
     assert answer.status_code == 422

@@ -16,8 +16,9 @@ from panel.models.types import utc_now
 from panel.platforms.base import Given, Kept, Member, NameTaken, NotAllowed, PlatformError, Refused, Remote, TooManyRequests
 from panel.platforms.mediabrowser import SEALED, random_password
 from panel.platforms.sent import collecting
-from panel.services import claims, pace, proof
+from panel.services import pace, proof
 from panel.services.candidates import is_settled
+from panel.services.claims import alone
 from panel.services.run.gift import Gift, as_kept, gift_of, remembered_member
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
@@ -124,10 +125,10 @@ class Giving:
         """Whose person is choosing a password at this moment waits a little: their account may be closed for that long, without a password
         for a part of it. Asked once it is committed that they are in hand: whoever begins to choose one from now on sees that."""
         accounts = [] if self.on_plex else [gift.known.account_id for gift in gifts if gift.known is not None]
-        busy = claims.under_way(self.run.target_id, accounts) if accounts else set()
+        busy = alone.used_by_links(self.run.target_id, accounts) if accounts else set()
         waiting = [gift for gift in gifts if gift.known is not None and gift.known.account_id in busy]
         for gift in waiting:
-            put_back(gift.move, self.lease.epoch, needs_look=True, not_before=utc_now() + claims.TAKES)
+            put_back(gift.move, self.lease.epoch, needs_look=True, not_before=utc_now() + alone.TAKES)
         if waiting:
             db.session.commit()
         return self._sealed_first([gift for gift in gifts if gift not in waiting])

@@ -6,7 +6,7 @@ from sqlalchemy import delete
 
 from panel.extensions import execute
 from panel.models import Move, OneTimeLink
-from panel.services.claims import CLAIM
+from panel.services.claims.links import CLAIM
 
 
 def forget_claims(move: Move) -> None:

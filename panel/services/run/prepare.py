@@ -18,7 +18,7 @@ from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remo
 from panel.platforms.restricted import is_restricted
 from panel.services import pace
 from panel.services.candidates import account_name_of
-from panel.services.closed_by_links import as_open, closed_for_a_moment
+from panel.services.claims.closed_for_a_moment import as_open, closed_for_a_moment
 from panel.services.preflight import Preflight, assess
 from panel.services.run.gift import as_kept
 from panel.services.run.lease import Lease

@@ -19,7 +19,8 @@ from panel.models import Migration, Move, Share
 from panel.models.types import utc_now
 from panel.platforms.base import Kept, Member, NotThere, PlatformError, Remote, TooManyRequests
 from panel.platforms.sent import SentCall, collecting
-from panel.services import claims, pace, proof
+from panel.services import pace, proof
+from panel.services.claims import alone
 from panel.services.people import shares_of
 from panel.services.run.lease import Lease
 from panel.services.run.rows import AHEAD, SETTLING, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
@@ -117,10 +118,10 @@ class Taking:
         if self.run.source.platform is Platform.PLEX:
             return moves
         db.session.commit()
-        busy = claims.under_way(self.run.source_id, [move.source_member_id for move in moves])
+        busy = alone.used_by_links(self.run.source_id, [move.source_member_id for move in moves])
         for move in moves:
             if move.source_member_id in busy:
-                put_back(move, self.lease.epoch, needs_look=False, not_before=utc_now() + claims.TAKES)
+                put_back(move, self.lease.epoch, needs_look=False, not_before=utc_now() + alone.TAKES)
         return [move for move in moves if move.source_member_id not in busy]
 
     def _claim_next(self, room: int) -> list[Move]:

@@ -4,7 +4,7 @@ from flask_wtf import FlaskForm
 from wtforms import PasswordField
 from wtforms.validators import EqualTo, InputRequired
 
-from panel.services.claims import MIN_PASSWORD_LENGTH
+from panel.services.claims.choosing import MIN_PASSWORD_LENGTH
 from panel.web.forms.kinds import PasswordLength
 
 

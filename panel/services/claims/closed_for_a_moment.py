@@ -10,7 +10,8 @@ from sqlalchemy import select
 from panel.extensions import db
 from panel.models import Migration, Move, OneTimeLink
 from panel.platforms.base import Kept, Member
-from panel.services.claims import CLAIM, kept_from_closing
+from panel.services.claims.closing import kept_from_closing
+from panel.services.claims.links import CLAIM
 from panel.services.servers import Look
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from panel.extensions import db
 from panel.models import Migration, Move, OneTimeLink
-from panel.services.claims import CLAIM
+from panel.services.claims.links import CLAIM
 
 
 def unclaimed_among(run: Migration, move_ids: Iterable[int]) -> set[int]:

@@ -11,7 +11,7 @@ from panel.extensions import db, execute
 from panel.models import Move, OneTimeLink
 from panel.models.types import utc_now
 from panel.platforms.base import NotAllowed, NotThere, PlatformError, SwitchedOff
-from panel.services import claims
+from panel.services.claims import alone, choosing, closing
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def due() -> list[int]:
     """The links whose account is to be opened again now."""
     now = utc_now()
     # One that lies far ahead was put off before the clock was put back.
-    reached = or_(OneTimeLink.reopen_after <= now, OneTimeLink.reopen_after > now + LONGEST + claims.REOPEN_AFTER)
+    reached = or_(OneTimeLink.reopen_after <= now, OneTimeLink.reopen_after > now + LONGEST + closing.REOPEN_AFTER)
     return list(db.session.scalars(select(OneTimeLink.id).where(reached).order_by(OneTimeLink.id)))
 
 
@@ -40,7 +40,7 @@ def reopen(link_id: int) -> None:
         return
     try:
         _reopen(link_id, move)
-    except (claims.BeingUsed, LookupError, PlatformError) as error:
+    except (alone.BeingUsed, LookupError, PlatformError) as error:
         log.warning("The account of move %s stays closed for now: %s", move.id, error)
         refused = isinstance(error, PlatformError) and not (error.retryable or error.about_server)
         _put_off(link_id, move, refused=refused)
@@ -52,7 +52,7 @@ def _put_off(link_id: int, move: Move, *, refused: bool) -> None:
     link = db.session.get(OneTimeLink, link_id, populate_existing=True)
     if link is None or link.reopen_after is None:
         return
-    closed, wait = dict(link.closed), claims.REOPEN_AFTER
+    closed, wait = dict(link.closed), closing.REOPEN_AFTER
     if refused:
         before = closed.get("refused")
         times = before + 1 if isinstance(before, int) else 1
@@ -61,22 +61,22 @@ def _put_off(link_id: int, move: Move, *, refused: bool) -> None:
     unchanged = (OneTimeLink.id == link_id, OneTimeLink.reopen_after == link.reopen_after)
     done = execute(update(OneTimeLink).where(*unchanged).values(closed=closed, reopen_after=utc_now() + wait))
     if done and refused:
-        move.remark = " ".join(filter(None, (claims.without_closing(move.remark), claims.STAYS_CLOSED)))
+        move.remark = " ".join(filter(None, (closing.without_closing(move.remark), closing.STAYS_CLOSED)))
 
 
 def _reopen(link_id: int, move: Move) -> None:
     """Raises `PlatformError`, `BeingUsed`, `LookupError`."""
-    was = claims.what_was_closed(move)
+    was = closing.what_was_closed(move)
     try:
-        claims.require_own_account(move)
+        choosing.require_own_account(move)
     except NotAllowed:
         was = None
     if was is not None:
         try:
-            with claims.alone_at(link_id, move) as remote:
+            with alone.alone_at(link_id, move) as remote:
                 remote.reopen(move.target_account_id, was)
         except (SwitchedOff, NotThere) as error:
             # Somebody else has changed it since, or it is gone: that is theirs to decide.
             log.info("The account of move %s is left as it is: %s", move.id, error)
-    claims.forget_closing(move)
-    claims.free(link_id)
+    closing.forget_closing(move)
+    alone.free(link_id)
