@@ -14,7 +14,7 @@ screen = Blueprint("audit", __name__, url_prefix="/settings/changes")
 @screen.get("")
 def index() -> Response:
     """One page of the list, newest first."""
-    wish = asked(service.NEWEST_FIRST, by=Anything(), action=Anything())
+    wish = asked(service.NEWEST_FIRST, service.ORDERS, by=Anything(), action=Anything())
     wanted = service.Wanted(wish.filters.get("by", ""), wish.filters.get("action", ""), wish.search, audit_words.named(wish.search))
     values = {
         "asked": wish,

@@ -129,7 +129,7 @@ def check(server_id: int) -> BaseResponse:
 
 
 def _asked(counts: dict[str, int]) -> Asked:
-    wanted = asked("since", **FILTERS)
+    wanted = asked("since", service.move_orders(), **FILTERS)
     if wanted.search or wanted.filters or counts["runs"] or not counts["sync"]:
         return wanted
     return replace(wanted, filters={"from": "sync"})

@@ -30,7 +30,7 @@ LIBRARY = ("library", "libraries")
 @screen.get("")
 def index() -> Response:
     """The list: filters `server`, `group` (an id, or `none`)."""
-    asked = listing.asked("server", server=listing.Ids(), group=listing.Ids(service.UNGROUPED))
+    asked = listing.asked("server", service.ORDERS, server=listing.Ids(), group=listing.Ids(service.UNGROUPED))
     page = service.libraries_page(asked.search, asked.sort, asked.page, **asked.filters)
     values = {"asked": asked, "found": page, "held": service.servers_held(), **_names()}
     return htmx.page_or_partial("libraries/index.html", {"libraries": "libraries/_list.html"}, 200, **values)

@@ -56,10 +56,12 @@ class Anything:
         return True
 
 
-def asked(default: str = "", /, **filters: Container[str]) -> Asked:
+def asked(default: str = "", sorts: Container[str] = (), /, **filters: Container[str]) -> Asked:
     """Read `q`, `sort`, `page` and the filters (each with the values it knows) from the query; what makes no sense counts as not given.
-    `default`: the order of the list where none is asked for."""
+    `default`: the order of the list where none is asked for; `sorts`: the others it knows."""
     page = request.args.get("page", 1, int)
     given = {name: request.args.get(name, "").strip()[:100] for name in filters}
     chosen = {name: value for name, value in given.items() if value and value in filters[name]}
-    return Asked(request.args.get("q", "").strip()[:100], request.args.get("sort", "")[:40], max(1, page or 1), chosen, default)
+    sort = request.args.get("sort", "")
+    known = sort if sort.removeprefix("-") in sorts else ""
+    return Asked(request.args.get("q", "").strip()[:100], known, max(1, page or 1), chosen, default)

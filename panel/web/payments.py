@@ -40,7 +40,7 @@ FILTERS: dict[str, Container[str]] = {"state": service.STATES, "plan": Ids()}
 @screen.get("")
 def index() -> Response:
     """The payments, 50 on a page."""
-    wanted = asked("-end", **FILTERS)
+    wanted = asked("-end", service.orders(), **FILTERS)
     _, order = order_from(wanted.sort, service.orders(), wanted.default)
     page = page_of(service.with_names(service.matching(wanted.search, wanted.filters)), wanted.page, order)
     has_users = bool(page.rows) or db.session.scalar(select(User.id).limit(1)) is not None

@@ -23,7 +23,7 @@ class RunList:
     """One page of the list."""
 
     def __init__(self) -> None:
-        self.asked: Asked = asked(service.NEWEST_FIRST, state=service.STATES, server=Ids())
+        self.asked: Asked = asked(service.NEWEST_FIRST, service.orders(), state=service.STATES, server=Ids())
         _, order = order_from(self.asked.sort, service.orders(), self.asked.default)
         query = service.with_servers(service.matching(self.asked.search, self.asked.filters))
         self.page: Page[Migration] = page_of(query, self.asked.page, order)

@@ -25,7 +25,7 @@ screen = Blueprint("shares", __name__, url_prefix="/shares")
 @screen.get("")
 def index() -> Response:
     """The shares, 50 on a page."""
-    wanted = asked("user", state=service.STATES, server=Ids())
+    wanted = asked("user", service.orders(), state=service.STATES, server=Ids())
     _, order = order_from(wanted.sort, service.orders(), wanted.default)
     page = page_of(service.with_names(service.matching(wanted.search, wanted.filters)), wanted.page, order)
     servers = db.session.scalars(select(Server).order_by(func.lower(Server.name))).all()

@@ -34,7 +34,7 @@ OFFERED, MOVES_SHOWN = 20, 50
 @screen.get("")
 def index() -> Response:
     """The users, 50 on a page."""
-    wanted = asked("name", **FILTERS)
+    wanted = asked("name", user_list.orders(), **FILTERS)
     _, order = order_from(wanted.sort, user_list.orders(), wanted.default)
     page = page_of(user_list.with_payments(user_list.matching(wanted.search, wanted.filters)), wanted.page, order)
     values: dict[str, Any] = {

@@ -86,3 +86,16 @@ def test_says_that_a_number_has_to_be_whole(ada: FlaskClient, pair: Scene, addre
     answer = ada.post(address, data={field: value, "all": "1", "change": "extend"})
     said = re.search(rf'id="{field}-error">([^<]+)<', answer.text)
     assert answer.status_code == 422 and said and "whole" in said[1], said
+
+
+@pytest.mark.parametrize(
+    ("address", "label"),
+    [("/users", "Name"), ("/payments", "Last day"), ("/migrations", "Number"), ("/shares", "User"), ("/libraries", "Server")],
+)
+def test_says_how_a_list_is_sorted_where_the_address_asks_for_what_it_does_not_know(
+    ada: FlaskClient, pair: Scene, address: str, label: str
+) -> None:
+    pair.move()
+    text = ada.get(f"{address}?sort=horoscope").text
+    assert "horoscope" not in text
+    assert re.search(r'aria-sort="\w+">\s*<a[^>]*>' + label, text)
