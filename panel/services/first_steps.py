@@ -39,7 +39,9 @@ def first_steps() -> list[FirstStep]:
     paying = exists().where(Payment.user_id == User.id, Payment.start_at <= now, Payment.end_at >= now)
     moves = select(Share.id).join(User, User.id == Share.user_id).where(Share.is_owner.is_(False), or_(User.permanent.is_(True), paying))
     servers = select(func.count()).select_from(Server).scalar_subquery()
-    known = select(func.count()).where(Server.synced_at.is_not(None)).scalar_subquery()
+    # One that is switched off takes no part, and may be gone for good.
+    unknown = exists().where(Server.enabled.is_(True), Server.synced_at.is_(None))
+    known = exists().where(Server.synced_at.is_not(None)) & ~unknown
     row = db.session.execute(
         select(
             servers,
@@ -54,7 +56,7 @@ def first_steps() -> list[FirstStep]:
     count, synced, accounts, grouped, plans, users, moved = row
     return [
         FirstStep("Add two servers", _why_servers(count, accounts), "server_forms.new", count > 1),
-        FirstStep("Sync them", "Streamferry reads libraries, people and what they share.", "servers.index", 1 < count == synced),
+        FirstStep("Sync them", "Streamferry reads libraries, people and what they share.", "servers.index", count > 1 and synced),
         FirstStep(
             "Put libraries into groups", "A group says which libraries of both servers answer to each other.", "libraries.index", grouped
         ),

@@ -37,6 +37,11 @@ def accounts_with_servers() -> list[tuple[PlexAccount, int]]:
     return [(account, int(number)) for account, number in db.session.execute(select(PlexAccount, count).order_by(PlexAccount.email))]
 
 
+def server_count(account: PlexAccount) -> int:
+    """How many servers in the panel are this account's; one query."""
+    return db.session.scalar(select(func.count()).where(Server.plex_account_id == account.id)) or 0
+
+
 def identify(token: str) -> Found:
     """Whose token this is, asked of plex.tv. Raises `AccountRefused` with the reason."""
     from panel.platforms.plex.account import read_account

@@ -100,8 +100,9 @@ def test(account_id: int) -> Response:
         audit.note(current_user.email, "plex_account.edited", account.email, _pass_change(had_pass, account.has_plex_pass))
     db.session.commit()
     wake_syncs(healed)
-    edit_address = url_for("plex_accounts.edit", account_id=account.id)
-    return sheets.tested(account.email, _back(), "plex_accounts/_connection.html", edit_address, failed=bool(problem), account=account)
+    mend = "Sign in again…", url_for("plex_accounts.edit", account_id=account.id)
+    values = {"account": account, "servers": service.server_count(account)}
+    return sheets.tested(account.email, _back(), "plex_accounts", mend, failed=bool(problem), **values)
 
 
 @screen.get("/<int:account_id>/remove")

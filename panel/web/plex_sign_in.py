@@ -19,6 +19,8 @@ screen = Blueprint("plex_sign_in", __name__, url_prefix="/plex-accounts/sign-in"
 
 KEY = "plex_pin"
 EXPIRED = "The sign-in has expired before it was approved. Begin anew."
+#: Two windows may wait for the same approval.
+OVER = "This sign-in is over: it was finished, perhaps in another window, or it has expired. The list says how each account stands."
 
 
 @screen.post("")
@@ -38,7 +40,7 @@ def start() -> BaseResponse:
 @screen.get("")
 def wait() -> BaseResponse:
     """Where to approve it; the page asks every three seconds, without JavaScript by a button."""
-    return _waiting(session[KEY]) if KEY in session else redirect(url_for("plex_accounts.new"))
+    return _waiting(session[KEY]) if KEY in session else redirect(url_for("plex_accounts.index"))
 
 
 @screen.post("/check")
@@ -46,14 +48,16 @@ def check() -> BaseResponse:
     """How the PIN stands: an empty 204 while nothing has happened."""
     pin = session.get(KEY)
     if pin is None:
-        return htmx.go(url_for("plex_accounts.new"), EXPIRED, "warning")
+        return htmx.go(url_for("plex_accounts.index"), OVER, "info")
     found = plex_pins.standing(pin["id"])
     if found.token:
         session.pop(KEY)
         return _signed_in(found.token, pin["account"])
     if found.expired or time.time() > pin["until"]:
         session.pop(KEY)
-        return htmx.go(url_for("plex_accounts.new"), EXPIRED, "warning")
+        known = pin["account"]
+        again = url_for("plex_accounts.edit", account_id=known) if known is not None else url_for("plex_accounts.new")
+        return htmx.go(again, EXPIRED, "warning")
     if not htmx.asks():
         return htmx.go(url_for("plex_sign_in.wait"), found.problem or "Not approved yet.", "info")
     return _waiting(pin, found.problem) if found.problem else Response(status=204)
@@ -74,6 +78,7 @@ def _signed_in(token: str, account_id: int | None) -> BaseResponse:
 
 
 def _waiting(pin: dict[str, Any], problem: str = "") -> Response:
-    address = plex_pins.approval_address(pin["code"])
+    address, known = plex_pins.approval_address(pin["code"]), pin["account"]
+    account = db.session.get(PlexAccount, known) if known is not None else None
     parts = {"plex-sign-in": "plex_accounts/_sign_in.html"}
-    return htmx.page_or_partial("plex_accounts/sign_in.html", parts, address=address, problem=problem)
+    return htmx.page_or_partial("plex_accounts/sign_in.html", parts, address=address, account=account, problem=problem)

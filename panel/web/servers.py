@@ -18,6 +18,7 @@ from panel.services.overview import server_card, server_cards
 from panel.services.sync import progress as sync_progress
 from panel.web import htmx, losses, sheets
 from panel.web.place import at_row
+from panel.web.workers import workers_problem
 
 screen = Blueprint("servers", __name__, url_prefix="/servers")
 
@@ -93,9 +94,8 @@ def look(server_id: int) -> Response:
     server = db.get_or_404(Server, server_id)
     trial = server_changes.try_stored(server)
     db.session.commit()
-    values = {"trial": trial, "platform": server.platform}
-    address = url_for("server_forms.edit", server_id=server.id)
-    return sheets.tested(server.name, _back(), "servers/_connection.html", address, failed=bool(trial.failed), **values)
+    values = {"trial": trial, "platform": server.platform, "card": server_card(server)}
+    return sheets.tested(server.name, _back(), "servers", _mend(server, trial.failed), failed=bool(trial.failed), **values)
 
 
 @screen.post("/<int:server_id>/switch")
@@ -144,7 +144,16 @@ def _sync(server: Server, wake: Callable[[int], bool], action: str) -> BaseRespo
     if not wake(server.id):
         _unqueue([server])
         return htmx.go(address, QUEUE_AWAY, "danger")
+    if workers_problem():
+        return htmx.go(address, f"{server.name} is synced as soon as a worker runs.", "warning")
     return htmx.go(address, f"{server.name} is being synced in the background.", "info")
+
+
+def _mend(server: Server, failed: str) -> sheets.Back:
+    """A server of Plex has no key of its own."""
+    if failed == "key" and server.plex_account_id:
+        return "Sign in again…", url_for("plex_accounts.edit", account_id=server.plex_account_id)
+    return "Edit…", url_for("server_forms.edit", server_id=server.id)
 
 
 def _back() -> sheets.Back:

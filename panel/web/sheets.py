@@ -32,9 +32,11 @@ def ask(title: str, back: Back, sentences: list[str], verb: str, why_not: str = 
     return sheet("_question.html", title, back, status, sentences=sentences, verb=verb, why_not=why_not, **values)
 
 
-def tested(name: str, back: Back, outcome: str, edit: str, *, failed: bool, **values: Any) -> Response:
-    """What asking a server or an account now has shown, by the template `outcome`; `edit`: where it can be changed if it `failed`."""
-    return sheet("_tested.html", f"Test of {name}", back, outcome=outcome, edit=edit, failed=failed, **values)
+def tested(name: str, back: Back, folder: str, mend: Back, *, failed: bool, **values: Any) -> Response:
+    """What asking a server or an account now has shown, by the templates of `folder`; `mend`: what can be done about it if it `failed`.
+    Behind the dialog its row in the list says the same."""
+    values.update(outcome=f"{folder}/_connection.html", row=f"{folder}/_row.html", mend=mend, failed=failed)
+    return sheet("_tested.html", f"Test of {name}", back, **values)
 
 
 def blame(form: FlaskForm, error: ValueError, column: str) -> None:

@@ -1,11 +1,11 @@
-"""Whether anybody works: asked in the background, so that a queue that is away never slows a page."""
+"""Whether anybody works: asked in the background, so that a queue that is away never slows a page. An open page hears of it too."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-from flask import Flask, current_app
+from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request
 from flask_login import current_user
 from sqlalchemy import exists, select
 
@@ -13,6 +13,8 @@ from panel import jobs
 from panel.domain.statuses import WORKABLE
 from panel.extensions import db
 from panel.models import Migration
+
+screen = Blueprint("workers", __name__, url_prefix="/workers")
 
 FRESH_S = 5.0
 #: A page waits this long for an answer where there is none yet, or an old one; a Redis nearby needs far less.
@@ -64,8 +66,17 @@ def _anything_waits() -> bool:
     return bool(db.session.scalar(select(exists().where(Migration.status.in_(WORKABLE)))))
 
 
+@screen.get("/banner")
+def banner() -> Response:
+    """The banner for a page that shows one of `shown` characters, where it is another one by now: what stays is not read out again."""
+    if request.args.get("shown", type=int) == len(workers_problem()):
+        return Response(status=204)
+    return make_response(render_template("_workers.html"))
+
+
 def register(app: Flask) -> None:
-    """Bind the watch, and the sentence templates show, to an app."""
+    """Bind the watch, the banner, and the sentence it shows, to an app."""
+    app.register_blueprint(screen)
     app.extensions["panel_workers"] = Watch()
     app.add_template_global(workers_problem)
 

@@ -54,9 +54,10 @@ def test_adds_somebody_who_can_sign_in_then(app: Flask, ada: FlaskClient) -> Non
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"email": "nobody"}, "is not an e-mail address"),
+        ({"email": "nobody"}, "must be an e-mail address"),
         ({"email": "ada@example.test"}, "can sign in already"),
         ({"password": "short"}, "at least 10 characters"),
+        ({"email": "nobody", "password": "short"}, "must be an e-mail address"),
         ({"role": "owner"}, "Not a valid choice"),
     ],
 )

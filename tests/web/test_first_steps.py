@@ -65,6 +65,17 @@ def test_wants_libraries_of_every_server_in_groups(ada: FlaskClient, scene: Scen
     assert grouped in done()
 
 
+def test_does_not_wait_for_a_server_that_is_switched_off(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("emby", "Cedar")
+    birch = scene.add_server("jellyfin", "Birch").row
+    birch.synced_at = None
+    db.session.commit()
+    assert "Sync them" not in done()
+    birch.enabled = False
+    db.session.commit()
+    assert "Sync them" in done()
+
+
 def test_follows_a_sync_that_ends_while_somebody_looks_on(ada: FlaskClient, scene: Scene) -> None:
     scene.add_server("emby", "Cedar")
     birch = scene.add_server("jellyfin", "Birch").row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -107,6 +108,29 @@ def test_shows_on_the_first_page_after_a_pause_what_is_so_by_now(
     monkeypatch.setattr(jobs, "workers_alive", answer_in_a_moment)
     monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 60))
     assert (workers.NO_WORKER[:10] in ada.get("/servers").text) is is_shown
+
+
+def test_an_open_page_hears_of_it_when_the_last_worker_dies_and_when_one_comes_back(
+    app: Flask, ada: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_enough(app, monkeypatch)
+    alive = 1
+    monkeypatch.setattr(jobs, "workers_alive", lambda: alive)
+    monkeypatch.setattr(workers, "FRESH_S", 0.0)
+
+    def asked_by(page: str) -> str:
+        found = re.search(r'hx-get="(/workers/banner[^"]*)"', page)
+        assert found
+        return found[1]
+
+    calm = ada.get("/servers").text
+    assert ada.get(asked_by(calm)).status_code == 204
+    alive = 0
+    told = ada.get(asked_by(calm))
+    assert told.status_code == 200 and workers.NO_WORKER[:10] in told.text
+    assert ada.get(asked_by(told.text)).status_code == 204, "what is shown already is not read out again"
+    alive = 1
+    assert workers.NO_WORKER[:10] not in ada.get(asked_by(told.text)).text
 
 
 def test_shows_that_redis_is_gone(app: Flask, ada: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,40 @@ def test_tests_an_account_and_says_when_its_token_has_expired(ada: FlaskClient, 
     assert "refused the token" in ada.get("/plex-accounts").text
 
 
+def test_what_a_test_has_shown_stands_in_the_list_behind_it_and_leads_to_signing_in_again(ada: FlaskClient, scene: Scene) -> None:
+    side = scene.add_server("plex", "Den")
+    for address, row in (
+        ("/plex-accounts/1/test", '<tr id="plex-account-1" hx-swap-oob="true">'),
+        ("/servers/1/look", '<tr id="server-1" hx-s'),
+    ):
+        told = ada.post(address, headers=by_htmx("dialog")).text
+        assert row in told and "Sign in again…" not in told
+        assert row not in ada.post(address).text
+    scene.tv.revoke_token(side.owner)
+    for address in ("/plex-accounts/1/test", "/servers/1/look"):
+        tested, behind = ada.post(address, headers=by_htmx("dialog")).text.split("<template>")
+        assert all(re.search(r'href="/plex-accounts/1/edit"[^>]*>Sign in again…<', part) for part in (tested, behind)), address
+    for page in ("/plex-accounts", "/servers", "/servers/new?platform=plex&account=1"):
+        assert re.search(r'href="/plex-accounts/1/edit"[^>]*>Sign in again…<', ada.get(page).text), page
+
+
+def test_says_whose_token_is_replaced_and_goes_back_to_that_account(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Den")
+    email = db.session.get_one(PlexAccount, 1).email
+    assert email in begin(ada, account="1")
+    scene.tv.pins.clear()
+    answer = ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
+    assert answer.headers["HX-Redirect"] == "/plex-accounts/1/edit"
+
+
+def test_a_second_window_hears_that_the_sign_in_is_over(ada: FlaskClient, tv: PlexTv) -> None:
+    begin(ada)
+    tv.pins.clear()
+    ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
+    answer = ada.post("/plex-accounts/sign-in/check", follow_redirects=True)
+    assert answer.request.path == "/plex-accounts" and "perhaps in another window" in answer.text
+
+
 def test_replaces_an_expired_token_by_signing_in_again(ada: FlaskClient, scene: Scene) -> None:
     side = scene.add_server("plex", "Den")
     scene.tv.revoke_token(side.owner)

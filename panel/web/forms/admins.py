@@ -7,8 +7,9 @@ from wtforms.validators import InputRequired
 
 from panel.models import Role
 from panel.models.admin import MIN_PASSWORD_LENGTH
+from panel.services.estate.kinds import Address
 from panel.web.forms.auth import LONGEST
-from panel.web.forms.kinds import AtMost, PasswordLength
+from panel.web.forms.kinds import AtMost, OfKind, PasswordLength
 
 ROLES = {
     Role.ADMINISTRATOR: ("Administrator", "May do everything."),
@@ -19,7 +20,7 @@ ROLES = {
 class AdminForm(FlaskForm):
     """A new one."""
 
-    email = EmailField("E-mail", [InputRequired("Type their e-mail."), AtMost(255)])
+    email = EmailField("E-mail", [InputRequired("Type their e-mail."), AtMost(255), OfKind(Address)])
     role = RadioField("Role", choices=[SelectChoice(role.value, label) for role, (label, _) in ROLES.items()], default=Role.VIEWER.value)
     password = PasswordField(
         f"First password, at least {MIN_PASSWORD_LENGTH} characters",

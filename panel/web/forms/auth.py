@@ -5,7 +5,8 @@ from wtforms import EmailField, PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired
 
 from panel.models.admin import MIN_PASSWORD_LENGTH
-from panel.web.forms.kinds import AtMost, PasswordLength
+from panel.services.estate.kinds import Address
+from panel.web.forms.kinds import AtMost, OfKind, PasswordLength
 
 LONGEST = 1000
 
@@ -26,7 +27,7 @@ class CodeForm(FlaskForm):
 class SetUpForm(FlaskForm):
     """The first admin."""
 
-    email = EmailField("Your e-mail", [InputRequired("Type your e-mail."), AtMost(255)])
+    email = EmailField("Your e-mail", [InputRequired("Type your e-mail."), AtMost(255), OfKind(Address)])
     password = PasswordField(
         f"Password, at least {MIN_PASSWORD_LENGTH} characters",
         [
