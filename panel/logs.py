@@ -76,17 +76,25 @@ class TextLine(logging.Formatter):
     """A record as one line; the lines of a traceback follow it, each indented, so that none looks like a record."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """One line, whatever the message holds."""
-        record.message = visible(record.message)
-        return super().formatMessage(record)
+        """One line, whatever the message and the logger's name hold."""
+        return visible(super().formatMessage(record))
+
+    def formatStack(self, stack_info: str) -> str:
+        """Where the record was made, indented like a traceback."""
+        return _indented(super().formatStack(stack_info))
 
     def formatException(self, ei: Any) -> str:
         """The traceback, indented."""
-        return "\n".join(f"    {visible(line)}" for line in super().formatException(ei).split("\n"))
+        return _indented(super().formatException(ei))
+
+
+def _indented(lines: str) -> str:
+    return "\n".join(f"    {visible(line)}" for line in lines.split("\n"))
 
 
 class JsonLine(logging.Formatter):
-    """A record as one JSON object: `at` (UTC), `level`, `logger`, `message`, `pid`, and where there are such `run`, `user` and `error`."""
+    """A record as one JSON object: `at` (UTC), `level`, `logger`, `message`, `pid`, and where there are such `run`,
+    `user`, `error` and `stack`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, whatever the message holds."""
@@ -102,4 +110,6 @@ class JsonLine(logging.Formatter):
                 fields[name] = getattr(record, name)
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            fields["stack"] = record.stack_info
         return visible(json.dumps(fields, ensure_ascii=False))

@@ -1,24 +1,46 @@
 // Notices, looks at the server, the theme button and copying: what HTML and htmx do not do by themselves. The dialog is dialog.js.
 const notice = document.getElementById("notice");
 
-const say = (text) => {
+// Whether it is about what the page does by itself: that comes and goes, and never in the place of what somebody has to read.
+let isByItself = true;
+const say = (text, byItself = false) => {
+  if (byItself && !isByItself) return;
+  isByItself = byItself || !text;
   notice.textContent = text;
   notice.hidden = !text;
   // Above an open dialog nothing of the page is seen: the notice moves into it.
-  if (text && dialog.open) dialog.prepend(notice);
-  else if (!document.getElementById("main").contains(notice)) document.getElementById("main").prepend(notice);
+  if (text && dialog.open) {
+    dialog.prepend(notice);
+    if (!byItself) notice.scrollIntoView({ block: "nearest" });
+  } else if (!document.getElementById("main").contains(notice)) document.getElementById("main").prepend(notice);
 };
 
 dialog.addEventListener("close", () => say(""));
 
-document.addEventListener("htmx:responseError", (event) => {
-  const { xhr } = event.detail;
+document.addEventListener("htmx:responseError", ({ detail: { requestConfig, xhr } }) => {
   const isText = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
-  say(isText && xhr.responseText ? xhr.responseText : "The panel could not answer. Reload the page, then try again.");
+  const sentence = isText && xhr.responseText ? xhr.responseText : "The panel could not answer. Reload the page, then try again.";
+  say(sentence, !requestConfig.triggeringEvent);
 });
-document.addEventListener("htmx:sendError", () => say("The panel cannot be reached; trying again. Migrations go on without this page."));
-document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.successful && !notice.hidden) say("");
+// What the page fetches by itself and what was chosen in a list is sent again; what somebody has pressed is sent once, and may have arrived.
+document.addEventListener("htmx:sendError", ({ detail: { elt, requestConfig: { triggeringEvent, verb } } }) => {
+  const isSentAgain = !triggeringEvent || elt.matches("[data-late]");
+  if (isSentAgain) say("The panel cannot be reached; trying again. Migrations go on without this page.", true);
+  else if (verb === "get") say("The panel could not be reached. Try again.");
+  else say("The panel could not be reached: what you did may not have arrived. Look whether it was done, else try again.");
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, successful } }) => {
+  if (successful && !notice.hidden) say("", !requestConfig.triggeringEvent);
+});
+
+// What was done is told until something else is done; what goes on in the background, until its part of the page no longer waits for it.
+const LOOKS = '[hx-trigger^="every"]';
+document.addEventListener("htmx:beforeSwap", ({ detail: { requestConfig, shouldSwap, target } }) => {
+  if (shouldSwap && requestConfig.triggeringEvent && !dialog.contains(target)) document.getElementById("told").replaceChildren();
+});
+document.addEventListener("htmx:afterSwap", ({ detail: { requestConfig, target } }) => {
+  const isOver = requestConfig && target.matches(LOOKS) && !document.getElementById(target.id)?.matches(LOOKS);
+  if (isOver) document.querySelectorAll("#told > .alert-info").forEach((alert) => alert.remove());
 });
 
 // What a page fetches by itself makes way for people: it swaps nothing under a press, which would come to nothing, nor what an answer they
@@ -39,6 +61,16 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { requestConfig, targ
 });
 document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, target } }) => {
   if (requestConfig?.triggeringEvent) awaited.delete(target);
+});
+
+// A button that is switched off until its answer is there loses the focus; it gets it back, unless the answer has put it elsewhere.
+const pressedFor = new WeakMap();
+document.addEventListener("htmx:beforeRequest", ({ detail: { requestConfig, xhr } }) => {
+  if (requestConfig.triggeringEvent) pressedFor.set(xhr, document.activeElement);
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
+  const held = pressedFor.get(xhr);
+  if (held?.isConnected && document.activeElement === document.body) held.focus({ preventScroll: true });
 });
 
 // Where what was in hand goes with an answer, the focus stays with it: at the heading of its part of the page, else of the page.
@@ -65,14 +97,47 @@ document.addEventListener("focusout", ({ target: { form } }) => {
   if (unsaved.get(form) === "waits") window.htmx.trigger(form, "submit");
 });
 document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => { if (elt.matches("[data-late]")) unsaved.set(elt, "sent"); });
-document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (unsaved.get(detail.requestConfig.elt) === "waits") detail.shouldSwap = false;
+document.addEventListener("htmx:beforeSwap", ({ detail: { requestConfig, target }, detail }) => {
+  if (unsaved.get(requestConfig.elt) === "waits") detail.shouldSwap = false;
+  // Another choice for the same row takes the place of the one that did not arrive.
+  else if (detail.shouldSwap && requestConfig.verb === "post") unsaved.forEach((_, form) => { if (target.contains(form)) unsaved.delete(form); });
 });
-document.addEventListener("htmx:afterRequest", ({ detail: { elt } }) => { if (unsaved.get(elt) === "sent") unsaved.delete(elt); });
+document.addEventListener("htmx:afterRequest", ({ detail: { elt, successful } }) => {
+  if (successful && unsaved.get(elt) === "sent") unsaved.delete(elt);
+});
+const sendBehind = (form) => fetch(form.action, { method: "POST", body: new FormData(form), keepalive: true, headers: { "HX-Request": "true" } });
 window.addEventListener("pagehide", () => {
-  const headers = { "HX-Request": "true" };
-  unsaved.forEach((_, form) => fetch(form.action, { method: "POST", body: new FormData(form), keepalive: true, headers }));
+  unsaved.forEach((_, form) => sendBehind(form));
   unsaved.clear();
+});
+
+// Until it is saved its field says that it is not. What did not arrive is sent again, also where a fresh list has taken the field away.
+const AGAIN_AFTER_MS = 3000;
+const markUnsaved = (form, sentence) => {
+  const field = form.querySelector("select");
+  field.classList.remove("is-valid");
+  field.classList.add("is-invalid");
+  field.setAttribute("aria-invalid", "true");
+  const said = form.querySelector("[data-unsaved]") || field.insertAdjacentElement("afterend", document.createElement("span"));
+  said.dataset.unsaved = "";
+  said.className = "small text-danger-emphasis text-nowrap align-self-center";
+  said.textContent = sentence;
+};
+const sendAgain = (form) => {
+  if (unsaved.get(form) !== "failed") return;
+  if (form.isConnected) window.htmx.trigger(form, "submit");
+  else sendBehind(form).then(() => unsaved.delete(form), () => setTimeout(sendAgain, AGAIN_AFTER_MS, form));
+};
+document.addEventListener("htmx:sendError", ({ detail: { elt } }) => {
+  if (unsaved.get(elt) !== "sent") return;
+  unsaved.set(elt, "failed");
+  markUnsaved(elt, "Not saved yet");
+  setTimeout(sendAgain, AGAIN_AFTER_MS, elt);
+});
+document.addEventListener("htmx:responseError", ({ detail: { elt } }) => {
+  if (unsaved.get(elt) !== "sent") return;
+  unsaved.delete(elt);
+  markUnsaved(elt, "Not saved");
 });
 
 // Addresses name what was chosen, and nothing that was left as it is.

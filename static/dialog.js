@@ -9,7 +9,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target !== dialog) return;
   // What comes back from sending a form still holds what was typed; a page that was fetched holds nothing yet.
-  if (event.detail.requestConfig?.verb === "get") typed = false;
+  if (event.detail.requestConfig?.verb === "get") typed = null;
   if (!dialog.open) {
     remember(event.detail.requestConfig?.elt);
     dialog.showModal();
@@ -36,7 +36,9 @@ const remember = (element) => {
 };
 const giveFocusBack = () => {
   const found = places.map((id) => document.getElementById(id)).filter(Boolean);
-  const nearest = found.map((place) => (place.matches(focusable) ? place : place.querySelector(focusable))).find(Boolean);
+  // A list that the row has left names what stands for it.
+  const near = (place) => (place.matches(focusable) ? place : document.getElementById(place.dataset.else) || place.querySelector(focusable));
+  const nearest = found.map(near).find(Boolean);
   (opener?.isConnected ? opener : nearest)?.focus();
 };
 
@@ -78,8 +80,16 @@ document.addEventListener("htmx:afterSwap", ({ detail: { requestConfig, xhr } })
   const form = xhr?.status === 200 && requestConfig?.elt.matches("form button") && requestConfig.elt.form;
   if (!form) return;
   form.querySelectorAll(".is-invalid").forEach((field) => field.classList.remove("is-invalid"));
-  form.querySelectorAll(".invalid-feedback, :scope > .alert").forEach((said) => said.remove());
+  form.querySelectorAll(".invalid-feedback, :scope > .alert").forEach((said) => {
+    if (said.id) form.querySelectorAll(`[aria-describedby~="${said.id}"]`).forEach((field) => describeWithout(field, said.id));
+    said.remove();
+  });
 });
+const describeWithout = (field, id) => {
+  const left = field.getAttribute("aria-describedby").split(/\s+/).filter((each) => each && each !== id);
+  if (left.length) field.setAttribute("aria-describedby", left.join(" "));
+  else field.removeAttribute("aria-describedby");
+};
 
 // A key or a password never comes back from the panel: what was typed stays in the field of that name, which is marked like any other.
 let kept = [];
@@ -103,8 +113,9 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   }
 });
 
-// What was typed is lost with the dialog: whichever way it is left, that is asked first.
-let typed = false;
+// What was typed is lost with the dialog: whichever way it is left, that is asked first. `typed` is the form it was typed into.
+let typed = null;
+let goOn = null;
 let pressed = false;
 let released = false;
 const isBeside = ({ target, clientX: x, clientY: y }) => {
@@ -116,11 +127,23 @@ const leave = () => {
   else if (!leaving.open) leaving.showModal();
 };
 leaving.addEventListener("close", () => {
-  if (leaving.returnValue === "leave") dialog.close();
+  if (leaving.returnValue === "leave" && goOn) {
+    typed = null;
+    goOn();
+  } else if (leaving.returnValue === "leave") dialog.close();
   leaving.returnValue = "";
+  goOn = null;
+});
+// Another form of the dialog, which the browser sends itself, takes the page along.
+dialog.addEventListener("submit", (event) => {
+  const { target: form, submitter } = event;
+  if (event.defaultPrevented || !typed || form === typed || form.method !== "post") return;
+  event.preventDefault();
+  goOn = () => form.requestSubmit(submitter);
+  leaving.showModal();
 });
 
-dialog.addEventListener("input", (event) => { typed ||= event.target.form?.method === "post"; });
+dialog.addEventListener("input", ({ target: { form } }) => { if (form?.method === "post") typed ||= form; });
 // A press within a field that ends beside the dialog selects text; its click belongs to the dialog all the same.
 dialog.addEventListener("pointerdown", (event) => { pressed = isBeside(event); });
 dialog.addEventListener("pointerup", (event) => { released = isBeside(event); });
@@ -141,7 +164,7 @@ document.addEventListener("keydown", (event) => {
 dialog.addEventListener("close", (event) => {
   if (event.target !== dialog) return;
   if (document.activeElement === document.body || dialog.contains(document.activeElement)) giveFocusBack();
-  typed = false;
+  typed = null;
   dialog.replaceChildren();
 });
 

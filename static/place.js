@@ -1,16 +1,26 @@
 // The place in a list: where a dialog has changed something, the page that comes back shows the row it was opened from where it was, in hand.
+// What the keyboard has pressed on the page itself stays in hand as well: the order of a list, its next page, an answer.
 const PLACE = "place";
+const ROW = "tr, li, [data-row]";
 
-// What to look for: what opened the dialog, else its row; where that is gone, the rows beside it.
+let isByKey = false;
+document.addEventListener("click", ({ detail, target }) => {
+  const pressed = target.closest(":is(a[href], [type=submit])[id]");
+  const isByHtmx = pressed?.matches("[hx-get]") || pressed?.form?.matches("[hx-post]");
+  isByKey = Boolean(pressed) && !isByHtmx && !detail && !dialog.open;
+  if (isByKey) remember(pressed);
+});
+
+// What to look for: what was pressed, else its row; where that is gone, the rows beside it.
 const placeInHand = () => {
   const found = places.map((id) => document.getElementById(id)).find(Boolean);
-  const row = found?.closest("tr, li");
-  const beside = [row?.nextElementSibling, row?.previousElementSibling].map((other) => other?.querySelector("[data-menu]")?.id);
+  const row = found?.closest(ROW);
+  const beside = [row?.nextElementSibling, row?.previousElementSibling].map((other) => other?.querySelector(row.matches("[data-row]") ? "a[id]" : "[data-menu]")?.id);
   const own = row?.id ? places.slice(0, places.indexOf(row.id) + 1) : places.filter((id) => document.getElementById(id)?.matches(focusable));
   return { path: location.pathname, ids: [...own, ...beside].filter(Boolean), top: found?.getBoundingClientRect().top ?? 0 };
 };
 window.addEventListener("pagehide", () => {
-  if (!dialog.open || !opener) return;
+  if (!(dialog.open ? opener : isByKey)) return;
   try { sessionStorage.setItem(PLACE, JSON.stringify(placeInHand())); } catch { /* Private windows may refuse; the page then begins at its top. */ }
 });
 
@@ -21,14 +31,23 @@ const comeBackTo = ({ ids, top }) => {
   if (!inHand && heading) heading.tabIndex = -1;
   (inHand || heading)?.focus({ preventScroll: true });
   if (!inHand) return;
-  // The answer stands at the top of the page: until somebody goes on it is kept in sight, and what is in hand is not under it.
+  // The answer stands at the top of the page: what is in hand is not under it.
   const told = document.getElementById("told");
   const height = told.offsetHeight;
-  window.scrollBy({ top: inHand.getBoundingClientRect().top - Math.max(top, height + 24), behavior: "instant" });
+  const at = inHand.getBoundingClientRect();
+  const lowest = window.innerHeight - at.height - 24;
+  window.scrollBy({ top: at.top - Math.max(Math.min(top, lowest), height + 24), behavior: "instant" });
+  keepInSight(told);
+};
+// Until somebody goes on.
+const keepInSight = (told) => {
   told.classList.add("is-kept");
   const goOn = () => told.classList.remove("is-kept");
   ["wheel", "touchmove", "pointerdown", "keydown"].forEach((name) => window.addEventListener(name, goOn, { once: true, passive: true }));
 };
+document.addEventListener("htmx:oobAfterSwap", ({ detail: { target } }) => {
+  if (target.id === "told") keepInSight(document.getElementById("told"));
+});
 try {
   const place = JSON.parse(sessionStorage.getItem(PLACE));
   sessionStorage.removeItem(PLACE);

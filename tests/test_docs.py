@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +93,35 @@ def test_every_command_a_document_names_exists() -> None:
     named = {name for document in documents() for name in re.findall(r"`flask ([a-z-]+)", document.read_text(encoding="utf-8"))}
     assert named
     assert named <= known
+
+
+def commands_that_prove() -> list[list[str]]:
+    """The arguments of each `pytest` command that a promise names as its proof."""
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    return [shlex.split(arguments) for arguments in re.findall(r"`pytest ([^`]+)`", text)]
+
+
+def selected_by(files: set[str], marks: list[str]) -> str:
+    """What pytest says it would run of these files, by the settings of the project and these marks."""
+    command = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", "--collect-only", "-q", *marks, *sorted(files)]
+    collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert collected.returncode == 0, collected.stdout[-2000:]
+    return collected.stdout
+
+
+def test_every_command_that_proves_a_promise_runs_all_tests_of_the_files_it_names() -> None:
+    by_marks: dict[tuple[str, ...], set[str]] = {}
+    for arguments in commands_that_prove():
+        marks = tuple(arguments[:2]) if arguments[0] == "-m" else ()
+        by_marks.setdefault(marks, set()).update(arguments[len(marks) :])
+    assert len(by_marks) > 1
+    for marks, files in by_marks.items():
+        said = selected_by(files, list(marks))
+        assert "deselected" not in said, f"{marks or 'no marks'}: {said[-200:]}"
+        assert {line.partition("::")[0] for line in said.splitlines() if "::" in line} == files
+
+
+def test_every_file_that_a_promise_names_exists() -> None:
+    named = set(re.findall(r"tests/[\w/]+\.py", (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")))
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []

@@ -53,5 +53,11 @@ def test_every_record_of_a_run_carries_its_number_and_none_a_secret(app: Flask, 
     ours = [line for line in lines if str(line["logger"]).startswith(("panel.services", "panel.platforms"))]
     assert len(ours) > 10
     assert [line for line in ours if line.get("run") != run.id] == []
+    people = {move.user_id: move.name for move in run.moves}
+    of_users = [line for line in ours if "user" in line]
+    assert {line["user"] for line in of_users} == people.keys()
+    for line in ours:
+        named = {user_id for user_id, name in people.items() if name in str(line["message"])}
+        assert named <= {line.get("user")}, f"what is said of one user carries their number: {line}"
     tokens = [side.row.token for side in scene.sides]
     assert not any(token in json.dumps(line) for token in tokens for line in lines)

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from panel.cli.answers import Refused, command
+from panel.cli.answers import Refused, command, say
 from panel.extensions import db
 from panel.services import admins
 
@@ -24,7 +24,7 @@ def create(email: str) -> None:
     except ValueError as error:
         raise Refused("refused", str(error)) from None
     db.session.commit()
-    click.echo(f"{email} can sign in now.")
+    say(f"{email} can sign in now.")
 
 
 COMMANDS = [click.Group("admins", commands=[create], help="Who may sign in to the panel.")]

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 
 from panel.domain.reasons import Refusal
 from panel.extensions import db
+from panel.logs import visible
 from panel.models import Migration, Server
 from panel.models.types import SecretUnreadable
 from panel.services import database
@@ -32,9 +33,9 @@ LARGEST_ID = 2**31 - 1
 class Refused(click.ClickException):
     """A command that was refused: exit code 1, with `--json` as a document on standard output."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+    def __init__(self, code: str, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.code, self.lines = code, lines
         # Taken now: click has let go of the context when it shows the error.
         context = click.get_current_context(silent=True)
         self.as_json = bool(context and context.params.get("as_json"))
@@ -44,7 +45,8 @@ class Refused(click.ClickException):
         if self.as_json:
             print_json({"error": {"code": self.code, "message": self.message}})
         else:
-            click.echo(self.message, err=True)
+            for line in self.lines:
+                say(line, err=True)
 
 
 def command(name: str, **how: Any) -> Callable[[Callable[P, R]], click.Command]:
@@ -75,9 +77,15 @@ def refuse_blocked(refusals: tuple[Refusal, ...]) -> NoReturn:
     raise Refused(refusals[0].code.value, " ".join(refusal.message for refusal in refusals))
 
 
+def say(line: str, *, err: bool = False) -> None:
+    """One line for whoever reads along: names and answers of strangers neither begin another nor steer the terminal."""
+    click.echo(visible(line), err=err)
+
+
 def print_json(document: object) -> None:
-    """The one document on standard output."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    """The one document on standard output; what steers terminals is escaped, as JSON can."""
+    lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")
+    sys.stdout.write("\n".join(map(visible, lines)) + "\n")
     sys.stdout.flush()
 
 

@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 from sqlalchemy.exc import OperationalError
 
 from panel import jobs, launcher
-from panel.cli.answers import Refused
+from panel.cli.answers import Refused, say
 from panel.extensions import config, db
 from panel.models.types import utc_now
 from panel.services import backup as backups
@@ -22,6 +22,9 @@ from panel.services.backup.restore import restore as restore_backup
 from panel.tree import TreeError
 
 P = ParamSpec("P")
+
+#: Of whom a migration's line tells by name.
+MOST_NAMES = 20
 
 
 def _command(name: str) -> Callable[[Callable[P, None]], click.Command]:
@@ -48,8 +51,8 @@ def _command(name: str) -> Callable[[Callable[P, None]], click.Command]:
 def backup(file: Path, overwrite: bool) -> None:
     """Write the database and the keys into one file, also while everything runs. Works for SQLite and PostgreSQL."""
     manifest = backups.make(file, db.engine, config(), utc_now(), overwrite=overwrite)
-    click.echo(f"{file}: {manifest.rows} rows of {len(manifest.tables)} tables, schema {manifest.revision}, read back and complete.")
-    click.echo("It holds all passwords and tokens of this installation and the keys to them: keep it where nobody else can read it.")
+    say(f"{file}: {manifest.rows} rows of {len(manifest.tables)} tables, schema {manifest.revision}, read back and complete.")
+    say("It holds all passwords and tokens of this installation and the keys to them: keep it where nobody else can read it.")
 
 
 @_command("restore")
@@ -75,15 +78,30 @@ def _require_no_workers() -> None:
 
 
 def _report(file: Path, done: Restored) -> None:
-    click.echo(f"Restored {done.manifest.rows} rows from {file}, made at {done.manifest.made_at} by version {done.manifest.program}.")
+    say(f"Restored {done.manifest.rows} rows from {file}, made at {done.manifest.made_at} by version {done.manifest.program}.")
     if done.kept:
-        click.echo(f"The replaced database is kept: {done.kept}")
+        say(f"The replaced database is kept: {done.kept}")
     if done.paused:
         were = "1 migration was at work then and is" if done.paused == 1 else f"{done.paused} migrations were at work then and are"
-        click.echo(f"{were} paused now. Look what has happened since, then resume or cancel.")
+        say(f"{were} paused now. Look what has happened since, then resume or cancel.")
+    if done.linkless:
+        for line in _about_links(done.linkless):
+            say(line)
     if done.unreadable:
-        click.echo(f"{done.unreadable} stored tokens or passwords cannot be read with the backup's keys: enter them anew.", err=True)
-    click.echo("Start with “flask up”.")
+        say(f"{done.unreadable} stored tokens or passwords cannot be read with the backup's keys: enter them anew.", err=True)
+    say("Start with “flask up”.")
+
+
+def _about_links(linkless: tuple[tuple[str, int], ...]) -> list[str]:
+    """Names by migration: that is where a fresh link is made."""
+    count = len(linkless)
+    had = "1 link to choose a password was" if count == 1 else f"{count} links to choose a password were"
+    lines = [f"{had} unused then and may have been used since: void now. Make fresh ones on the pages of these people:"]
+    for run_id in sorted({number for _name, number in linkless}):
+        names = [name for name, number in linkless if number == run_id]
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        lines.append(f"  migration {run_id}: {', '.join(names[:MOST_NAMES])}{more}")
+    return lines
 
 
 COMMANDS = [backup, restore]

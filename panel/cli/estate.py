@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from panel.cli.answers import Refused, command, server_named
+from panel.cli.answers import Refused, command, say, server_named
 from panel.extensions import db
 
 
@@ -25,9 +25,9 @@ def import_(file: str) -> None:
         raise Refused("bad_estate", f"{file} is not text in UTF-8.") from None
     except estate.EstateError as error:
         db.session.rollback()
-        raise Refused("bad_estate", f"{file}: {error}") from None
+        raise Refused("bad_estate", *f"{file}: {error}".split("\n")) from None
     db.session.commit()
-    click.echo(str(summary))
+    say(str(summary))
 
 
 @command("sync")
@@ -42,7 +42,7 @@ def sync(servers: tuple[str, ...]) -> None:
     if not results:
         raise Refused("no_servers", "There is no server yet. Add some with “flask import FILE”.")
     for result in results:
-        click.echo(str(result), err=bool(result.problem))
+        say(str(result), err=bool(result.problem))
     if any(result.problem for result in results):
         sys.exit(1)
 

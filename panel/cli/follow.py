@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-import click
-
 from panel import jobs
+from panel.cli.answers import say
 from panel.domain.statuses import MigrationStatus
 from panel.extensions import db
 from panel.models import Migration
@@ -27,7 +26,7 @@ def follow(run_id: int, *, quiet: bool) -> None:
             asked_at = time.monotonic()
             alone = not jobs.workers_alive()
             if alone:
-                click.echo("No worker is running: the run is worked off by this command.", err=True)
+                say("No worker is running: the run is worked off by this command.", err=True)
         if alone:
             _work_here(run_id)
         else:
@@ -68,5 +67,5 @@ def _say(run_id: int, said: str) -> str:
     db.session.commit()
     line = f"{counts.done} of {counts.to_move} done"
     if line != said:
-        click.echo(line, err=True)
+        say(line, err=True)
     return line

@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from panel import jobs
-from panel.cli.answers import Refused, as_json, command, finite, print_json, refuse_blocked, run_numbered, server_named
+from panel.cli.answers import Refused, as_json, command, finite, print_json, refuse_blocked, run_numbered, say, server_named
 from panel.cli.follow import follow
 from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
@@ -76,7 +76,7 @@ def migrate_users(
         follow(run.id, quiet=as_json)
         db.session.refresh(run)
     elif not queued or not jobs.workers_alive():
-        click.echo("No worker is running: start one with “flask up”, or follow the run with --wait.", err=True)
+        say("No worker is running: start one with “flask up”, or follow the run with --wait.", err=True)
     _print_run(run, as_json)
     if wait and (run.status is not MigrationStatus.FINISHED or report.counts_of(run.id).failed):
         sys.exit(1)
@@ -105,7 +105,7 @@ def migrations(number: int | None, requests: bool, as_json: bool) -> None:
         print_json([report.run_line(run) for run in runs])
     else:
         for run in runs:
-            click.echo(_line(run))
+            say(_line(run))
 
 
 def _steering(name: str, act: Callable[[Migration], object], done: str, what: str) -> click.Command:
@@ -120,7 +120,7 @@ def _steering(name: str, act: Callable[[Migration], object], done: str, what: st
         if as_json:
             print_json(report.run_line(run))
         else:
-            click.echo(f"Migration {number} {done}.")
+            say(f"Migration {number} {done}.")
 
     return steering
 
@@ -171,15 +171,15 @@ def _assess(source_name: str, target_name: str, removal: Removal, pace_s: float 
 
 def _print_preflight(flight: Preflight) -> None:
     if flight.note:
-        click.echo(flight.note, err=True)
+        say(flight.note, err=True)
     for refusal in flight.blockers:
-        click.echo(f"BLOCKED  {refusal.message}")
+        say(f"BLOCKED  {refusal.message}")
     for verdict in flight.verdicts:
         word = "move" if verdict.moves else "skip"
         reasons = " ".join(reason.sentence for reason in verdict.reasons)
-        click.echo(f"{word:<6} {verdict.candidate.name}{'  ' + reasons if reasons else ''}")
+        say(f"{word:<6} {verdict.candidate.name}{'  ' + reasons if reasons else ''}")
     duration = f"; about {_minutes(flight.duration_s)}" if flight.moving else ""
-    click.echo(f"{len(flight.moving)} would move, {len(flight.staying)} would stay{duration}.")
+    say(f"{len(flight.moving)} would move, {len(flight.staying)} would stay{duration}.")
 
 
 def _print_one(run: Migration, requests: bool, as_json: bool) -> None:
@@ -189,19 +189,19 @@ def _print_one(run: Migration, requests: bool, as_json: bool) -> None:
     _print_run(run, as_json)
     for line in proof_report.sent(run.id) if requests else ():
         where = f"{line.user} on {line.server}: " if line.user or line.server else ""
-        click.echo(f"  {line.at:%Y-%m-%d %H:%M:%S}  {where}{line.what} – {line.result}")
+        say(f"  {line.at:%Y-%m-%d %H:%M:%S}  {where}{line.what} – {line.result}")
 
 
 def _print_run(run: Migration, as_json: bool) -> None:
     if as_json:
         print_json(report.run_json(run))
         return
-    click.echo(_line(run))
+    say(_line(run))
     document = report.run_json(run)
     for move in document["moves"]:
-        click.echo(f"  {move['status']:<9} {move['user']}{'  ' + move['detail'] if move['detail'] else ''}")
+        say(f"  {move['status']:<9} {move['user']}{'  ' + move['detail'] if move['detail'] else ''}")
     mail = document["email"]
-    click.echo("Result mail sent." if mail["sent"] else f"No result mail: {mail['reason']}")
+    say("Result mail sent." if mail["sent"] else f"No result mail: {mail['reason']}")
 
 
 def _line(run: Migration) -> str:

@@ -6,9 +6,11 @@ from panel.domain.platform import Platform
 from panel.domain.statuses import Removal
 
 DEFAULT_PLEX_PACE_S = 30.0
-#: How much of an account's cool-down grows with each further 429, and where it ends, in seconds.
+#: How long an account's first cool-down is, which doubles with each further refusal, and where doubling ends, in seconds.
 FIRST_COOL_DOWN_S = 30.0
 LONGEST_COOL_DOWN_S = 3600.0
+#: For how long an account is left alone at most where it says so itself, in seconds: more than that is nonsense.
+LONGEST_ASKED_S = 86400.0
 #: By how much longer a cool-down may last than it has to, so that what was stopped together does not come back together.
 JITTER = 0.1
 #: What is sent in one turn, and a whole user without a pace (several at once), in seconds: as measured with servers that are not far away.
@@ -53,23 +55,28 @@ def by_this_clock(
     """The last turn and the end of the cool-down, by the clock of `now`: one and the same unless it was put back since.
 
     It was where the last turn lies further ahead than `apart_s`. That turn then counts as taken now, and the cool-down begins anew: nobody
-    waits much longer than they have to, and nobody goes sooner. No cool-down is longer than the longest.
+    waits much longer than they have to, and nobody goes sooner. No cool-down is longer than the longest; one of which nobody knows when it
+    began, no longer than the longest that nobody has asked for.
     """
     if last_turn is not None and last_turn > now + timedelta(seconds=max(apart_s, CLOCKS_DIFFER_S)):
         cool_until = cool_until and cool_until - (last_turn - now)
         last_turn = now
-    longest = now + timedelta(seconds=LONGEST_COOL_DOWN_S * (1 + JITTER) + CLOCKS_DIFFER_S)
+    longest_s = LONGEST_COOL_DOWN_S if last_turn is None else LONGEST_ASKED_S
+    longest = now + timedelta(seconds=longest_s + LONGEST_COOL_DOWN_S * JITTER + CLOCKS_DIFFER_S)
     return last_turn, min(cool_until, longest) if cool_until else None
 
 
 def cool_down_s(times_in_a_row: int, asked_s: float | None, chance: float = 0.0) -> float:
-    """How long to leave an account alone after its nth 429 in a row: what it asked for, within reason, else doubling from half a minute.
-    `chance` in 0…1 says how much of the jitter comes on top; it is never shorter than asked for."""
-    if asked_s is not None:
-        seconds = min(max(asked_s, 1.0), LONGEST_COOL_DOWN_S)
+    """How long to leave an account alone after its nth refusal in a row: what it asked for, up to a day, else doubling from half a minute.
+    Where what it asked for was not enough before, that doubles from half a minute too. `chance` in 0…1 says how much of the jitter comes on
+    top; it is never shorter than asked for."""
+    doublings = times_in_a_row - 1 if asked_s is None else times_in_a_row - 2
+    floor = min(FIRST_COOL_DOWN_S * 2.0 ** max(0, min(doublings, 9)), LONGEST_COOL_DOWN_S)
+    if asked_s is None:
+        seconds = floor
     else:
-        seconds = min(FIRST_COOL_DOWN_S * 2.0 ** max(0, min(times_in_a_row, 10) - 1), LONGEST_COOL_DOWN_S)
-    return seconds * (1 + JITTER * chance)
+        seconds = max(min(asked_s, LONGEST_ASKED_S), floor if times_in_a_row > 1 else 1.0)
+    return seconds + min(seconds, LONGEST_COOL_DOWN_S) * JITTER * chance
 
 
 def slower(slowness: float) -> float:

@@ -63,14 +63,18 @@ MIGRATION_TRANSITIONS: dict[MigrationStatus, frozenset[MigrationStatus]] = {
     MigrationStatus.RUNNING: frozenset(
         {MigrationStatus.PAUSED, MigrationStatus.FINISHED, MigrationStatus.CANCELLED, MigrationStatus.FAILED}
     ),
-    MigrationStatus.PAUSED: frozenset({MigrationStatus.RUNNING, MigrationStatus.CANCELLED, MigrationStatus.FAILED}),
+    # Paused before it began, it waits for its time again.
+    MigrationStatus.PAUSED: frozenset({MigrationStatus.QUEUED, MigrationStatus.RUNNING, MigrationStatus.CANCELLED}),
     MigrationStatus.FINISHED: frozenset({MigrationStatus.RUNNING}),
     MigrationStatus.CANCELLED: frozenset({MigrationStatus.RUNNING}),
     MigrationStatus.FAILED: frozenset({MigrationStatus.RUNNING}),
 }
 
 MOVE_TRANSITIONS: dict[MoveStatus, frozenset[MoveStatus]] = {
-    MoveStatus.PENDING: frozenset({MoveStatus.MOVING, MoveStatus.SKIPPED, MoveStatus.FAILED, MoveStatus.CANCELLED}),
+    # Who has the right access already, or is retried after it was given, is read back and settled without being taken in hand.
+    MoveStatus.PENDING: frozenset(
+        {MoveStatus.MOVING, MoveStatus.INVITED, MoveStatus.MOVED, MoveStatus.SKIPPED, MoveStatus.FAILED, MoveStatus.CANCELLED}
+    ),
     MoveStatus.MOVING: frozenset({MoveStatus.PENDING, MoveStatus.MOVED, MoveStatus.INVITED, MoveStatus.SKIPPED, MoveStatus.FAILED}),
     MoveStatus.INVITED: frozenset({MoveStatus.MOVED, MoveStatus.FAILED}),
     MoveStatus.FAILED: frozenset({MoveStatus.PENDING}),

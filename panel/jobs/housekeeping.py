@@ -17,17 +17,17 @@ ACCEPTANCE_EVERY = timedelta(minutes=5)
 
 
 def tick() -> None:
-    """Wake workers for all runs, mails and accounts to be opened again that are due, every five minutes for each server on which an invite
-    waits, for reminders of such invites, and for every server whose sync is due or has waited for long."""
+    """Wake workers for all runs, mails and accounts to be opened again that are due, every five minutes for each Plex account where an
+    invite waits, for reminders of such invites, and for every server whose sync is due or has waited for long."""
     for run_id in run.due():
         wake(run_id)
     for email_id in mail.due():
         wake_mail(email_id)
     for link_id in reopening.due():
         wake_reopening(link_id)
-    for server in accept.servers_awaited():
-        if _turn_to_ask(server.id):
-            wake_invites(server.id)
+    for first, *_others in accept.accounts_awaited():
+        if _turn_to_ask(first.id):
+            wake_invites(first.id)
     for mail_due in reminders.remind_due():
         wake_mail(mail_due.id)
     for server_id in [*sync_progress.lost(), *sync_progress.due()]:

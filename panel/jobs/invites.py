@@ -12,7 +12,8 @@ log = logging.getLogger(__name__)
 
 
 def check(server_id: int) -> None:
-    """Ask one server; runs that have something to remove on their source now are woken. One that cannot be asked is asked again later."""
+    """Ask one server, and with it the others of its Plex account; runs that have something to remove on their source now are woken. One
+    that cannot be asked is asked again later."""
     server = db.session.get(Server, server_id)
     if server is None:
         return

@@ -70,7 +70,8 @@ class RecoveryCode(Model):
 
 
 class OneTimeLink(Model):
-    """A single-use link, of which only a hash is kept: the first admin's set-up, or a moved user's own choice of a password."""
+    """Something that counts once, of which only a hash is kept: a link for the first admin's set-up or for a moved user's own choice of a
+    password, or a session that has been signed out."""
 
     __tablename__ = "one_time_links"
 

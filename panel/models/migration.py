@@ -41,7 +41,7 @@ class Migration(Model):
     note: Mapped[str] = mapped_column(Text, default="")
     "What the admin should know about the run as a whole, such as that the source was not reached."
     problem: Mapped[str] = mapped_column(Text, default="")
-    "Why the run failed; empty unless it did."
+    "Why the run failed, or cannot go on while it is paused; else empty."
 
     start_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     "Not to be begun before; until then it holds no server."

@@ -34,13 +34,25 @@ CLOSED = tuple(
         "255.255.255.255/32",  # broadcast
         "::/128",  # unspecified
         "fe80::/10",  # link-local (RFC 4291)
-        "fd00:ec2::254/128",  # metadata at Amazon
+        "fd00:ec2::/32",  # metadata, and keys for what runs there, at Amazon
+        "fd00:42::42/128",  # metadata at Scaleway
         "fd20:ce::254/128",  # metadata at Google
         "ff00::/8",  # multicast
     )
 )
-#: NAT64 (RFC 6052): the last four bytes are an IPv4 address.
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
+#: Where the last four bytes are an IPv4 address.
+CARRYING = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "64:ff9b::/96",  # NAT64 (RFC 6052)
+        "64:ff9b:1::/48",  # NAT64 of a network's own (RFC 8215), which mostly takes 96 bits of it
+        "::ffff:0:0:0/96",  # IPv4-translated (RFC 2765)
+    )
+)
+#: Where it may also stand right behind the prefix.
+NAT64_48 = ipaddress.ip_network("64:ff9b:1::/48")
+#: The middle of an address whose end is the IPv4 address of a tunnel's other side (ISATAP, RFC 5214).
+ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
 
 
 class ForbiddenAddress(PlatformError):
@@ -56,7 +68,7 @@ class ForbiddenAddress(PlatformError):
 
 def may_be_asked(address: str) -> bool:
     """Whether a connection to this numeric address is allowed; what is no address is not. An IPv4 address inside of an IPv6 one (mapped,
-    6to4, NAT64) counts as well."""
+    translated, 6to4, Teredo, ISATAP, NAT64) counts as well."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -128,13 +140,18 @@ class _CheckedTlsPool(HTTPSConnectionPool):
 
 
 def _forms(address: Address) -> list[Address]:
-    """The address, and the IPv4 address it carries."""
+    """The address, and the IPv4 addresses it carries."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
-    inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and (address in NAT64 or (address.packed[:12] == bytes(12) and int(address) > 1)):
-        inner = ipaddress.IPv4Address(address.packed[12:])
-    return [address, inner] if inner else [address]
+    packed = address.packed
+    inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    compatible = packed[:12] == bytes(12) and int(address) > 1
+    if compatible or packed[8:12] in ISATAP or any(address in network for network in CARRYING):
+        inner.append(ipaddress.IPv4Address(packed[12:]))
+    if address in NAT64_48 and any(packed[6:11]):
+        # RFC 6052, 2.2: around an octet that is left zero.
+        inner.append(ipaddress.IPv4Address(packed[6:8] + packed[9:11]))
+    return [address, *filter(None, inner)]
 
 
 def _numeric(place: tuple[Any, ...]) -> str:

@@ -16,6 +16,11 @@ from urllib3.exceptions import HTTPError
 #: How long one answer may take, from the sending of its request to its last byte, in seconds, however steadily it drips.
 LONGEST_S = 120.0
 CHUNK_BYTES = 65536
+#: How many values, or parts of XML, one answer may consist of: small ones take many times the room of their text. What a server says of one
+#: user comes to about a hundred.
+MOST_VALUES = 1_500_000
+#: One of these stands before, in or after each value.
+SIGNS = (b",", b"[", b"{", b"<", b"=")
 
 #: Headers that carry a key; in the last one it stands in quotes.
 SECRET_HEADERS = ("x-plex-token", "x-emby-token", "authorization")
@@ -48,7 +53,10 @@ def body_of(response: requests.Response, most_bytes: int, until: float) -> bytes
         if time.monotonic() >= until:
             raise _too_long() from None
         raise requests.ConnectionError(error) from error
-    return b"".join(chunks)
+    body = b"".join(chunks)
+    if len(body) > MOST_VALUES and sum(map(body.count, SIGNS)) > MOST_VALUES:
+        raise TooMuch("sent far too many values in one answer; it was not taken in.")
+    return body
 
 
 def _too_long() -> TooMuch:

@@ -90,12 +90,14 @@ class Kept:
 @dataclass(frozen=True)
 class Given:
     """What `Remote.give` achieved. `accepted` is `False` while the person still has to accept; `note` is a sentence for the operator
-    about what went less well (Emby Connect), or empty."""
+    about what went less well (Emby Connect), or empty; `slow_down` is set where the server has asked for that once the access was given:
+    nothing more may be asked of it for a while."""
 
     member_id: str
     account_id: str
     accepted: bool
     note: str = ""
+    slow_down: TooManyRequests | None = None
 
 
 def nothing_noted(member: Member) -> None:
@@ -196,7 +198,7 @@ class ServerFault(PlatformError):
 
 
 class TooManyRequests(PlatformError):
-    """429: stop asking. `retry_after_s` is what the server asked for, in seconds, or `None`."""
+    """429, or 503 with a time to come back: stop asking. `retry_after_s` is what the server asked for, in seconds, or `None`."""
 
     retryable = True
     about_server = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -26,7 +25,7 @@ from panel.platforms.base import (
     nothing_noted,
 )
 from panel.platforms.http import Guard
-from panel.platforms.mediabrowser import MediaBrowserRemote, random_password
+from panel.platforms.mediabrowser import Linked, MediaBrowserRemote, random_password
 from panel.platforms.mediabrowser_rows import is_library, library_of, rows_of, text_of, total_of
 
 log = logging.getLogger(__name__)
@@ -200,13 +199,13 @@ class EmbyRemote(MediaBrowserRemote):
             return Refused(f"{self.who} did not make an account for “{name}”: it{said}")
         return Refused(f"{self.who} does not accept the name “{name}” for an account: it{said}")
 
-    def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> str:
+    def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> Linked:
         if not person.email:
-            return ""
+            return Linked()
         path = f"/Users/{quote(account_id, safe='')}"
         try:
             if perhaps_linked and self._is_linked(path):
-                return ""
+                return Linked()
             answer = self._door.json(
                 "POST",
                 f"{path}/Connect/Link",
@@ -218,23 +217,26 @@ class EmbyRemote(MediaBrowserRemote):
         except PlatformError as error:
             return self._why_not_linked(path, error)
         if isinstance(answer, dict) and answer.get("IsPending") is True:
-            return "Emby Connect has sent an e-mail that the person has to confirm before signing in through it."
-        return ""
+            return Linked("Emby Connect has sent an e-mail that the person has to confirm before signing in through it.")
+        return Linked()
 
-    def _why_not_linked(self, path: str, error: PlatformError) -> str:
+    def _why_not_linked(self, path: str, error: PlatformError) -> Linked:
         """A failure may have come after the link was made: the account tells (1 request). Not asked where nothing more may be."""
         linked: bool | None = None
+        slow_down = error if isinstance(error, TooManyRequests) else None
         if not isinstance(error, (TooManyRequests, CredentialsRefused)):
-            with suppress(PlatformError):
+            try:
                 linked = self._is_linked(path)
+            except PlatformError as trouble:
+                slow_down = trouble if isinstance(trouble, TooManyRequests) else None
         if linked:
-            return ""
+            return Linked()
         if isinstance(error, ServerFault) and linked is False:
-            return (
+            return Linked(
                 "The account was not linked with Emby Connect: the person must first create an Emby Connect account with this address, or "
                 "it is linked with another account of this server already."
             )
-        return f"The account was perhaps not linked with Emby Connect: {error}"
+        return Linked(f"The account was perhaps not linked with Emby Connect: {error}", slow_down)
 
     def _is_linked(self, path: str) -> bool:
         row = self._door.json("GET", path)

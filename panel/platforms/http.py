@@ -185,8 +185,12 @@ class HttpDoor:
             return UnexpectedAnswer(f"{who} answered with a redirect: its URL is not the right one, or a sign-in page stands before it.")
         if status == 401:
             return CredentialsRefused(f"{who} refused the key: it was revoked, is mistyped, or its form is no longer accepted.")
+        asked_s = retry_after_s(response.headers.get("Retry-After"))
         if status == 429:
-            return TooManyRequests(f"{who} asked us to slow down.", retry_after_s(response.headers.get("Retry-After")))
+            return TooManyRequests(f"{who} asked us to slow down.", asked_s)
+        if status == 503 and asked_s is not None:
+            # Whether a request that creates something had an effect all the same is looked up once the time is over.
+            return TooManyRequests(f"{who} is busy or under maintenance, and asked to be left alone for a while.", asked_s)
         if status == 503 and not creates:
             return Unreachable(f"{who} is starting up or under maintenance.")
         if status >= 500:
@@ -233,7 +237,7 @@ def retry_after_s(value: str | None) -> float | None:
         return float(value)
     try:
         then = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     then = then if then.tzinfo else then.replace(tzinfo=UTC)
     return max(0.0, then.timestamp() - datetime.fromtimestamp(time.time(), UTC).timestamp())

@@ -6,7 +6,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +29,7 @@ from panel.platforms.base import (
     Refused,
     RemoteLibrary,
     SwitchedOff,
+    TooManyRequests,
     UnexpectedAnswer,
     WrongServer,
     nothing_noted,
@@ -46,6 +47,15 @@ CLOSING_READ_S = 10.0
 SEALED = "The account was there without a password and got one that nobody knows: the person needs the link to choose their own."
 #: Within so many seconds after the request for a new account nobody else can have begun to work on it: far less than a hold lasts.
 PROMPT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What came of linking an account with the person's cloud account: a sentence about what went less well, and whether the server has
+    asked to slow down."""
+
+    note: str = ""
+    slow_down: TooManyRequests | None = None
 
 
 class MediaBrowserRemote:
@@ -140,8 +150,8 @@ class MediaBrowserRemote:
         if ours or unsealed:
             self._change_password(known, random_password(), reopens=False)
         self._write_policy(known.account_id, wanted)
-        note = self._link(known.account_id, person, perhaps_linked=True) if ours else ""
-        return _given(known, access, " ".join(filter(None, (SEALED if unsealed and not ours else "", note))))
+        linked = self._link(known.account_id, person, perhaps_linked=True) if ours else Linked()
+        return _given(known, access, linked, SEALED if unsealed and not ours else "")
 
     def take(self, member: Member) -> None:
         """See `Remote.take` (1 request). Raises `NotAllowed` for an administrator's account."""
@@ -229,9 +239,9 @@ class MediaBrowserRemote:
         it is open again afterwards as it was, unless `reopens` says that this follows."""
         self._write_password(member.account_id, password)
 
-    def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> str:
-        """Link the account with the person's cloud account, where the product has one; a sentence about what went less well."""
-        return ""
+    def _link(self, account_id: str, person: Person, *, perhaps_linked: bool = False) -> Linked:
+        """Link the account with the person's cloud account, where the product has one."""
+        return Linked()
 
     # What is the same.
 
@@ -334,9 +344,9 @@ def _nothing_made() -> Iterator[None]:
         raise
 
 
-def _given(member: Member, access: Access, note: str) -> Given:
-    notes = [restrictions.lost(member.settings, access.settings), note]
-    return Given(member.id, member.account_id, accepted=True, note=" ".join(filter(None, notes)))
+def _given(member: Member, access: Access, linked: Linked, note: str = "") -> Given:
+    notes = [restrictions.lost(member.settings, access.settings), note, linked.note]
+    return Given(member.id, member.account_id, accepted=True, note=" ".join(filter(None, notes)), slow_down=linked.slow_down)
 
 
 def random_password() -> str:

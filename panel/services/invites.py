@@ -12,6 +12,7 @@ from sqlalchemy.orm import joinedload
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Email, EmailStatus, Migration, Move, Server, Share, User
+from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
 from panel.services import by_hand, notices, proof
 from panel.services.run.accept import begun_anew, check_invites
@@ -95,9 +96,13 @@ def why_no_reminder(move: Move) -> str:
 
 
 def remind(move: Move) -> Email:
-    """Put the mail about the invite into the outbox once more; flushed. Raises `NotNow`."""
+    """Put the mail about the invite into the outbox once more, which is the reminder they get; flushed. Raises `NotNow`, and then the
+    caller has to take back what was flushed."""
     if reason := why_no_reminder(move):
         raise NotNow(reason)
+    # Before looking what is under way: of two that remind the same person at once, the second waits here and then sees the first's mail.
+    execute(update(Move).where(Move.id == move.id).values(reminded_at=utc_now()))
+    db.session.expire(move, ["reminded_at"])
     # One with an error is sent by nobody any more: the mail server did not say whether it took it.
     being_sent = and_(Email.status == EmailStatus.SENDING, Email.error == "")
     under_way = exists().where(Email.move_id == move.id, or_(Email.status == EmailStatus.QUEUED, being_sent))

@@ -1,5 +1,5 @@
 """The pace shared by every worker and every run: one row per Plex account, changed by compare-and-swap. A server of another platform has a
-row for its cool-downs alone."""
+row for its cool-downs alone, a run without Plex that is paced all the same one of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, case, delete, exists, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from panel import tally
 from panel.domain.pacing import by_this_clock, cool_down_s, faster, next_turn, place_kept_s, slower
@@ -73,7 +74,7 @@ def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
     if run_id is not None and _is_kept_for_another(name, run_id, now, timedelta(seconds=place_kept_s(interval_s))):
         _queue_up(name, run_id, now, now)
         return ASK_AGAIN_S
-    unchanged = Pacemaker.last_turn_at.is_(None) if row.last_turn_at is None else Pacemaker.last_turn_at == row.last_turn_at
+    unchanged = _still(Pacemaker.last_turn_at, row.last_turn_at)
     warm = or_(Pacemaker.cool_until.is_(None), Pacemaker.cool_until <= now)
     taken = execute(update(Pacemaker).where(Pacemaker.name == name, unchanged, warm).values(last_turn_at=now))
     if taken == 1 and run_id is not None:
@@ -95,22 +96,41 @@ def end_turn(name: str, *, refused: bool = False) -> None:
 
 
 def cool_down(name: str, asked_s: float | None) -> float:
-    """Leave the account alone after a 429 and go more slowly afterwards; answers for how long, in seconds. Flushed by the caller.
+    """Leave the account alone after a 429 and go more slowly afterwards; answers for how long, in seconds. Flushed; committed before where
+    there is no row yet. Of two that are refused at the same moment the longer cool-down stays.
 
     What was refused counts as a turn, whatever it was: by it can be told how long the cool-down was meant to be, should the clock change.
-    A server nobody takes turns of has been left in peace once it was not refused again for as long as it cooled down: then it begins anew.
+    A server nobody takes turns of begins anew once it has done something since (`forgive`), or was left in peace for as long as it cooled
+    down.
     """
-    row = _row(name)
-    if name.startswith("server:") and row.cool_until and row.last_turn_at:
-        in_peace = utc_now() - row.cool_until
-        if in_peace > max(row.cool_until - row.last_turn_at, timedelta(seconds=FORGIVEN_S)):
-            row.refusals, row.slowness = 0, 1.0
-    row.last_turn_at = utc_now()
-    row.refusals += 1
-    row.slowness = slower(row.slowness)
-    seconds = cool_down_s(row.refusals, asked_s, random.random())
-    row.cool_until = max(row.cool_until or utc_now(), utc_now() + timedelta(seconds=seconds))
-    return seconds
+    while True:
+        row, now = _row(name), utc_now()
+        refusals, slowness = (0, 1.0) if _was_left_in_peace(row, now) else (row.refusals, row.slowness)
+        seconds = cool_down_s(refusals + 1, asked_s, random.random())
+        until = max(row.cool_until or now, now + timedelta(seconds=seconds))
+        as_read = (Pacemaker.refusals == row.refusals, _still(Pacemaker.cool_until, row.cool_until))
+        values = {"last_turn_at": now, "refusals": refusals + 1, "slowness": slower(slowness), "cool_until": until}
+        if execute(update(Pacemaker).where(Pacemaker.name == name, *as_read).values(values)) == 1:
+            db.session.expire(row)
+            return seconds
+
+
+def forgive(name: str) -> None:
+    """A server nobody takes turns of has carried out what it was asked: unless it is to be left alone still, its next refusal counts as the
+    first. Flushed. Plex accounts are forgiven turn by turn (`end_turn`)."""
+    if name.startswith("server:"):
+        refused = (Pacemaker.refusals > 0, Pacemaker.cool_until <= utc_now())
+        execute(update(Pacemaker).where(Pacemaker.name == name, *refused).values(refusals=0, slowness=1.0))
+
+
+def _was_left_in_peace(row: Pacemaker, now: datetime) -> bool:
+    if not (row.name.startswith("server:") and row.cool_until and row.last_turn_at):
+        return False
+    return now - row.cool_until > max(row.cool_until - row.last_turn_at, timedelta(seconds=FORGIVEN_S))
+
+
+def _still(column: InstrumentedAttribute[datetime | None], value: datetime | None) -> ColumnElement[bool]:
+    return column.is_(None) if value is None else column == value
 
 
 def put_right() -> None:
@@ -183,10 +203,7 @@ def _put_right(row: Pacemaker, now: datetime, apart_s: float) -> bool:
     last_turn, cool_until = by_this_clock(now, *written, apart_s)
     if (last_turn, cool_until) == written:
         return False
-    as_read = [
-        column.is_(None) if value is None else column == value
-        for column, value in zip((Pacemaker.last_turn_at, Pacemaker.cool_until), written, strict=True)
-    ]
+    as_read = (_still(Pacemaker.last_turn_at, row.last_turn_at), _still(Pacemaker.cool_until, row.cool_until))
     execute(update(Pacemaker).where(Pacemaker.name == row.name, *as_read).values(last_turn_at=last_turn, cool_until=cool_until))
     db.session.commit()
     return True

@@ -14,7 +14,8 @@ from sqlalchemy import select
 from panel.domain.deeds import deed_of
 from panel.extensions import db
 from panel.models import Migration, Move, SentRequest, Server
-from panel.services.report import disarmed, run_json
+from panel.services.csv_cells import disarmed
+from panel.services.report import run_json
 
 COLUMNS = ("time", "user", "server", "what", "method", "path", "status", "result")
 DONE = "done"

@@ -12,6 +12,7 @@ from panel.extensions import db, execute
 from panel.models import Email, Migration, Move, Setting
 from panel.models.types import utc_now
 from panel.services import invites, notices
+from panel.services.run.way_back import is_taken_back
 
 #: Mails put into the outbox in one go.
 AT_ONCE = 50
@@ -44,6 +45,7 @@ def _due(days: int) -> list[Move]:
     query = select(Move).where(
         Move.status == MoveStatus.INVITED,
         Move.step == Step.ACCEPT,
+        ~is_taken_back(),
         Move.reminded_at.is_(None),
         Move.given_at <= utc_now() - timedelta(days=days),
     )

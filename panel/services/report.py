@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +17,9 @@ from panel.domain.statuses import OPEN, WORKABLE, MoveStatus, Removal, Step
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
 from panel.models.types import utc_now
-from panel.services import notices, pace
+from panel.services import notices, pace, waiting
+from panel.services.csv_cells import disarmed
 from panel.services.preflight import Preflight
-
-#: What a formula begins with in programs for tables, also as typed on wide keyboards.
-FORMULA_SIGNS = "=+@＝＋－＠-"
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class MailState:
 @dataclass(frozen=True)
 class Progress:
     """The live numbers of a run's page. `given`: how many have the new access and are not finished; `left_s`: seconds, `None` when nobody
-    can tell."""
+    can tell. A reason without a time: what it speaks of is being tried again now."""
 
     counts: Counts
     given: int
@@ -111,14 +108,16 @@ def progress_of(run: Migration) -> Progress:
     counts = _counts(by_status)
     to_settle = counts.pending - to_give
     cool_until = None if run.ended_at else pace.cooling_until((run.source, run.target))
-    waiting = cool_until or (run.wake_at if run.wake_reason else None)
-    reason = f"Slowed down by {pace.who_slows(run.source, run.target)}." if cool_until else run.wake_reason
+    is_held_up = waiting.is_held_up(run)
+    until = cool_until or (run.wake_at if run.wake_reason else None)
+    until = until if until and until > utc_now() else None
+    reason = f"Slowed down by {pace.who_slows(run.source, run.target)}." if cool_until else waiting.why_held_up(run)
     return Progress(
         counts=counts,
         given=to_settle,
-        left_s=_left_s(run, to_give, to_settle) if run.status in WORKABLE else None,
-        wait_until=waiting if waiting and waiting > utc_now() else None,
-        wait_reason=reason if waiting and waiting > utc_now() else "",
+        left_s=_left_s(run, to_give, to_settle) if run.status in WORKABLE and not is_held_up else None,
+        wait_until=until,
+        wait_reason=reason if until or is_held_up else "",
         is_over=run.ended_at is not None,
     )
 
@@ -223,15 +222,6 @@ def moves_now(run_id: int) -> Select[Move]:
     """A run's users in order, as they are stored now: the run changes rows behind the back of objects already loaded."""
     query = select(Move).where(Move.migration_id == run_id).order_by(Move.position)
     return query.execution_options(populate_existing=True)
-
-
-def disarmed(cell: str) -> str:
-    """A cell on one line that no spreadsheet will execute, whatever blanks stand before the sign it goes by, and in whichever width."""
-    line = re.sub(r"[\t\r\n]", " ", cell)
-    # Where cells are parted by semicolons, a new one begins inside of ours.
-    line = re.sub(rf"([;,][\s\"]*)(?=[{FORMULA_SIGNS}])", r"\1'", line)
-    bare = line.lstrip("\ufeff\u00a0\u3000 ")
-    return f"'{line}" if bare and bare[0] in FORMULA_SIGNS else line
 
 
 def _left_s(run: Migration, to_give: int, to_settle: int) -> float:

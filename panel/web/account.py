@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, flash, redirect, session, url_for
-from flask_limiter.util import get_remote_address
 from flask_login import current_user
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
@@ -14,7 +13,7 @@ from panel.services import admins, audit, second_factor
 from panel.web import htmx
 from panel.web.auth import enter
 from panel.web.forms.account import ChangePasswordForm, ConfirmForm, OwnPasswordForm, SwitchOffForm
-from panel.web.limits import OWN_PASSWORD, limiter
+from panel.web.limits import OWN_PASSWORD, limiter, network
 
 screen = Blueprint("account", __name__, url_prefix="/account")
 
@@ -26,7 +25,7 @@ WRONG_CODE = "This code is wrong or was used before. Type the newest one."
 
 def own_tries() -> str:
     """Whose tries with a password or code are counted."""
-    return f"own {current_user.id}" if current_user.is_authenticated else get_remote_address()
+    return f"own {current_user.id}" if current_user.is_authenticated else network()
 
 
 @screen.get("")

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
-from flask_limiter.util import get_remote_address
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 from werkzeug.security import check_password_hash
 from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import db
 from panel.models import Admin, Setting
-from panel.services import admins, audit, second_factor
+from panel.services import admins, audit, second_factor, sessions
 from panel.services.claims import links
 from panel.web import htmx
-from panel.web.access import load_admin, safe_next
+from panel.web.access import SESSION, load_admin, safe_next, session_id
 from panel.web.forms.auth import CodeForm, SetUpForm, SignInForm
-from panel.web.limits import LINKS, SECOND_FACTOR, SIGN_IN, SIGN_IN_ACCOUNT, SIGN_IN_ANY, address_and_email, limiter, typed_email
+from panel.web.limits import LINKS, SECOND_FACTOR, SIGN_IN, SIGN_IN_ACCOUNT, SIGN_IN_ANY, address_and_email, limiter, network, typed_email
 
 screen = Blueprint("auth", __name__)
 
@@ -120,7 +119,9 @@ def code() -> Answer:
 
 @screen.post("/sign-out")
 def sign_out() -> BaseResponse:
-    """Ends this session."""
+    """Ends this session, also for whoever has a copy of its cookie."""
+    sessions.end(db.session.get_one(Admin, current_user.id), session_id(), current_app.permanent_session_lifetime)
+    db.session.commit()
     logout_user()
     session.clear()
     return htmx.go(url_for("auth.sign_in"), "You are signed out.", "info")
@@ -130,6 +131,7 @@ def enter(admin: Admin) -> None:
     """A new session for this admin: nothing of the old one is kept."""
     session.clear()
     login_user(admin)
+    session[SESSION] = f"{admin.get_id()}:{sessions.new_id()}"
 
 
 def _half_signed_in() -> Admin | None:
@@ -143,7 +145,7 @@ def _half_signed_in() -> Admin | None:
 def _who_tries() -> str:
     """Whom the tries with a second factor count for: the admin, wherever they come from."""
     admin = _half_signed_in()
-    return f"second factor of {admin.id}" if admin else get_remote_address()
+    return f"second factor of {admin.id}" if admin else network()
 
 
 def _enter_noted(admin: Admin, how: str, wanted: str) -> BaseResponse:

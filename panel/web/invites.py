@@ -122,7 +122,8 @@ def check(server_id: int) -> BaseResponse:
         return _refused(refusal)
     for run_id in found.run_ids:
         jobs.wake(run_id)
-    sentence = f"{server.name}: {found.accepted} accepted since the last look, {found.waiting} still wait."
+    wait = "waits" if found.waiting == 1 else "wait"
+    sentence = f"{server.name}: {found.accepted} accepted since the last look, {found.waiting} still {wait}."
     audit.note(current_user.email, "invites.checked", server.name, sentence)
     db.session.commit()
     return htmx.go(_list(), sentence)

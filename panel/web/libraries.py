@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import groupby
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_login import current_user
@@ -29,10 +30,10 @@ LIBRARY = ("library", "libraries")
 
 @screen.get("")
 def index() -> Response:
-    """The list: filters `server`, `group` (an id, or `none`)."""
+    """The list: filters `server`, `group` (an id, or `none`); `into`: the group that is chosen for those that will be selected."""
     asked = listing.asked("server", service.ORDERS, server=listing.Ids(), group=listing.Ids(service.UNGROUPED))
     page = service.libraries_page(asked.search, asked.sort, asked.page, **asked.filters)
-    values = {"asked": asked, "found": page, "held": service.servers_held(), **_names()}
+    values = {"asked": asked, "found": page, "held": service.servers_held(), "into": request.args.get("into"), **_names()}
     return htmx.page_or_partial("libraries/index.html", {"libraries": "libraries/_list.html"}, 200, **values)
 
 
@@ -56,7 +57,7 @@ def choose_many() -> BaseResponse:
     libraries = _matching(narrowed) if is_all else service.with_ids(request.form.getlist("library", type=int))
     if not libraries:
         gone = "There is no such library any more." if is_all else "Select the libraries first."
-        return htmx.go(_back(), gone, "warning")
+        return htmx.go(_back_with_choice(), gone, "warning")
     chosen = [("all", "1"), *narrowed.items()] if is_all else [("library", str(library.id)) for library in libraries]
     if not request.form.get("group"):
         return _ask_which(libraries, chosen)
@@ -182,6 +183,14 @@ def _number(count: int) -> str:
 
 def _groups_of(count: int) -> str:
     return "its group" if count == 1 else "their groups"
+
+
+def _back_with_choice() -> str:
+    """The list with the group in hand that was chosen already."""
+    group = request.form.get("group", "")
+    if not group.isalnum():
+        return _back()
+    return f"{_back()}{'&' if '?' in _back() else '?'}{urlencode({'into': group})}"
 
 
 def _back() -> str:

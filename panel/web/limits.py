@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from flask import Flask, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
 from panel.config import Config
 
-limiter = Limiter(key_func=get_remote_address, in_memory_fallback_enabled=True)
+#: One household or machine has at least as many IPv6 addresses as these bits leave.
+BITS_OF_ONE_NETWORK = 64
 
-#: Tries to sign in with one e-mail from one address, and with any e-mail from it.
+
+def network() -> str:
+    """Who tries: an IPv4 address, or the network of an IPv6 one, for its addresses are whoever has one of them free to choose."""
+    shown = get_remote_address()
+    try:
+        address = ipaddress.ip_address(shown.partition("%")[0])
+    except ValueError:
+        return shown
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, BITS_OF_ONE_NETWORK), strict=False))
+
+
+limiter = Limiter(key_func=network, in_memory_fallback_enabled=True)
+
+#: Tries to sign in with one e-mail from one address (of IPv6: one network), and with any e-mail from it.
 SIGN_IN = "10 per 5 minutes"
 SIGN_IN_ANY = "60 per hour"
 #: Tries to sign in with one e-mail, from wherever they come: more than one address may try, so that no single one can lock somebody out.
@@ -34,7 +54,7 @@ def register(app: Flask) -> None:
 
 def address_and_email() -> str:
     """Who tries, and as whom."""
-    return f"{get_remote_address()} {typed_email()}"
+    return f"{network()} {typed_email()}"
 
 
 def typed_email() -> str:

@@ -15,12 +15,13 @@ from sqlalchemy import Row, func, select
 
 from panel.domain.statuses import OPEN, MigrationStatus, MoveStatus, RunKind, Step
 from panel.extensions import db
-from panel.models import Email, EmailStatus, Migration, Move
-from panel.services import invites, notices, people_mails, report
+from panel.models import Email, EmailStatus, Migration, Move, Server
+from panel.services import invites, notices, people_mails, report, waiting
 from panel.services.run import steer
 from panel.services.run.rounds import next_round_of
 from panel.services.run.way_back import TakenBack, WayBack, is_anything_left, taken_back, ways_back
 from panel.web import steering
+from panel.web.retries import retried
 from panel.web.workers import workers_problem
 
 PER_PAGE = 100
@@ -53,7 +54,7 @@ class Page:
 
 def register(app: Flask) -> None:
     """Bind the questions that templates ask to an app."""
-    for question in (mail_is_under_way, mails_unsent, never_begun, why_no_mail):
+    for question in (mail_is_under_way, mails_unsent, never_begun, took, why_no_mail, waiting.holder_for, waiting.is_set_for_later):
         app.add_template_global(question)
 
 
@@ -69,6 +70,21 @@ class Live:
 
     def __init__(self, run: Migration, page: Page, since: str = "", message: str = "") -> None:
         self.run, self.page, self.since, self.message = run, page, since, message
+
+    @cached_property
+    def holder(self) -> waiting.Holder | None:
+        """Who keeps the run from beginning although its time has come."""
+        return waiting.holder_for(self.run)
+
+    @cached_property
+    def awaited(self) -> Server | None:
+        """The server the run waits for because it does not answer."""
+        return waiting.awaited(self.run)
+
+    @cached_property
+    def was_retried(self) -> bool:
+        """Whether somebody was tried again in it: then there may lie idle time between its start and its end."""
+        return self.is_over and bool(retried([self.run.id]))
 
     @cached_property
     def progress(self) -> report.Progress:
@@ -115,7 +131,7 @@ class Live:
         """What the browser sends back when it asks again: a sum over what stands around the table, then one for each row of it."""
         run = self.run
         above = [self.page, self.progress, run.status, run.note, run.problem, run.prepared_at, run.ended_at, workers_problem()]
-        above.append(people_mails.unsent_sum(run.id))
+        above += [people_mails.unsent_sum(run.id), waiting.is_overdue(run), self.holder]
         return _sum(above) + "".join(_sum(tuple(sight)) for sight in self.sights)
 
     @property
@@ -198,6 +214,11 @@ def _sum(values: Sequence[object]) -> str:
 def never_begun(run: Migration) -> bool:
     """Whether a run was cancelled before anything was done in it: nobody is in hand then."""
     return run.status is MigrationStatus.CANCELLED and run.started_at is None
+
+
+def took(run: Migration) -> float | None:
+    """Seconds from a run's start, or from when it was asked for where it never came so far, to its end; `None` while it has not ended."""
+    return (run.ended_at - (run.started_at or run.created_at)).total_seconds() if run.ended_at else None
 
 
 def mail_is_under_way(mail: Email | None) -> bool:

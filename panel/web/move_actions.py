@@ -10,7 +10,7 @@ from panel.extensions import db
 from panel.models import Migration, Move
 from panel.services.claims.unclaimed import unclaimed_among
 from panel.services.run.steer import why_no_retry
-from panel.services.run.way_back import way_back
+from panel.services.run.way_back import has_changed, way_back
 from panel.web import sheets
 from panel.web.live import page_of
 
@@ -53,4 +53,4 @@ def why_no_undo(run: Migration, move: Move) -> str:
     back = way_back(move)
     if back and (back.is_under_way or back.is_done):
         return back.sentence
-    return "" if (move.given_at or move.taken_at) is not None else "Nothing was changed for them."
+    return "" if has_changed(move) else "Nothing was changed for them."

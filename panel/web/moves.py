@@ -17,7 +17,9 @@ from panel.services.run import steer
 from panel.web import htmx, sheets
 from panel.web.live import Live, page_of, why_no_mail
 from panel.web.move_actions import why_no_claim
+from panel.web.retries import said_of
 from panel.web.steering import why_not_cancel
+from panel.web.words import brief
 
 screen = Blueprint("moves", __name__, url_prefix="/migrations/<int:run_id>")
 
@@ -102,9 +104,12 @@ def claim(run_id: int, move_id: int) -> BaseResponse:
 def _steer(run_id: int, verb: Callable[[Migration], object], participle: str, move_id: int | None = None) -> BaseResponse:
     run = db.get_or_404(Migration, run_id)
     problem = _done(run, verb, participle, move_id)
+    move = db.session.get(Move, move_id) if move_id is not None and not problem else None
+    # Its row may have left the part of the list that is open.
+    told = f"{brief(move.name)} is tried again." if move else ""
     if htmx.asks():
-        return make_response(_live(run, problem), 422 if problem else 200)
-    return _back(run, problem)
+        return make_response(_live(run, problem, told), 422 if problem else 200)
+    return _back(run, problem, told)
 
 
 def _done(run: Migration, verb: Callable[[Migration], object], participle: str, move_id: int | None = None) -> str:
@@ -121,9 +126,9 @@ def _done(run: Migration, verb: Callable[[Migration], object], participle: str, 
     return ""
 
 
-def _live(run: Migration, problem: str = "") -> str:
+def _live(run: Migration, problem: str = "", told: str = "") -> str:
     db.session.refresh(run)
-    return render_template("migrations/_update.html", live=Live(run, page_of(request.args), message=problem), run=run)
+    return render_template("migrations/_update.html", live=Live(run, page_of(request.args), message=problem), run=run, told=told)
 
 
 def _ask_cancel(run: Migration, why_not: str, status: int = 200) -> Response:
@@ -143,8 +148,7 @@ def _what_cancelling_does(run: Migration) -> list[str]:
 
 
 def _note(action: str, run: Migration, detail: str = "") -> None:
-    more = f"Migration {run.id}. {detail}".strip()
-    audit.note(current_user.email, action, f"{run.source.name} → {run.target.name}", more)
+    audit.note(current_user.email, action, f"{run.source.name} → {run.target.name}", said_of(run, detail))
 
 
 def _mail_answer(run: Migration, problem: str) -> BaseResponse:
@@ -154,9 +158,9 @@ def _mail_answer(run: Migration, problem: str) -> BaseResponse:
     return _back(run, problem)
 
 
-def _back(run: Migration, problem: str) -> BaseResponse:
-    if problem:
-        flash(problem, "danger")
+def _back(run: Migration, problem: str, told: str = "") -> BaseResponse:
+    if problem or told:
+        flash(problem or told, "danger" if problem else "success")
     return redirect(_place(run), 303)
 
 

@@ -102,7 +102,7 @@ def ask_delete(payment_id: int) -> Response:
         "It cannot be taken back.",
         "No media server is asked: access stays as it is. Without a payment in force a user who is not permanent does not move.",
     ]
-    return sheets.ask("Delete this payment?", _left(payment.user), sentences, "Delete", fields=[("next", begun_in(HOME))])
+    return sheets.ask("Delete this payment?", _left(payment.user), sentences, "Delete", fields=[("next", begun_in(HOME) or "")])
 
 
 @screen.post("/<int:payment_id>/delete")

@@ -76,6 +76,7 @@ def register(app: Flask) -> None:
     """Make them known to an app's templates."""
     app.add_template_global(for_reason, "remedies_for_reason")
     app.add_template_global(for_refusal, "remedies_for_refusal")
+    app.add_template_global(for_silence, "remedies_for_silence")
 
 
 def for_reason(reason: Reason, source: Server, target: Server) -> list[Link]:
@@ -86,6 +87,11 @@ def for_reason(reason: Reason, source: Server, target: Server) -> list[Link]:
 def for_refusal(refusal: Refusal, source: Server, target: Server) -> list[Link]:
     """The links that mend what keeps two servers from being a pair."""
     return _links(BLOCKERS[refusal.code], source, target, source if refusal.server_id == source.id else target)
+
+
+def for_silence(server: Server) -> list[Link]:
+    """The links that help where a server does not answer."""
+    return _links(BLOCKERS[Blocker.SERVER_UNREACHABLE], server, server, server)
 
 
 def _links(ways: tuple[Way, ...], source: Server, target: Server, about: Server) -> list[Link]:

@@ -9,10 +9,12 @@ from typing import Any
 
 from panel.models import Migration
 from panel.services import run_list as service
+from panel.services import waiting
 from panel.services.listing import Page, order_from, page_of
 from panel.services.overview import counts_by_run
 from panel.services.report import Counts
 from panel.web.listing import Asked, Ids, asked
+from panel.web.retries import retried
 from panel.web.words import zone
 
 #: How often the browser asks again, in seconds: while a run is being done, and while all that is open waits for its time.
@@ -28,6 +30,7 @@ class RunList:
         query = service.with_servers(service.matching(self.asked.search, self.asked.filters))
         self.page: Page[Migration] = page_of(query, self.asked.page, order)
         self.counts: dict[int, Counts] = counts_by_run(run.id for run in self.page.rows)
+        self.retried = retried([run.id for run in self.page.rows if run.ended_at])
 
     @property
     def here(self) -> str:
@@ -45,7 +48,7 @@ class RunList:
         open_runs = [run for run in self.page.rows if run.ended_at is None]
         if not open_runs:
             return 0
-        return SELDOM if all(service.is_scheduled(run) for run in open_runs) else OFTEN
+        return SELDOM if all(service.is_scheduled(run) and not waiting.is_overdue(run) for run in open_runs) else OFTEN
 
     @cached_property
     def marker(self) -> str:
@@ -53,5 +56,6 @@ class RunList:
         shown: list[Any] = [self.page.number, self.page.pages, self.page.total, datetime.now(zone()).date()]
         for run in self.page.rows:
             times = (run.start_at, run.started_at, run.ended_at)
-            shown.append((run.id, run.status, times, run.source.name, run.target.name, self.counts[run.id]))
+            waits = waiting.is_overdue(run), waiting.holder_for(run)
+            shown.append((run.id, run.status, times, run.source.name, run.target.name, self.counts[run.id], waits))
         return hashlib.blake2s(repr(shown).encode(), digest_size=8).hexdigest()

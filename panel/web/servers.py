@@ -145,7 +145,7 @@ def _sync(server: Server, wake: Callable[[int], bool], action: str) -> BaseRespo
         _unqueue([server])
         return htmx.go(address, QUEUE_AWAY, "danger")
     if workers_problem():
-        return htmx.go(address, f"{server.name} is synced as soon as a worker runs.", "warning")
+        return htmx.go(address, f"{server.name} is synced as soon as a worker runs.", "info")
     return htmx.go(address, f"{server.name} is being synced in the background.", "info")
 
 

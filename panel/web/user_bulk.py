@@ -43,7 +43,10 @@ def change() -> BaseResponse:
     found = user_bulk.effect(wanted, users)
     if not found.chosen:
         return htmx.go(chosen.address("users.index"), NOBODY, "warning")
-    if request.form.get("confirmed", "") != found.fingerprint or not found.changed:
+    if not found.changed:
+        form.change.errors = [_nothing(wanted, found)]
+        return _form(chosen, form, 422)
+    if request.form.get("confirmed", "") != found.fingerprint:
         return _ask(chosen, form, wanted, found)
     done = user_bulk.apply(wanted, users)
     who = audit.names(done.first, done.changed)
@@ -86,14 +89,21 @@ def _ask(chosen: Picked, form: BulkForm, wanted: Change, found: Effect) -> Respo
     names = [brief(name) for name in _names(chosen.rows_of(user_list.matching, User))]
     more = f" and {found.chosen - len(names)} more" if found.chosen > len(names) else ""
     how_many = both_numbers(found.changed, found.chosen, "user", stays=wanted.stays)
-    sentences = [f"{wanted.sentence}.", *([how_many] if found.changed else []), f"Chosen: {', '.join(names)}{more}."]
+    sentences = [f"{wanted.sentence}.", how_many, f"Chosen: {', '.join(names)}{more}."]
     if is_stale := bool(request.form.get("confirmed")):
         sentences.insert(0, "The users have changed since you were asked: nothing was done yet. Look again.")
-    why_not = "" if found.changed else f"Nothing would change. {how_many}"
     fields = [*chosen.fields, ("change", form.change.data), ("plan", form.plan.data or ""), ("days", form.days.data or "")]
     fields.append(("confirmed", found.fingerprint))
     title = f"Change {some_of(found.changed, found.chosen, 'user')}?"
-    return sheets.ask(title, _back(chosen), sentences, "Change them", why_not, 422 if is_stale else 200, fields=fields, tone="primary")
+    return sheets.ask(title, _back(chosen), sentences, "Change them", status=422 if is_stale else 200, fields=fields, tone="primary")
+
+
+def _nothing(wanted: Change, found: Effect) -> str:
+    """Why none of them would change; said beside the choice, so that another can be made for the same people."""
+    none = both_numbers(0, found.chosen, "user", stays=wanted.stays)
+    if request.form.get("confirmed"):
+        return f"The users have changed since you were asked: nothing was done. Nothing would change by now. {none}"
+    return f"Nothing would change. {none}"
 
 
 def _names(users: Select[Any]) -> list[str]:

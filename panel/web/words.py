@@ -14,6 +14,7 @@ from panel.domain.reasons import Reason
 from panel.domain.statuses import MigrationStatus, MoveStatus, Removal, Step
 from panel.extensions import db
 from panel.models import Migration, Move, Setting
+from panel.services import waiting
 from panel.services.report import Counts
 from panel.services.run.way_back import WayBack
 
@@ -182,8 +183,10 @@ def headline(run: Migration, counts: Counts) -> str:
     """One sentence on where a run is."""
     if run.status is MigrationStatus.CANCELLED and run.ended_at is None:
         return "Cancelled. The people already in hand are being finished."
-    if run.status is MigrationStatus.QUEUED and run.start_at is not None:
-        return "It begins by itself at the time that was set."
+    if waiting.is_held_up(run):
+        return _held_up(run)
+    if waiting.is_overdue(run):
+        return "Its time has come: it begins as soon as it can."
     if run.status is MigrationStatus.QUEUED:
         return "Waiting for a worker to take it in hand."
     if run.status is MigrationStatus.RUNNING and run.prepared_at is None:
@@ -195,6 +198,14 @@ def headline(run: Migration, counts: Counts) -> str:
         MigrationStatus.CANCELLED: "Cancelled. Nobody else was moved.",
         MigrationStatus.FAILED: "Stopped by a problem. Those not moved yet stayed as they were.",
     }[run.status]
+
+
+def _held_up(run: Migration) -> str:
+    server = waiting.awaited(run)
+    if server is None:
+        return "It cannot go on now. It is tried again by itself."
+    silent = any(words in run.wake_reason for words in ("does not answer (", "cannot be reached"))
+    return f"Waiting for {brief(server.name)}, which does not answer{'' if silent else ' as it should'}."
 
 
 def _sum_up(counts: Counts) -> str:

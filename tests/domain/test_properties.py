@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -151,10 +152,21 @@ def test_a_turn_never_comes_early(now: datetime, last: datetime | None, interval
 @quick
 @given(st.integers(-5, 10**6), st.none() | st.floats(-10, 10**9), st.floats(0, 1))
 def test_a_cool_down_is_neither_endless_nor_shorter_than_asked(times: int, asked: float | None, chance: float) -> None:
-    wait = pacing.cool_down_s(times, asked, chance)
-    assert 1 <= wait <= pacing.LONGEST_COOL_DOWN_S * (1 + pacing.JITTER)
-    assert asked is None or wait >= min(asked, pacing.LONGEST_COOL_DOWN_S)
-    assert pacing.cool_down_s(times + 1, None, chance) >= pacing.cool_down_s(times, None, chance)
+    wait, jitter = pacing.cool_down_s(times, asked, chance), pacing.LONGEST_COOL_DOWN_S * pacing.JITTER
+    assert 1 <= wait <= max(pacing.LONGEST_COOL_DOWN_S, min(asked or 0, pacing.LONGEST_ASKED_S)) + jitter
+    assert asked is None or wait >= min(asked, 24 * 3600)
+    assert pacing.cool_down_s(times + 1, asked, chance) >= wait
+
+
+@pytest.mark.parametrize("asked", [0.0, -5.0, 7.0])
+def test_what_is_asked_for_too_shortly_again_and_again_is_no_reason_to_keep_asking(asked: float) -> None:
+    waits = [pacing.cool_down_s(times, asked) for times in range(1, 13)]
+    assert waits[0] == max(asked, 1.0), "the first time it is taken at its word"
+    assert waits[1:4] == [30.0, 60.0, 120.0] and waits[-1] == pacing.LONGEST_COOL_DOWN_S
+
+
+def test_hours_that_are_asked_for_are_waited_and_a_time_that_is_nonsense_is_a_day() -> None:
+    assert [pacing.cool_down_s(1, asked) for asked in (7200.0, 1e9)] == [7200.0, 86400.0]
 
 
 @quick

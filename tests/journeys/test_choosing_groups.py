@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -13,6 +14,7 @@ from panel.models import Library, LibraryGroup
 from panel.services import basics
 from tests.browser import REASON, chromium_path
 from tests.journeys.browsing import browser_type_launch_args, pair, panel_url, visit
+from tests.journeys.test_unreachable import UNREACHABLE, cut_off, refuse
 from tests.scene import Scene
 
 __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
@@ -78,3 +80,65 @@ def test_keeps_the_last_choice_while_the_one_before_is_still_being_saved(visit: 
         held[0].continue_()
     expect(page.locator(f"#library-{films} .is-valid option:checked")).to_have_text("Premium 4K")
     await_group(films, "Premium 4K")
+
+
+def test_says_that_a_choice_is_not_saved_until_it_has_arrived(visit: Open, films: int) -> None:
+    page = visit(forgiven=UNREACHABLE)
+    page.goto("/libraries")
+    group, row = page.locator(f"#group-{films}"), page.locator(f"#library-{films}")
+    with cut_off(page, f"**/libraries/{films}/group"):
+        group.select_option("Private")
+        expect(row.get_by_text("Not saved yet")).to_be_visible()
+        expect(group).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#notice")).to_contain_text("trying again")
+    expect(row.locator(".is-valid option:checked")).to_have_text("Private")
+    expect(row.get_by_text("Not saved")).to_have_count(0)
+    expect(page.locator("#notice")).to_be_hidden()
+    assert group_of(films) == "Private"
+
+
+def test_saves_a_choice_that_has_not_arrived_though_its_row_is_gone(visit: Open, films: int) -> None:
+    page = visit(forgiven=UNREACHABLE)
+    page.goto("/libraries")
+    with cut_off(page, f"**/libraries/{films}/group"):
+        page.locator(f"#group-{films}").select_option("Private")
+        expect(page.get_by_text("Not saved yet")).to_be_visible()
+        page.get_by_label("Name of a library").fill("Shows")
+        page.get_by_label("Name of a library").press("Enter")
+        expect(page.locator(f"#group-{films}")).to_have_count(0)
+    await_group(films, "Private")
+
+
+def test_says_that_a_choice_was_refused_and_takes_the_next(visit: Open, films: int) -> None:
+    page = visit(forgiven=("500",))
+    page.goto("/libraries")
+    row, address = page.locator(f"#library-{films}"), f"**/libraries/{films}/group"
+    page.route(address, partial(refuse, 500))
+    page.locator(f"#group-{films}").select_option("Private")
+    expect(row.get_by_text("Not saved", exact=True)).to_be_visible()
+    expect(page.locator("#notice")).to_have_text("Said 500.")
+    page.unroute(address)
+    page.locator(f"#group-{films}").select_option("Premium 4K")
+    expect(row.locator(".is-valid option:checked")).to_have_text("Premium 4K")
+    expect(row.get_by_text("Not saved")).to_have_count(0)
+    await_group(films, "Premium 4K")
+
+
+def test_keeps_what_is_ticked_and_the_group_that_was_chosen_for_it(visit: Open, films: int) -> None:
+    page = visit()
+    page.goto("/libraries")
+    into = page.get_by_label("Put the selected libraries into")
+    into.select_option("Private")
+    page.get_by_role("button", name="Apply", exact=True).click()
+    expect(page.get_by_text("Select the libraries first.")).to_be_visible()
+    expect(into.locator("option:checked")).to_have_text("Private")
+    row = page.locator(f"#library-{films}")
+    row.get_by_role("checkbox").check()
+    for group in ("Premium 4K", "Standard"):
+        row.locator("select").select_option(group)
+        expect(row.locator(".is-valid option:checked")).to_have_text(group)
+        expect(row.get_by_role("checkbox")).to_be_checked()
+    page.get_by_role("button", name="Apply", exact=True).click()
+    expect(page.locator("#told")).to_contain_text("1 library moved to Private.")
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
+    expect(into).to_have_value("")

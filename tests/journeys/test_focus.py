@@ -8,8 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from panel import jobs
+from panel.domain.statuses import MoveStatus, Step
+from panel.extensions import db
+from panel.models import Setting
 from tests.browser import REASON, chromium_path
-from tests.journeys.browsing import browser_type_launch_args, pair, panel_url, visit
+from tests.journeys.browsing import EMAIL, browser_type_launch_args, pair, panel_url, visit
 from tests.scene import Scene
 
 __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
@@ -29,6 +32,35 @@ def test_stays_with_the_run_when_the_button_in_hand_goes_with_its_end(visit: Ope
     expect(page.locator("#migration-progress").get_by_text("finished", exact=True)).to_be_visible()
     expect(cancel).to_have_count(0)
     expect(page.locator("#migration-progress h1")).to_be_focused()
+
+
+def test_stays_with_what_was_tried_or_sent_again(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    for wake in ("wake", "wake_mail"):
+        monkeypatch.setattr(jobs, wake, lambda row_id: True)
+    setting = Setting.current()
+    setting.admin_email, setting.smtp_host = "ada@example.test", "mail.example.test"
+    run = pair.move()
+    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
+    db.session.commit()
+    page = visit(viewport={"width": 380, "height": 500})
+    page.goto(f"/migrations/{run.id}?status=failed")
+    send = page.locator("#send-mail")
+    send.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#migration-mail[hx-trigger]")).to_have_count(1)
+    with page.expect_response("**/mail"):
+        expect(send).to_be_focused()
+    expect(send).to_be_focused()
+    page.get_by_role("link", name="Actions for Alice").focus()
+    page.keyboard.press("Enter")
+    retry = page.get_by_role("dialog").get_by_role("button", name="Retry")
+    retry.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").get_by_text("Alice is tried again.")).to_be_in_viewport()
+    expect(page.locator("#moves").get_by_text("Nobody is listed here now.")).to_be_visible()
+    expect(page.locator("#tab-failed")).to_be_focused()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Alice is tried again.")).to_have_count(0)
 
 
 def test_leaves_the_focus_alone_that_is_elsewhere(visit: Open, pair: Scene) -> None:
@@ -71,7 +103,7 @@ def test_takes_the_marks_away_with_the_next_answer_and_keeps_the_key(visit: Open
     address.fill(sim.url)
     test.click()
     expect(dialog.get_by_text("It takes the key: yes")).to_be_visible()
-    expect(dialog.locator(".is-invalid, .invalid-feedback")).to_have_count(0)
+    expect(dialog.locator(".is-invalid, .invalid-feedback, [aria-describedby*=error]")).to_have_count(0)
     expect(key).to_have_value(sim.api_key)
 
 
@@ -100,3 +132,17 @@ def test_goes_to_the_wrong_field_of_a_page(visit: Open, pair: Scene, script: boo
     page.get_by_role("button", name="Change it").click()
     expect(page.get_by_text("needs at least")).to_be_visible()
     expect(page.get_by_label("New password, at least")).to_be_focused()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_goes_to_the_password_that_was_wrong(visit: Open, script: bool) -> None:
+    page = visit(java_script_enabled=script)
+    page.context.clear_cookies()
+    page.goto("/sign-in")
+    expect(page.get_by_label("E-mail")).to_be_focused()
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("do not belong together")).to_be_visible()
+    expect(page.get_by_label("Password")).to_be_focused()
+    expect(page.get_by_label("E-mail")).to_have_value(EMAIL)

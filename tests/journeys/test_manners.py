@@ -262,6 +262,27 @@ def test_adds_and_edits_a_plex_account_in_the_dialog(visit: Open, scene: Scene) 
     expect(page.get_by_text("olga@example.test was saved.")).to_be_visible()
 
 
+def test_asks_before_signing_in_takes_a_typed_token_along(visit: Open, scene: Scene) -> None:
+    scene.add_server("plex", "Maple")
+    page = visit()
+    page.goto("/plex-accounts")
+    page.get_by_role("link", name="Actions for").click()
+    page.get_by_role("dialog").get_by_role("link", name="Edit…").click()
+    form, question = page.locator("#dialog"), page.locator("#leaving")
+    sign_in = form.get_by_role("button", name="Sign in with Plex")
+    form.get_by_label("Token").fill("typed by hand")
+    sign_in.click()
+    expect(question.get_by_text("What you have typed is lost.")).to_be_visible()
+    question.get_by_role("button", name="Go on typing").click()
+    expect(form.get_by_label("Token")).to_have_value("typed by hand")
+    page.keyboard.press("Escape")
+    expect(question).to_be_visible()
+    page.keyboard.press("Escape")
+    sign_in.click()
+    question.get_by_role("button", name="Leave it").click()
+    page.wait_for_url("**/plex-accounts/sign-in")
+
+
 def test_does_all_of_it_without_javascript(visit: Open, pair: Scene) -> None:
     run = pair.move()
     page = visit(java_script_enabled=False, viewport=SIZES["phone"])

@@ -324,6 +324,14 @@ def test_it_does_not_claim_to_know_about_a_link_where_the_account_cannot_be_read
     assert "perhaps not linked" in given.note
 
 
+def test_it_says_when_a_link_has_met_a_request_to_slow_down(server: Any, remote: EmbyRemote) -> None:
+    wanted = access(remote, "Films")
+    server.faults.append(Fault("POST", "/Connect/Link", status=429, headers={"Retry-After": "120"}))
+    given = remote.give(Person("mira", email="mira@mail.example"), wanted)
+    assert given.slow_down is not None and given.slow_down.retry_after_s == 120.0
+    assert remote.give(Person("noa", email="noa@unknown.example"), wanted).slow_down is None
+
+
 def test_it_links_an_unfinished_account_of_ours_unless_it_is_linked(server: Any, remote: EmbyRemote) -> None:
     person = Person("mira", email="mira@mail.example")
     server.add_user("mira", "", libraries="all")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import logging
 import socket
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from panel.config import Config
 from panel.platforms import addresses, answers, http
-from panel.platforms.base import LostAnswer, PlatformError, UnexpectedAnswer, Unreachable
+from panel.platforms.base import LostAnswer, PlatformError, TooManyRequests, UnexpectedAnswer, Unreachable
 from panel.platforms.http import HttpDoor
 from panel.simulators.http import Answer, Call, Simulator
 
@@ -267,3 +268,66 @@ def test_it_keeps_one_connection_open(host: Host, door: HttpDoor, caplog: pytest
     for number in range(5):
         door.send("GET", f"/{number}")
     assert caplog.text.count("Starting new HTTP connection") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("17", 17.0),
+        ("0", 0.0),
+        ("7200", 7200.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("", None),
+        ("-5", None),
+        ("soon", None),
+        ("9" * 400, None),
+        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
+    ],
+)
+@pytest.mark.parametrize(("method", "creates"), [("GET", False), ("POST", True)])
+def test_it_says_when_to_come_back_as_far_as_the_server_does(
+    host: Host, door: HttpDoor, value: str, seconds: float | None, method: str, creates: bool
+) -> None:
+    host.next = Answer(429, b"", headers={"Retry-After": value})
+    with pytest.raises(TooManyRequests) as caught:
+        door.send(method, "/one", creates=creates)
+    assert caught.value.had_no_effect is creates
+    if value.startswith("Fri"):
+        assert caught.value.retry_after_s is None or caught.value.retry_after_s > 86400
+    else:
+        assert caught.value.retry_after_s == seconds
+
+
+def test_it_reckons_with_the_date_at_which_to_come_back(host: Host, door: HttpDoor) -> None:
+    host.next = Answer(429, b"", headers={"Retry-After": email.utils.formatdate(time.time() + 600, usegmt=True)})
+    with pytest.raises(TooManyRequests) as caught:
+        door.send("GET", "/one")
+    assert caught.value.retry_after_s == pytest.approx(600, abs=10)
+
+
+@pytest.mark.parametrize(("method", "creates"), [("GET", False), ("POST", False), ("POST", True)])
+def test_it_takes_a_503_with_a_time_for_a_request_to_come_back_then(host: Host, door: HttpDoor, method: str, creates: bool) -> None:
+    host.next = Answer(503, b"", headers={"Retry-After": "3600"})
+    with pytest.raises(TooManyRequests) as caught:
+        door.send(method, "/one", creates=creates)
+    assert caught.value.retry_after_s == 3600
+    assert not caught.value.had_no_effect, "it may have been carried out all the same"
+
+
+@pytest.mark.parametrize("value", ["", "soon"])
+@pytest.mark.parametrize(("creates", "error"), [(False, Unreachable), (True, LostAnswer)])
+def test_a_503_without_a_time_is_a_bad_moment(host: Host, door: HttpDoor, value: str, creates: bool, error: type[PlatformError]) -> None:
+    host.next = Answer(503, b"", headers={"Retry-After": value})
+    with pytest.raises(error):
+        door.send("POST", "/one", creates=creates)
+
+
+@pytest.mark.parametrize("value", [b"[],", b"{},", b"<a/>", b' a=""', b"0,"])
+def test_it_does_not_take_in_what_would_fill_the_memory(host: Host, door: HttpDoor, value: bytes) -> None:
+    host.next = Answer(200, b"[" + value * (answers.MOST_VALUES + 1) + b"0]")
+    with pytest.raises(UnexpectedAnswer, match="too many values"):
+        door.json("GET", "/one")
+    host.next = Answer(200, b'["' + b"x" * 3_000_000 + b'"]')
+    assert len(door.json("GET", "/one")[0]) == 3_000_000

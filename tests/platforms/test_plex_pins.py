@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from panel.platforms.base import UnexpectedAnswer, Unreachable
-from panel.platforms.plex.pins import approval_url, check_pin, start_pin
+from panel.platforms.plex.pins import USUAL_LIFE_S, approval_url, check_pin, start_pin
 from panel.simulators.http import Answer
 from panel.simulators.plex_tv import PlexTv
 
@@ -58,6 +58,13 @@ def test_takes_nothing_else_for_a_pin(tv: PlexTv, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tv, "answer", lambda _call: Answer.of_json(body, 201))
     with pytest.raises(UnexpectedAnswer):
         start_pin(tv.url, ME)
+
+
+@pytest.mark.parametrize("life", ["9" * 400, "1e999", "-1", "true", '"soon"', "null"])
+def test_a_life_that_makes_no_sense_is_the_usual_one(tv: PlexTv, monkeypatch: pytest.MonkeyPatch, life: str) -> None:
+    body = f'{{"id": 7, "code": "abc", "expiresIn": {life}}}'.encode()
+    monkeypatch.setattr(tv, "answer", lambda _call: Answer(201, body))
+    assert start_pin(tv.url, ME).lives_s == USUAL_LIFE_S
 
 
 def test_leads_to_the_page_that_reads_its_fragment() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from panel.domain.statuses import MigrationStatus
 from panel.extensions import db
 from panel.jobs import housekeeping, invites
 from panel.models import Share
 from panel.services import run as running
+from panel.simulators.http import Fault
 from tests.scene import Scene
 
 
@@ -75,3 +77,55 @@ def test_a_second_run_repeats_no_invite(scene: Scene) -> None:
     again = scene.move()
     assert scene.outcome(again) == {"ada": "invited", "ben": "invited"}
     assert not scene.tv.calls(changes=True)
+
+
+def two_servers_of_one_account(scene: Scene) -> tuple[int, int]:
+    """As `invited`, and a second run that has invited the same people to another server of that account; their numbers."""
+    first = invited(scene)
+    scene.add_server("plex", "Two", owner=scene.target.owner)
+    old, new, two = scene.sides
+    scene.sides = [old, two]
+    second = scene.move()
+    scene.sides = [old, new, two]
+    assert scene.outcome(second) == {"ada": "invited", "ben": "invited"}
+    return first, second.id
+
+
+def test_servers_of_one_account_are_asked_for_together(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = two_servers_of_one_account(scene)
+    woken: list[int] = []
+    monkeypatch.setattr(housekeeping, "wake_invites", woken.append)
+    housekeeping.tick()
+    assert len(woken) == 1
+    for side in scene.sides[1:]:
+        scene.tv.accept(side.sim.share_of("ada@example.test"))
+    scene.tv.remove(scene.sides[2].sim.share_of("ben@example.test"))
+    scene.tv.journal.clear()
+    runs: list[int] = []
+    monkeypatch.setattr(invites, "wake", runs.append)
+    invites.check(woken[0])
+    assert [entry.call.path.rpartition("/")[2] for entry in scene.tv.journal] == ["pending", "accepted"], "each list once"
+    assert runs == [first, second]
+    for run_id in runs:
+        running.work(run_id)
+    db.session.expire_all()
+    assert [scene.outcome(db.session.get_one(running.Migration, run_id)) for run_id in runs] == [
+        {"ada": "moved", "ben": "invited"},
+        {"ada": "moved", "ben": "failed"},
+    ]
+
+
+def test_a_server_about_which_plex_contradicts_itself_does_not_hold_up_the_others(scene: Scene) -> None:
+    first, second = two_servers_of_one_account(scene)
+    scene.tv.accept(scene.sides[1].sim.share_of("ada@example.test"))
+    # Of the second server v2 lists nobody, and v1, which is asked to confirm that, cannot be read.
+    for name in ("ada", "ben"):
+        scene.tv.remove(scene.sides[2].sim.share_of(f"{name}@example.test"))
+    scene.tv.faults.append(Fault(path=f"/api/servers/{scene.sides[2].sim.machine_id}/shared_servers", times=None, status=500))
+    invites.check(scene.sides[1].row.id)
+    db.session.expire_all()
+    assert db.session.get_one(running.Migration, second).status is MigrationStatus.FINISHED
+    assert scene.outcome(db.session.get_one(running.Migration, second)) == {"ada": "invited", "ben": "invited"}
+    running.work(first)
+    db.session.expire_all()
+    assert scene.outcome(db.session.get_one(running.Migration, first)) == {"ada": "moved", "ben": "invited"}

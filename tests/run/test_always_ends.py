@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
+from panel.config import Config
+from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
-from panel.models import EmailTemplate, Pacemaker, Setting, User
+from panel.models import EmailTemplate, Migration, Move, Pacemaker, Setting, User
 from panel.models.types import utc_now
 from panel.services import run as running
 from panel.services.preflight import ask_both
 from panel.services.run import steer
 from panel.services.run.accept import check_invites
+from panel.services.run.deaths import MOST_DEATHS
 from panel.services.run.give import Giving
+from panel.services.run.lease import acquire
 from panel.services.run.take import Taking
 from panel.services.run.trouble import MOST_ALONE
 from panel.simulators.http import Call, Fault
+from tests.run.one_worker import OneWorker
 from tests.run.test_faults import set_up, work_off
 from tests.scene import Scene
+
+lease_module = sys.modules["panel.services.run.lease"]
 
 
 class AdasAccount(Fault):
@@ -58,28 +68,66 @@ def test_a_template_that_cannot_be_rendered_keeps_no_run_from_ending(scene: Scen
     assert run.ended_at is not None and set(scene.outcome(run).values()) == {"moved"}
 
 
-def test_a_pause_beside_a_refused_key_ends_the_run_as_failed(app: Flask, scene: Scene) -> None:
+def test_a_refused_key_ends_the_run_as_failed_and_a_retry_takes_it_up(scene: Scene) -> None:
     set_up(scene, "jellyfin", "emby")
     run = scene.start()
-    pressed: list[Call] = []
-
-    def pause(call: Call, moment: str) -> None:
-        if call.method == "POST" and not pressed:
-            pressed.append(call)
-            with app.app_context():
-                steer.pause(db.session.get_one(running.Migration, run.id))
-                db.session.commit()
-
-    scene.target.sim.on_call = pause
     scene.target.sim.faults.append(Fault("POST", "/Users/New", status=401, times=None))
     work_off(scene, run)
-    assert pressed and run.status == "failed"
+    assert run.status == "failed" and "refused the key" in run.problem
     scene.target.sim.faults.clear()
     steer.retry(run)
     db.session.commit()
     assert scene.source.row.migration_id == run.id, "the retry holds the servers again"
     work_off(scene, run)
     assert run.status == "finished" and set(scene.outcome(run).values()) == {"moved"}
+
+
+def test_a_run_that_kills_each_of_its_workers_ends(config: Config, scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+    kills = kill_at_each_list(config, scene, run, MOST_DEATHS + 3)
+    assert kills == MOST_DEATHS + 1, "the first of them had at least begun the run"
+    assert run.status == "failed" and run.ended_at is not None and "died again and again" in run.problem
+    assert not any(move.claim for move in run.moves) and scene.source.row.migration_id is None
+    scene.target.sim.on_call = None
+    steer.retry(run)
+    db.session.commit()
+    work_off(scene, run)
+    assert set(scene.outcome(run).values()) == {"moved"}
+
+
+def kill_at_each_list(config: Config, scene: Scene, run: Migration, times: int) -> int:
+    """Let so many workers come one after the other, each of which dies as it asks for the list; answers how many did."""
+    for killed in range(times):
+        worker = OneWorker(config, run)
+
+        def at_list(call: Call, moment: str, worker: OneWorker = worker) -> None:
+            if call.path.rstrip("/").endswith("/Users") and moment == "before":
+                worker.kill()
+
+        scene.target.sim.on_call = at_list
+        worker.wait()
+        db.session.expire_all()
+        if run.ended_at is not None:
+            return killed
+    return times
+
+
+def test_a_death_counts_only_where_nothing_came_of_the_work_before_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+    found = []
+    for moment in range(6):
+        # Each dies with the run in its hands, the fourth of them after somebody was given access.
+        monkeypatch.setattr(lease_module, "is_dead", lambda _name: True)
+        lease = acquire(run.id, 5)
+        assert lease is not None
+        found.append(lease.deaths)
+        if moment == 3:
+            db.session.execute(update(Move).where(Move.name == "ada").values(step=Step.CHECK, given_at=utc_now()))
+        db.session.execute(update(Move).where(Move.name == "ben").values(claim=lease.epoch, status=MoveStatus.MOVING))
+        db.session.commit()
+    assert found == [0, 1, 2, 3, 0, 1]
 
 
 def test_a_retry_is_judged_by_what_holds_now(scene: Scene) -> None:
@@ -312,3 +360,25 @@ def test_a_mistake_in_ending_it_does_not_bring_the_run_straight_back(
     db.session.commit()
     work_off(scene, run)
     assert run.ended_at is not None and scene.source.row.migration_id is None
+
+
+def test_a_server_that_says_when_it_is_back_is_waited_for_until_then_and_nobody_fails(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+    fault = Fault("POST", "/Users/New", times=None, status=503, headers={"Retry-After": "7200"}, effect=True)
+    scene.target.sim.faults.append(fault)
+    left = running.work(run.id)
+    seen = fault.seen
+    running.work(run.id)
+    db.session.expire_all()
+    assert fault.seen == seen, "nothing more is begun"
+    row = db.session.scalars(db.select(Pacemaker).where(Pacemaker.cool_until.is_not(None))).one()
+    assert row.cool_until is not None and run.wake_at is not None and left.wake_at is not None
+    assert min(row.cool_until, run.wake_at, left.wake_at) - utc_now() > timedelta(seconds=7100)
+    assert run.ended_at is None and "failed" not in scene.outcome(run).values()
+    row.cool_until = run.wake_at = None
+    db.session.execute(update(Move).values(secure_after=None, not_before=None))
+    db.session.commit()
+    scene.target.sim.faults.clear()
+    work_off(scene, run)
+    assert set(scene.outcome(run).values()) == {"moved"} and len(scene.target.sim.users) == 1 + len(run.moves), "nobody is there twice"

@@ -3,8 +3,10 @@ nobody is passed over, and no password that somebody has chosen is replaced."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,8 +21,10 @@ from panel.services import run as running
 from panel.services.claims import alone
 from panel.services.claims.unclaimed import is_unclaimed
 from panel.services.run import undo
+from panel.simulators.http import Fault
 from tests.clock import Clock, clock
 from tests.databases import BOTH
+from tests.run.test_always_ends import lock_watch
 from tests.run.test_claims_in_trouble import CHOSEN, choose, closed_without_a_password, housekeep, killed_at, link_to, pair
 from tests.scene import Scene, Side
 
@@ -235,3 +239,112 @@ def test_what_was_closed_before_is_given_back_closed_and_not_touched(scene: Scen
     back = undoing(run)
     scene.finish(back)
     assert old.policy["IsDisabled"] and old.password == "" and not back.moves[0].sealed
+
+
+def meant_for_more(scene: Scene) -> None:
+    """What a second run has to change about an account."""
+    scene.plan("Basic").groups.append(scene.group("Premium 4K"))
+    db.session.commit()
+
+
+@ON_BOTH
+@pytest.mark.parametrize("link", ["living", "dead"])
+def test_what_a_link_had_closed_for_a_moment_is_given_back_open(app: Flask, scene: Scene, clock: Clock, link: str) -> None:
+    pair(scene)
+    token, libraries = link_to(scene.move(removal=Removal.KEEP).moves[0]), scene.opened("ada")
+    meant_for_more(scene)
+    if link == "living":
+        second = scene.start(removal=Removal.KEEP)
+        aside(app, scene.target.sim, lambda call, moment: moment == "after" and b"ResetPassword" in call.body, works(second))
+        choose(token)
+        db.session.expire_all()
+        assert second.moves[0].step is Step.GIVE and not second.moves[0].before, "nothing is known of it while it waits"
+        clock.ahead += timedelta(seconds=31)
+    else:
+        with killed_at(3, "after"):
+            choose(token)
+        clock.ahead += timedelta(minutes=3)
+        second = scene.start(removal=Removal.KEEP)
+    scene.finish(second)
+    assert scene.outcome(second) == {"ada": "moved"} and scene.opened("ada") == {*(libraries or ()), "Films 4K"}
+    housekeep()
+    back = undoing(second)
+    scene.finish(back)
+    assert scene.outcome(back) == {"ada": "moved"} and scene.opened("ada") == libraries
+
+
+def test_what_is_open_again_since_the_list_was_read_is_given_back_open(scene: Scene) -> None:
+    pair(scene, "jellyfin")
+    scene.move(removal=Removal.KEEP)
+    libraries, sim = scene.opened("ada"), scene.target.sim
+    meant_for_more(scene)
+    genuine = sim.answer
+
+    def answer(call: Any) -> Any:
+        """Lists from the moment when a link had closed the account, until the run changes it."""
+        answered = genuine(call)
+        if call.path.endswith("/Policy"):
+            sim.answer = genuine
+        elif call.method == "GET" and call.path.rstrip("/").endswith("/Users"):
+            rows = json.loads(answered.body)
+            next(row for row in rows if row["Name"] == "ada")["Policy"]["IsDisabled"] = True
+            return replace(answered, body=json.dumps(rows).encode())
+        return answered
+
+    sim.answer = answer
+    second = scene.move(removal=Removal.KEEP)
+    assert scene.outcome(second) == {"ada": "moved"} and scene.opened("ada") != libraries
+    back = undoing(second)
+    scene.finish(back)
+    assert scene.opened("ada") == libraries
+
+
+def test_what_the_admin_has_closed_is_given_back_closed(scene: Scene) -> None:
+    pair(scene)
+    closed_without_a_password(scene, scene.move(removal=Removal.KEEP).moves[0])
+    scene.target.sim.user("ada").policy["EnabledFolders"] = scene.target.sim.user("ada").policy["EnabledFolders"][:1]
+    second = scene.move(removal=Removal.KEEP)
+    assert scene.opened("ada") == {"Films", "Shows"}
+    back = undoing(second)
+    scene.finish(back)
+    assert scene.opened("ada") is None
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_password_counts_as_given_unless_it_was_refused(scene: Scene, clock: Clock, arrives: bool) -> None:
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.place(scene.person("ada"), scene.target, ("Films",))
+    db.session.commit()
+    account, sim = scene.target.sim.user("ada"), scene.target.sim
+    account.password, account.policy["IsDisabled"] = "", True
+    sim.faults.append(Fault("POST", "/Password", effect=True, drop=True) if arrives else Fault("POST", "/Password", status=429))
+    run = scene.start(removal=Removal.KEEP)
+    while not sim.faults[0].seen:
+        running.work(run.id)
+    if not arrives:
+        account.password, account.policy["IsDisabled"] = "the admin's", False
+    for _ in range(5):
+        clock.ahead += timedelta(minutes=5)
+        scene.finish(run)
+    (move,) = run.moves
+    assert scene.outcome(run) == {"ada": "moved"} and scene.opened("ada")
+    assert (move.sealed, is_unclaimed(run, move)) == (arrives, arrives)
+    assert arrives or account.password == "the admin's"
+
+
+def test_nothing_is_locked_while_accounts_that_stand_closed_are_asked_for(scene: Scene) -> None:
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    for name in ("ada", "ben", "cyd"):
+        scene.person(name)
+    scene.move(removal=Removal.KEEP)
+    for name in ("ada", "ben", "cyd"):
+        scene.target.sim.user(name).password = ""
+        scene.target.sim.user(name).policy["IsDisabled"] = True
+    blocked = lock_watch(scene)
+    run = scene.move(removal=Removal.KEEP)
+    assert set(scene.outcome(run).values()) == {"moved"} and all(move.sealed for move in run.moves)
+    assert blocked == []

@@ -292,7 +292,7 @@ def test_a_run_leaves_an_account_alone_whose_person_is_choosing_a_password(app: 
     assert meanwhile == [(None, "")], "nothing was changed under the hands of the claim"
     assert scene.target.sim.can_sign_in("ada", CHOSEN) and scene.opened("ada")
     db.session.expire_all()
-    assert run.moves[0].step is Step.GIVE and scene.opened("ada", scene.source)
+    assert run.moves[0].taken_at is None and scene.opened("ada", scene.source), "it waits"
     clock.ahead += timedelta(seconds=31)
     scene.finish(run)
     assert scene.outcome(run) == {"ada": "moved"} and scene.opened("ada", scene.source) is None

@@ -148,7 +148,7 @@ def test_what_there_is_to_say_about_a_run_as_a_whole_is_added(app: Flask, pair: 
 
 def test_each_steering_command_prints_the_run_it_leaves(app: Flask, pair: Scene) -> None:
     flask(app, "migrate-users", "Old", "New")
-    for verb, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+    for verb, status in (("pause", "paused"), ("resume", "queued"), ("cancel", "cancelled")):
         result = flask(app, verb, "1", "--json")
         assert result.exit_code == 0, result.stderr
         document = json.loads(result.stdout)

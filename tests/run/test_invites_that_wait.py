@@ -13,6 +13,7 @@ from panel.jobs import invites as job
 from panel.models import Email, EmailStatus, Migration, Move, Pacemaker, Setting
 from panel.models.types import utc_now
 from panel.platforms.base import TooManyRequests
+from panel.services import invites as waiting_invites
 from panel.services import pace, reminders
 from panel.services import run as running
 from panel.services.run import steer
@@ -122,3 +123,29 @@ def test_a_reminder_goes_out_once_after_the_days_that_are_set(scene: Scene, run:
     setting.remind_after_d = 0
     db.session.commit()
     assert reminders.remind_due() == [], "switched off"
+
+
+def test_who_was_reminded_by_hand_is_not_reminded_again_by_itself(run: Migration) -> None:
+    setting = Setting.current()
+    setting.smtp_host, setting.remind_after_d = "mail.example.test", 3
+    db.session.query(Email).delete()
+    for name, minutes in (("ada", -1), ("ben", 1)):
+        move_of(run, name).given_at = utc_now() - timedelta(days=3, minutes=minutes)
+    db.session.commit()
+    by_hand = waiting_invites.remind(move_of(run, "ada"))
+    by_hand.status = EmailStatus.SENT
+    db.session.commit()
+    move_of(run, "ada").given_at = utc_now() - timedelta(days=3, minutes=1)
+    db.session.commit()
+    assert [mail.recipient for mail in reminders.remind_due()] == ["ben@example.test"]
+    assert move_of(run, "ada").reminded_at is not None
+    again = waiting_invites.remind(move_of(run, "ada"))
+    assert again.recipient == "ada@example.test", "by hand, as often as somebody wants"
+
+
+def test_a_reminder_that_is_refused_is_not_taken_for_one(run: Migration) -> None:
+    Setting.current().smtp_host = "mail.example.test"
+    db.session.commit()
+    assert waiting_invites.remind(move_of(run, "ben")).status is EmailStatus.QUEUED
+    with pytest.raises(waiting_invites.NotNow):
+        waiting_invites.remind(move_of(run, "ben"))

@@ -22,7 +22,8 @@ from panel.services.claims.unclaimed import unclaimed_among
 from panel.services.run import steer, undo
 from panel.services.run.accept import check_invites
 from panel.services.run.check import is_fresh
-from panel.services.run.take import Removal, Taking
+from panel.services.run.removal import Removal
+from panel.services.run.take import Taking
 from panel.simulators.http import Answer, Call, Fault
 from tests.databases import BOTH
 from tests.run.test_faults import work_off

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from flask import Flask
 
-from panel.domain.statuses import MigrationStatus, Removal
+from panel.domain.statuses import MigrationStatus, MoveStatus, Removal, Step
 from panel.extensions import db
 from panel.models import Migration, Pacemaker
 from panel.models.types import utc_now
 from panel.services import pace, report, sync
 from panel.services import run as running
 from panel.services.run import steer
-from panel.simulators.http import Fault
+from panel.simulators.http import Answer, Call, Fault
+from tests.clock import Clock as Times
+from tests.clock import clock as now
+from tests.databases import BOTH
 from tests.scene import Scene
+
+__all__ = ["now"]
 
 INTERVAL_S = 30.0
 
@@ -201,3 +210,147 @@ def test_a_media_server_that_was_left_in_peace_begins_anew(scene: Scene, clock: 
     clock.now += timedelta(seconds=3 * waits[-1])
     assert pace.cooling_until([server]) is None
     assert pace.cool_down(name, None) < 2 * waits[0]
+
+
+def test_a_media_server_that_has_done_something_since_begins_anew(scene: Scene, clock: Clock) -> None:
+    name = pace.name_of(scene.add_server("emby", "Old").row)
+    first, second = (pace.cool_down(name, None) for _ in range(2))
+    pace.forgive(name)
+    assert pace.cool_down(name, None) > second, "what is answered while it is to be left alone says nothing"
+    clock.now += timedelta(seconds=5 * second)
+    pace.forgive(name)
+    assert pace.cool_down(name, None) < 2 * first
+
+
+def test_a_media_server_that_lets_so_many_requests_through_a_minute_is_waited_for_no_longer_each_time(scene: Scene, now: Times) -> None:
+    scene.add_server("emby", "Old")
+    scene.plan("Basic")
+    scene.add_server("jellyfin", "New")
+    for number in range(30):
+        scene.person(f"p{number}")
+    let_through: list[datetime] = []
+    genuine = scene.target.sim.answer
+
+    def answer(call: Call) -> Answer:
+        if call.method == "POST":
+            let_through[:] = [at for at in let_through if utc_now() - at < timedelta(minutes=1)]
+            if len(let_through) >= 15:
+                return Answer(429, b"slow down")
+            let_through.append(utc_now())
+        return genuine(call)
+
+    scene.target.sim.answer = answer
+    run, waits = scene.start(removal=Removal.KEEP), []
+    for _ in range(60):
+        left = running.work(run.id)
+        if left.wake_at is not None:
+            waits.append((left.wake_at - utc_now()).total_seconds())
+            now.ahead += timedelta(seconds=waits[-1] + 0.1)
+    db.session.expire_all()
+    assert set(scene.outcome(run).values()) == {"moved"} and waits and max(waits) < 150
+
+
+@pytest.mark.parametrize("database_kind", BOTH)
+def test_of_two_that_are_refused_at_the_same_moment_the_longer_cool_down_stays(app: Flask, scene: Scene) -> None:
+    server = scene.add_server("emby", "Old").row
+    name = pace.name_of(server)
+    pace.cool_down(name, 1.0)
+    db.session.commit()
+    genuine, told = pace.cool_down_s, []
+
+    def meanwhile(*what: Any) -> float:
+        """Another process is refused as well while this one is reckoning."""
+        if not told:
+            told.append(what)
+            thread = threading.Thread(target=another)
+            thread.start()
+            thread.join(60)
+        return genuine(*what)
+
+    def another() -> None:
+        with app.app_context():
+            pace.cool_down(name, 3000.0)
+            db.session.commit()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pace, "cool_down_s", meanwhile)
+        pace.cool_down(name, 60.0)
+        db.session.commit()
+    until = pace.cooling_until([server])
+    assert until is not None and until > utc_now() + timedelta(seconds=2900)
+    assert db.session.get_one(Pacemaker, name, populate_existing=True).refusals == 3
+
+
+def moved_to_new(scene: Scene, target: str, *names: str) -> Migration:
+    """A first run of these people, one user after another from now on."""
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server(target, "New")
+    for name in names:
+        scene.person(name)
+    run = scene.move(removal=Removal.KEEP)
+    assert set(scene.outcome(run).values()) == {"moved"}
+    return run
+
+
+def after_the_refusal(scene: Scene) -> list[str]:
+    """What was asked of the target after it had answered 429."""
+    calls = [(entry.status, f"{entry.call.method} {entry.call.path}") for entry in scene.target.sim.journal]
+    (refused,) = [number for number, (status, _) in enumerate(calls) if status == 429]
+    return [call for _, call in calls[refused + 1 :]]
+
+
+def test_after_a_refused_question_about_one_who_stands_closed_the_others_are_left_alone(scene: Scene) -> None:
+    moved_to_new(scene, "emby", "ada", "ben")
+    sim = scene.target.sim
+    for name in ("ada", "ben"):
+        sim.user(name).password, sim.user(name).policy["IsDisabled"] = "", True
+    sim.faults.append(Fault("GET", r"/Users/[0-9a-f-]{8,}$", status=429, headers={"Retry-After": "3000"}))
+    sim.journal.clear()
+    run = scene.start(removal=Removal.KEEP)
+    left = running.work(run.id)
+    assert left.wake_at is not None and left.wake_at > utc_now() + timedelta(minutes=40)
+    db.session.expire_all()
+    assert after_the_refusal(scene) == [] and not any(move.claim or move.before or move.sealed for move in run.moves)
+
+
+def test_after_a_refused_question_about_one_who_is_missing_the_one_who_was_found_is_left_alone(scene: Scene) -> None:
+    run = moved_to_new(scene, "jellyfin", "ada", "ben")
+    sim = scene.target.sim
+    for move in run.moves:
+        move.status, move.step, move.retryable, move.needs_look = MoveStatus.FAILED, Step.GIVE, True, True
+    db.session.commit()
+    sim.user("ada").policy["EnabledFolders"] = []
+    sim.delete_account(sim.user("ben"))
+    steer.retry(run)
+    db.session.commit()
+    sim.faults.append(Fault("GET", r"/Users/[0-9a-f-]{8,}$", status=429, headers={"Retry-After": "3000"}))
+    sim.journal.clear()
+    running.work(run.id)
+    db.session.expire_all()
+    assert after_the_refusal(scene) == [] and not any(move.claim for move in run.moves)
+
+
+@pytest.mark.parametrize("refused", ["the link", "the look at it"])
+def test_nobody_else_is_begun_once_linking_with_emby_connect_was_refused(app: Flask, scene: Scene, now: Times, refused: str) -> None:
+    app.extensions["panel_config"] = dataclasses.replace(app.extensions["panel_config"], side_by_side=1)
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("emby", "New")
+    scene.person("ada")
+    scene.person("ben")
+    slow = Fault("POST", "/Connect/Link", status=429, headers={"Retry-After": "3000"})
+    if refused == "the look at it":
+        slow = Fault("GET", r"/Users/[0-9a-f-]{8,}$", status=429, headers={"Retry-After": "3000"})
+        scene.target.sim.faults.append(Fault("POST", "/Connect/Link", status=500))
+    scene.target.sim.faults.append(slow)
+    run = scene.start(removal=Removal.KEEP)
+    left = running.work(run.id)
+    assert left.wake_at is not None and left.wake_at > utc_now() + timedelta(minutes=40)
+    assert after_the_refusal(scene) == []
+    db.session.expire_all()
+    assert sorted(move.given_at is not None for move in run.moves) == [False, True]
+    assert "perhaps not linked" in " ".join(move.remark for move in run.moves), "who was refused has all the same what was meant for them"
+    now.ahead += left.wake_at - utc_now() + timedelta(seconds=1)
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved", "ben": "moved"}

@@ -5,18 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import update
 
 from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
-from panel.models import Email, Migration, Pacemaker, Server, Setting
+from panel.models import Email, Migration, Move, Pacemaker, Server, Setting
 from panel.models.types import utc_now
 from panel.services import report
 from panel.services import run as running
+from panel.services.preflight import Preflight
+from panel.services.run import rounds as rounds_module
 from panel.services.run import steer
+from panel.services.run.give import Giving
 from panel.services.run.rounds import next_round_of
+from panel.services.run.rows import Wait
 from panel.services.run.start import Schedule, start
 from panel.simulators.http import Fault
+from tests.run.test_steering import PEOPLE, Press, set_up
 from tests.scene import Scene
 
 
@@ -124,6 +130,95 @@ def test_one_that_is_paused_and_resumed_before_it_begins_still_begins_at_its_tim
     db.session.commit()
     stage.finish(run)
     assert stage.outcome(run)["ada"] == "moved"
+
+
+def test_one_that_is_resumed_before_its_time_is_queued_until_then(stage: Scene) -> None:
+    run = start_with(stage, Schedule(start_at=utc_now() + timedelta(hours=5)))
+    steer.pause(run)
+    db.session.commit()
+    steer.resume(run)
+    db.session.commit()
+    assert (run.status, running.work(run.id).wake_at, hold_of(stage)) == (MigrationStatus.QUEUED, run.start_at, None)
+    make_due(run)
+    stage.finish(run)
+    assert (run.status, stage.outcome(run)["ada"]) == (MigrationStatus.FINISHED, "moved")
+
+
+def test_a_pause_at_the_moment_it_begins_writes_nobody_down_and_a_resume_each_of_them_once(
+    app: Flask, stage: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_with(stage, Schedule(start_at=utc_now() + timedelta(hours=5)))
+    make_due(run)
+    judged = rounds_module._judged
+
+    def pause_meanwhile(run: Migration) -> Preflight | Wait:
+        flight = judged(run)
+        db.session.commit()
+        with app.app_context():
+            steer.pause(db.session.get_one(Migration, run.id))
+            db.session.commit()
+        return flight
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rounds_module, "_judged", pause_meanwhile)
+        stage.finish(run)
+    assert (run.status, run.started_at, run.moves) == (MigrationStatus.PAUSED, None, [])
+    steer.resume(run)
+    db.session.commit()
+    stage.finish(run)
+    assert (run.status, stage.outcome(run)["ada"]) == (MigrationStatus.FINISHED, "moved")
+
+
+@pytest.mark.parametrize(("source", "target"), [("jellyfin", "emby"), ("plex", "plex")])
+@pytest.mark.parametrize("status", [401, 503])
+def test_a_pause_holds_whatever_the_servers_do_and_no_round_follows(
+    app: Flask, scene: Scene, source: str, target: str, status: int
+) -> None:
+    set_up(scene, source, target)
+    run = start(scene.preflight(pace_s=0.0), Schedule(repeat_every_h=1.0, rounds=3))
+    db.session.commit()
+    sim = scene.tv if target == "plex" else scene.target.sim
+
+    def pause(run: Migration) -> None:
+        steer.pause(run)
+        sim.faults.append(Fault(times=None, status=status))
+
+    press = Press(app, scene, run, pause)
+    for _ in range(20):
+        scene.finish(run)
+        run.wake_at = None
+        db.session.execute(update(Move).values(not_before=None, secure_after=None))
+        db.session.commit()
+    assert press.pressed.is_set() and run.status is MigrationStatus.PAUSED and run.ended_at is None
+    assert next_round_of(run) is None and hold_of(scene) == run.id
+    assert not any(move.claim for move in run.moves) and set(scene.outcome(run).values()) <= {"pending", "moving"}
+    assert bool(run.problem) is (status == 401), "what does not pass by itself is said"
+    sim.faults.clear()
+    scene.finish(run)
+    assert run.status is MigrationStatus.PAUSED and all(scene.opened(name, scene.source) for name in PEOPLE), "it goes on unasked"
+    steer.resume(run)
+    db.session.commit()
+    assert run.problem == ""
+    scene.finish(run)
+    assert set(scene.outcome(run).values()) <= {"moved", "invited"} and run.status is MigrationStatus.FINISHED
+
+
+def test_a_mistake_about_somebody_in_hand_does_not_end_a_pause_either(app: Flask, stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start_with(stage, Schedule(repeat_every_h=1.0, rounds=3))
+    Press(app, stage, run, steer.pause)
+
+    def note(*what: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Giving, "note", note)
+        for _ in range(8):
+            running.work(run.id)
+            db.session.expire_all()
+            run.wake_at = None
+            db.session.commit()
+    assert run.status is MigrationStatus.PAUSED and run.problem and next_round_of(run) is None
+    assert not any(move.claim for move in run.moves) and stage.outcome(run)["ada"] == "failed"
 
 
 def test_a_pair_that_is_blocked_by_then_stops_the_run_with_a_sentence(stage: Scene) -> None:

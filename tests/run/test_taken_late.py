@@ -337,6 +337,23 @@ def test_nobody_counts_as_removed_while_it_cannot_be_found_out_whether_they_are(
     assert scene.outcome(run) == {"ada": "moved", "ben": "moved"}
 
 
+def test_after_a_request_to_slow_down_nobody_of_the_same_batch_is_removed(scene: Scene) -> None:
+    set_up(scene, "emby", "jellyfin")
+    run = scene.start()
+    work_until_taking(scene, run)
+    sim = scene.source.sim
+    left_out = hidden_from_the_next_list(scene.source, "ada")
+    sim.faults.append(Fault("GET", f"/Users/{sim.user('ada').id}$", status=429, headers={"Retry-After": "40"}))
+    running.work(run.id)
+    statuses = [entry.status for entry in sim.journal]
+    assert left_out == ["ada"] and statuses.index(429) == len(statuses) - 1, "nothing was asked for after it"
+    db.session.expire_all()
+    assert {move.name: (move.step, move.claim, move.taken) for move in run.moves} == {
+        name: (Step.TAKE, None, {}) for name in ("ada", "ben")
+    }
+    assert [scene.opened(name, scene.source) for name in ("ada", "ben")] == [{"Films"}, {"Films"}]
+
+
 def test_an_account_that_slips_over_the_border_of_two_pages_is_removed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("panel.platforms.emby.PAGE", 2)
     set_up(scene, "emby", "jellyfin", "ada", "ben", "cleo")

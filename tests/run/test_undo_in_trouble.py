@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,9 @@ from panel.domain.statuses import MigrationStatus, MoveStatus, Removal
 from panel.extensions import db
 from panel.models import Migration, Server, User
 from panel.models.types import utc_now
+from panel.platforms.base import Member
 from panel.services import run as running
-from panel.services.run import accept, steer, undo
+from panel.services.run import accept, invite_lists, steer, undo
 from panel.services.run.accept import check_invites
 from panel.services.run.rounds import next_round_of
 from panel.services.run.start import Schedule, start
@@ -227,14 +229,14 @@ def test_after_a_removal_at_once_an_invite_that_is_gone_is_given_anew(scene: Sce
 def test_an_invite_sent_while_the_list_was_read_is_not_taken_for_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     set_up(scene, "jellyfin", "plex")
     run = scene.start()
-    ask = accept._ask
+    ask = invite_lists.lists_of
 
-    def slowly(server: Server) -> object:
-        members = ask(server)
+    def slowly(server: Server, others: Sequence[Server]) -> dict[int, list[Member]]:
+        lists = ask(server, others)
         scene.finish(run)
-        return members
+        return lists
 
-    monkeypatch.setattr(accept, "_ask", slowly)
+    monkeypatch.setattr(accept, "lists_of", slowly)
     check_invites(scene.target.row)
     db.session.expire_all()
     assert scene.outcome(run) == dict.fromkeys(PEOPLE, "invited")

@@ -101,6 +101,16 @@ def test_one_address_does_not_try_many_accounts_for_long(open_app: Callable[...,
     assert codes == [422] * 60 + [429] * 2
 
 
+def test_the_addresses_of_one_ipv6_network_are_one_guesser(app: Flask, pair: Scene) -> None:
+    def code(address: str) -> int:
+        return app.test_client().get("/claim/guess", environ_base={"REMOTE_ADDR": address}).status_code
+
+    assert [code(f"2001:db8:0:1::{number:x}") for number in range(32)] == [404] * 30 + [429] * 2
+    assert [code("2001:db8:0:1:ffff:ffff:ffff:ffff"), code("2001:db8:0:2::1"), code("192.0.2.1")] == [429, 404, 404]
+    assert [code(address) for _ in range(15) for address in ("::ffff:203.0.113.5", "203.0.113.5")] == [404] * 30
+    assert [code("::ffff:203.0.113.5"), code("::ffff:203.0.113.6")] == [429, 404]
+
+
 def test_the_refusal_says_when_to_come_back_and_not_whether_the_account_exists(open_app: Callable[..., Flask]) -> None:
     app = open_app()
     with app.app_context():

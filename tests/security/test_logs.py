@@ -58,5 +58,23 @@ def test_keeps_json_on_one_line_that_says_the_same(name: str) -> None:
     assert json.loads(line)["message"] == f"User {name} moved"
 
 
+@pytest.mark.parametrize("name", TRICKS)
+def test_keeps_the_name_of_a_logger_on_its_line(name: str) -> None:
+    made = record("Ada")
+    made.name = name
+    line = logs.TextLine(logs.TEXT).format(made)
+    assert len(line.splitlines()) == 1 and line.isprintable() and line.endswith(": User Ada moved")
+    assert json.loads(logs.JsonLine().format(made))["logger"] == name
+
+
+def test_indents_where_a_record_was_made_and_keeps_it_in_json() -> None:
+    made = record("Ada")
+    made.stack_info = "Stack (most recent call last):\n  File x\n2026-01-01 INFO panel.web: \x1b[2JAda signed in"
+    head, *rest = logs.TextLine(logs.TEXT).format(made).splitlines()
+    assert head.endswith(": User Ada moved") and len(rest) == 3
+    assert all(line.startswith("    ") and line.isprintable() for line in rest)
+    assert json.loads(logs.JsonLine().format(made))["stack"] == made.stack_info
+
+
 def test_leaves_names_of_all_scripts_as_they_are() -> None:
     assert "Zoë 京子 مها 🎬" in logs.TextLine(logs.TEXT).format(record("Zoë 京子 مها 🎬"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
@@ -13,8 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from panel.extensions import db
-from panel.models import AuditEntry, Email, Library, Migration, PossibleTwin, User
-from panel.services import mail, notices, report, result_mail
+from panel.models import AuditEntry, Email, Library, Migration, Move, PossibleTwin, SentRequest, User
+from panel.services import mail, notices, proof_report, report, result_mail
 from panel.services.claims import links
 from panel.simulators.http import Fault
 from tests.mission.mailbox import Mailbox, running_mailbox
@@ -150,6 +151,11 @@ FORMULAS = [
     "x;=1+1",
     'x"\n=1+1',
     "%0A=1+1",
+    *(f"{unseen}=1+1" for unseen in "\x0b\x0c\x1c\x1f\x7f\x85\xad\u2000\u2003\u2028\u3000\u200b\u200e\u202e\u2060\ufe0f\U000e0020"),
+    "x;\u200b=1+1",
+    "x,\x0b\u2003-1",
+    "﹦1+1",
+    "−1+1",
 ]
 
 
@@ -158,21 +164,38 @@ def test_no_cell_of_a_table_is_a_formula(app: Flask, pair: Scene) -> None:
     for name in FORMULAS:
         move.name = move.detail = name
         db.session.commit()
-        text = report.run_csv(move.migration)
-        assert re.sub(r"[\t\r\n]", " ", name) in text.replace('""', '"').replace(";'", ";")
-        for delimiter in ",;\t":
-            rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
-            assert delimiter != "," or all(len(row) == 4 for row in rows), name
-            assert not [cell for row in rows for cell in row if looks_like_a_formula(cell)], (delimiter, rows)
+        no_formula_in(report.run_csv(move.migration), name, columns=4)
+
+
+def test_no_cell_of_the_proof_is_a_formula(app: Flask, pair: Scene) -> None:
+    run = pair.move()
+    row, server = db.session.scalars(db.select(SentRequest)).first(), pair.target.row
+    assert row and row.move_id
+    move = db.session.get_one(Move, row.move_id)
+    for name in FORMULAS:
+        move.name = server.name = row.result = row.path = name
+        db.session.commit()
+        no_formula_in(proof_report.sent_csv(run), name, columns=len(proof_report.COLUMNS))
+
+
+def no_formula_in(text: str, name: str, columns: int) -> None:
+    """Whatever parts the cells, none is a formula; the name is there, on one line."""
+    on_one_line = re.sub(r"[\t-\r\x1c-\x1e\x85\u2028\u2029]", " ", name)
+    assert on_one_line.replace("'", "") in text.replace('""', '"').replace("'", ""), repr(name)
+    for delimiter in ",;\t":
+        rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
+        assert delimiter != "," or all(len(row) == columns for row in rows), name
+        assert not [cell for row in rows for cell in row if looks_like_a_formula(cell)], (delimiter, rows)
 
 
 def looks_like_a_formula(cell: str) -> bool:
-    """As a careless program sees it: blanks before it do not count."""
-    return cell.strip('\ufeff\u00a0 \t\r\n"')[:1] in tuple("=+-@＝＋－＠")
+    """As a careless program sees it: what shows as nothing before it does not count, nor how wide or high the sign is."""
+    seen = [one for one in cell if unicodedata.category(one)[0] not in "CZM" and one != '"']
+    return unicodedata.normalize("NFKC", "".join(seen[:1])) in tuple("=+-@−")
 
 
 def test_would_notice_a_formula() -> None:
-    assert looks_like_a_formula(" =1") and not looks_like_a_formula("'=1")
+    assert looks_like_a_formula(" =1") and looks_like_a_formula("\u200b＝1") and not looks_like_a_formula("'=1")
 
 
 def test_the_table_is_a_file_to_be_stored(app: Flask, run: Migration, ada: FlaskClient) -> None:

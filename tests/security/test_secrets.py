@@ -24,7 +24,7 @@ from panel.extensions import db
 from panel.models import Admin, Migration, Role, Setting
 from panel.platforms.base import PlatformError
 from panel.services import servers
-from panel.simulators.http import Answer, Call, Fault
+from panel.simulators.http import Fault
 from tests.mission.mailbox import Mailbox, running_mailbox
 from tests.mission.stage import cli
 from tests.processes import descendants, wait_until
@@ -239,22 +239,3 @@ def test_an_answer_that_repeats_the_key_is_quoted_without_it(stage: Scene) -> No
             remote.members()
         remote.close()
         assert side.sim.api_key not in str(caught.value) and "may not do this" in str(caught.value)
-
-
-def test_a_redirect_takes_no_key_elsewhere(stage: Scene) -> None:
-    seen: list[Call] = []
-    elsewhere = stage.sides[2].sim
-
-    def answer(call: Call) -> Answer:
-        seen.append(call)
-        return Answer()
-
-    elsewhere.answer = answer
-    for status in (301, 302, 303, 307, 308):
-        fault = Fault(times=1, status=status, headers={"Location": f"{elsewhere.url}/stolen"})
-        stage.sides[1].sim.faults.append(fault)
-        remote = servers.remote_for(stage.sides[1].row)
-        with pytest.raises(PlatformError, match="redirect"):
-            remote.check()
-        remote.close()
-    assert seen == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from http.cookies import SimpleCookie
 
 import pytest
@@ -15,11 +16,13 @@ from werkzeug.test import TestResponse
 from panel import create_app
 from panel.config import Config
 from panel.extensions import db
-from panel.models import Role
+from panel.models import Admin, OneTimeLink, Role
+from panel.models.types import utc_now
+from panel.services import second_factor
 from panel.web.limits import limiter
 from tests.web.asking import PASSWORD, Browser
 from tests.web.conftest import signed_in
-from tests.web.test_second_factor import ADA
+from tests.web.test_second_factor import ADA, SECRET, code_now
 
 HTTPS = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
 
@@ -152,6 +155,61 @@ def test_a_copied_cookie_dies_with_the_sessions(open_app: Flask, ada: FlaskClien
         fields = {"current": PASSWORD, "password": "another long password", "again": "another long password"}
         assert ada.post("/account/password", data=fields).status_code == 303
     assert thief.get("/account").status_code == 303
+
+
+def signed_in_by_password(app: Flask) -> FlaskClient:
+    client = app.test_client()
+    assert client.post("/sign-in", data=ADA).status_code == 303
+    return client
+
+
+def test_a_copied_cookie_dies_when_its_session_is_signed_out_and_no_other_does(open_app: Flask, ada: FlaskClient) -> None:
+    here, elsewhere = signed_in_by_password(open_app), signed_in_by_password(open_app)
+    thief = stolen(open_app, here)
+    assert thief.get("/account").status_code == 200
+    assert here.post("/sign-out").status_code == 303
+    assert [client.get("/account").status_code for client in (thief, here, elsewhere, ada)] == [303, 303, 200, 200]
+    assert thief.post("/sign-out").status_code == 303 and elsewhere.get("/account").status_code == 200
+    again = signed_in_by_password(open_app)
+    assert [client.get("/account").status_code for client in (thief, again)] == [303, 200]
+
+
+def test_signing_out_of_a_session_without_an_id_ends_all(open_app: Flask, ada: FlaskClient) -> None:
+    thief, elsewhere = stolen(open_app, ada), signed_in_by_password(open_app)
+    assert ada.post("/sign-out").status_code == 303
+    assert [client.get("/account").status_code for client in (thief, elsewhere)] == [303, 303]
+
+
+def test_what_is_kept_of_ended_sessions_goes_once_their_cookies_are_too_old(open_app: Flask, ada: FlaskClient) -> None:
+    for _ in range(2):
+        signed_in_by_password(open_app).post("/sign-out")
+    kept = db.session.scalars(db.select(OneTimeLink)).all()
+    assert len(kept) == 2 and all(link.expires_at > utc_now() + timedelta(days=30) for link in kept)
+    old_id, kept[0].expires_at = kept[0].id, utc_now()
+    db.session.commit()
+    signed_in_by_password(open_app).post("/sign-out")
+    left = db.session.scalars(db.select(OneTimeLink.id)).all()
+    assert len(left) == 2 and old_id not in left
+
+
+def test_nothing_planted_before_the_second_factor_is_kept_and_no_copy_from_between_is_signed_in(open_app: Flask, ada: FlaskClient) -> None:
+    admin = Admin.by_email(ADA["email"])
+    assert admin and second_factor.switch_on(admin, SECRET, code_now(steps=-1))
+    db.session.commit()
+    client = open_app.test_client()
+    client.get("/sign-in")
+    with client.session_transaction() as session:
+        session.update(planted="before the password", csrf_token="known", _user_id="1:guess")
+    assert client.post("/sign-in", data=ADA).headers["Location"] == "/sign-in/code"
+    with client.session_transaction() as session:
+        assert not {"planted", "_user_id"} & set(session) and session.get("csrf_token") != "known"
+        session["planted"] = "between password and code"
+    fixed = stolen(open_app, client)
+    assert client.post("/sign-in/code", data={"code": code_now()}).status_code == 303
+    with client.session_transaction() as session:
+        assert not {"planted", "half_signed_in"} & set(session)
+    assert [one.get("/account").status_code for one in (client, fixed)] == [200, 303]
+    assert fixed.post("/sign-in/code", data={"code": code_now()}).status_code == 422, "the code was used"
 
 
 def test_a_cookie_that_was_changed_or_signed_elsewhere_is_nobodys(open_app: Flask, ada: FlaskClient) -> None:

@@ -25,19 +25,20 @@ from panel import create_app, launcher, var
 from panel.config import Config
 from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
-from panel.models import Admin, Email, EmailStatus, Migration, Move, OneTimeLink, PlexAccount, Server, Setting
+from panel.models import Admin, AuditEntry, Email, EmailStatus, Migration, Move, OneTimeLink, PlexAccount, Server, Setting
 from panel.models.types import utc_now
 from panel.services import backup, run
+from panel.services.backup import file as backup_file
 from panel.services.backup import restore as backup_restore
 from panel.services.backup import rows as backup_rows
 from panel.services.backup.file import Backup, BackupRefused
-from panel.services.claims import reopening
+from panel.services.claims import links, reopening
 from tests import old_databases
 from tests.databases import database_url, upgraded_database_url
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
-#: Tables that a restore changes: runs wait, nobody is in hand, mails are held back, and it is written down.
-SETTLED = {"migrations", "moves", "emails", "audit_entries", "one_time_links"}
+#: Tables that a restore changes: runs wait, nobody is in hand, mails are held back, links and sessions are over, and it is written down.
+SETTLED = {"admins", "migrations", "moves", "emails", "audit_entries", "one_time_links"}
 
 EITHER = ("sqlite", pytest.param("postgresql", marks=pytest.mark.thorough))
 
@@ -162,8 +163,18 @@ def test_what_was_at_work_waits_for_the_admin(saved: Path, new: Flask) -> None:
         assert mail.status is EmailStatus.SENDING
         assert "not known" in mail.error
         link = db.session.get_one(OneTimeLink, 1)
-        assert (link.in_use_since, link.reopen_after, bool(link.closed)) == (None, None, True), "only its person's link opens the account"
+        assert (link.in_use_since, link.reopen_after, bool(link.closed)) == (None, None, True), "only a link for its person opens it"
         assert reopening.due() == []
+
+
+def test_nobody_is_signed_in_after_it(old: Flask, saved: Path, new: Flask) -> None:
+    with at_work(old):
+        before = {admin.id: admin.session_key for admin in db.session.scalars(db.select(Admin))}
+    _done, again = restored(new, saved)
+    with at_work(again):
+        after = {admin.id: admin.session_key for admin in db.session.scalars(db.select(Admin))}
+    assert before.keys() == after.keys()
+    assert all(len(after[number]) == 32 and after[number] != before[number] for number in before)
 
 
 def test_users_in_hand_are_looked_for_first_and_nothing_is_closed_unasked(old: Flask, new: Flask, tmp_path: Path) -> None:
@@ -178,6 +189,25 @@ def test_users_in_hand_are_looked_for_first_and_nothing_is_closed_unasked(old: F
         move = db.session.get_one(Move, 1)
         assert (move.status, move.claim, move.needs_look) == (MoveStatus.PENDING, None, True)
         assert run.due() == []
+
+
+def test_a_link_that_was_unused_then_is_void_and_its_person_named(old: Flask, new: Flask, tmp_path: Path) -> None:
+    with at_work(old):
+        token, setup = links.make(links.CLAIM, 1), links.make(links.SETUP)
+        db.session.get_one(Move, 1).name = "Ada\x1b[2J"
+        db.session.commit()
+        assert links.find(links.CLAIM, token) is not None
+        backup.make(tmp_path / "saved.zip", db.engine, config_of(old), NOW)
+    printed = flask(new, "restore", tmp_path / "saved.zip")
+    assert printed.exit_code == 0
+    assert "1 link to choose a password was unused then and may have been used since: void now." in printed.output
+    assert "  migration 1: Ada\\u001b[2J\n" in printed.output
+    again = installation(config_of(new).var, config_of(new).database_url)
+    with at_work(again):
+        assert links.find(links.CLAIM, token) is None and links.find(links.SETUP, setup) is None
+        entry = db.session.scalars(db.select(AuditEntry).where(AuditEntry.action == "backup.restored")).one()
+        assert entry.detail == "1 migrations were paused, 1 links to choose a password are void."
+        assert links.find(links.CLAIM, links.make(links.CLAIM, 1)) is not None
 
 
 def test_keeps_what_it_replaces_and_the_keys_to_it(saved: Path, new: Flask) -> None:
@@ -311,6 +341,48 @@ def with_manifest(saved: Path, path: Path, **changes: object) -> Path:
     with zipfile.ZipFile(saved) as file:
         manifest = {**json.loads(file.read("manifest.json")), **changes}
     return rewritten(saved, path, manifest=json.dumps(manifest).encode())
+
+
+def of_a_later_zip(saved: Path, path: Path) -> Path:
+    """The first entry says that it takes a newer program to be unpacked."""
+    content = bytearray(saved.read_bytes())
+    content[content.rfind(b"PK\x01\x02") + 6] = 255
+    path.write_bytes(content)
+    return path
+
+
+ODD_MANIFESTS: dict[str, dict[str, object]] = {
+    "tables are a list": {"tables": []},
+    "a table is a list": {"tables": {"users": []}},
+    "columns are text": {"tables": {"users": {"columns": "xy", "rows": 0, "sha256": ""}}},
+    "time is an object": {"made_at": {"a": 1}},
+    "time is long": {"made_at": "x" * 5000},
+    "time holds a line break": {"made_at": "2026-05-01\n12:00:00+00:00"},
+    "version steers the terminal": {"program": "1\x1b[31m\nRestored 999 rows"},
+    "version is long": {"program": "1" * 5000},
+    "schema steers the terminal": {"revision": "0001\x1b[31m"},
+    "more than there is": {"more": 1},
+}
+
+
+@pytest.mark.parametrize("what", ["zip version", "long row", *ODD_MANIFESTS])
+def test_refuses_what_was_made_up_in_one_line_of_its_own(
+    saved: Path, new: Flask, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, path = state(new), tmp_path / "odd.zip"
+    if what == "zip version":
+        of_a_later_zip(saved, path)
+    elif what == "long row":
+        monkeypatch.setattr(backup_file, "MOST_BYTES_OF_A_ROW", 10)
+        path = saved
+    else:
+        with_manifest(saved, path, **ODD_MANIFESTS[what])
+    refused = flask(new, "restore", path)
+    assert refused.exit_code == 1 and isinstance(refused.exception, SystemExit)
+    assert refused.output.startswith(str(path)) and refused.output.count("\n") == 1 and len(refused.output) < 500
+    assert refused.output.rstrip("\n").isprintable()
+    assert state(new) == before
+    assert not [path for path in config_of(new).var.iterdir() if "restoring" in path.name or "replaced" in path.name]
 
 
 def test_refuses_what_is_damaged_or_foreign_and_changes_nothing(saved: Path, new: Flask, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_withdraws_an_invite_only_a_sync_knows_of(ada: FlaskClient, invited: Sce
 def test_asks_a_server_who_has_accepted(ada: FlaskClient, invited: Scene) -> None:
     invited.tv.accept(invited.tv.shares_of(invited.target.sim)[0])
     address = f"/invites/servers/{invited.target.row.id}/check"
-    assert "New: 1 accepted since the last look, 1 still wait." in ada.post(address, follow_redirects=True).text
+    assert "New: 1 accepted since the last look, 1 still waits." in ada.post(address, follow_redirects=True).text
     invited.tv.stop()
     assert "Check its address" in ada.post(address, follow_redirects=True).text
 

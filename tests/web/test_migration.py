@@ -128,7 +128,7 @@ def test_says_once_when_a_run_begins_that_waits_for_its_time(ada: FlaskClient, r
     assert "begins <time" in ada.get("/migrations").text
     run.status = MigrationStatus.PAUSED
     db.session.commit()
-    assert "Once resumed, it begins at once." in ada.get(f"/migrations/{run.id}").text
+    assert "Once resumed, it begins then, or at once where that time has passed." in ada.get(f"/migrations/{run.id}").text
 
 
 def test_answers_nothing_while_nothing_changes(ada: FlaskClient, run: Migration) -> None:
@@ -223,7 +223,7 @@ def test_says_until_when_it_waits(ada: FlaskClient, run: Migration) -> None:
     db.session.commit()
     text = ada.get(f"/migrations/{run.id}").text
     assert "Birch does not answer." in text
-    assert f'Next try at <time datetime="{run.wake_at:%Y-%m-%dT%H:%M:%SZ}" ' in " ".join(text.split())
+    assert f'Next try <time datetime="{run.wake_at:%Y-%m-%dT%H:%M:%SZ}" ' in " ".join(text.split())
 
 
 def test_escapes_names_and_what_servers_said(ada: FlaskClient, run: Migration) -> None:
@@ -240,7 +240,7 @@ def test_escapes_names_and_what_servers_said(ada: FlaskClient, run: Migration) -
 
 @pytest.mark.parametrize("headers", [{}, LIVE])
 def test_pauses_resumes_and_cancels(ada: FlaskClient, run: Migration, headers: dict[str, str]) -> None:
-    for verb, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+    for verb, status in (("pause", "paused"), ("resume", "queued"), ("cancel", "cancelled")):
         answer = ada.post(f"/migrations/{run.id}/{verb}", headers=headers, follow_redirects=True)
         assert answer.status_code == 200
         db.session.refresh(run)

@@ -51,6 +51,12 @@ def test_adds_a_payment_of_whole_days(ada: FlaskClient, pair: Scene) -> None:
     assert db.session.scalars(db.select(AuditEntry)).one().action == "payment.added"
 
 
+def test_stays_with_the_user_on_whose_page_a_payment_is_deleted(ada: FlaskClient, pair: Scene) -> None:
+    payment = payment_of("Bob")
+    address, page = f"/payments/{payment.id}/delete", f"/users/{payment.user_id}"
+    assert ada.post(address, data=fields(ada.get(address).text)).headers["Location"] == page
+
+
 PLACE = "/payments?q=bob&sort=-user&state=active&page=1"
 
 

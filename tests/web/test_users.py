@@ -171,6 +171,34 @@ def test_says_of_those_chosen_how_many_change_and_how_many_do_not(ada: FlaskClie
     assert "Nothing would change. The user chosen does not change: it is so already." in nobody
 
 
+def test_lets_another_change_be_chosen_where_one_would_change_nothing(ada: FlaskClient, pair: Scene) -> None:
+    ids = [user("Alice").id, user("Bob").id]
+    answer = ada.post("/users/bulk", data={"ids": ids, "change": "pay", "plan": pair.plan("Basic").id})
+    assert answer.status_code == 422 and "Nothing would change. None of the 2 users chosen changes" in answer.text
+    assert 'id="bulk-form"' in answer.text and "Continue…" in answer.text and 'id="change-error"' in answer.text
+    asked = ada.post("/users/bulk", data={**fields(answer.text), "change": "permanent"}).text
+    ada.post("/users/bulk", data=fields(asked))
+    assert user("Alice").permanent and user("Bob").permanent
+
+
+def test_lets_another_change_be_chosen_where_one_has_become_needless(ada: FlaskClient, pair: Scene) -> None:
+    asked = ada.post("/users/bulk", data={"ids": [user("Alice").id], "change": "permanent"}).text
+    user("Alice").permanent = True
+    db.session.commit()
+    answer = ada.post("/users/bulk", data=fields(asked))
+    assert answer.status_code == 422 and 'id="bulk-form"' in answer.text
+    assert "have changed since you were asked: nothing was done. Nothing would change by now." in answer.text
+
+
+def test_offers_to_show_a_user_only_where_they_are_not_shown(ada: FlaskClient, pair: Scene) -> None:
+    alice = user("Alice").id
+    payment = db.session.scalars(db.select(Payment).where(Payment.user_id == alice)).one().id
+    for address in (f"/users/{alice}/actions", f"/payments/{payment}/actions"):
+        entry = f'class="action" href="/users/{alice}?'
+        assert entry in ada.get(f"{address}?next=/users?page%3D1").text
+        assert entry.removesuffix("?") not in ada.get(address).text.replace(f"/users/{alice}/", "")
+
+
 def test_extends_payments_that_have_not_ended(ada: FlaskClient, pair: Scene) -> None:
     ends = {payment.user.name: payment.end_at for payment in db.session.scalars(db.select(Payment))}
     asked = ada.post("/users/bulk", data={"all": "1", "change": "extend", "days": "7"}).text

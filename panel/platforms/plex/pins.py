@@ -14,6 +14,8 @@ from panel.platforms.plex.cloud import PRODUCT, V1_URL, WHO, plex_headers, usabl
 APPROVAL_URL = "https://app.plex.tv/auth#?"
 #: plex.tv was seen to keep PINs for 900 and for 1800 seconds.
 USUAL_LIFE_S = 900.0
+#: What is not taken for the life of a PIN, in seconds: nobody waits for an approval that long.
+TOO_LONG_S = 86400
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,14 @@ def _door(cloud_url: str, client_id: str, timeouts: tuple[float, float]) -> Http
 def _pin(answer: Any) -> Pin:
     if not isinstance(answer, dict) or not isinstance(answer.get("id"), int) or not isinstance(answer.get("code"), str):
         raise UnexpectedAnswer(f"{WHO} did not give a PIN to sign in with.")
-    life, token = answer.get("expiresIn"), answer.get("authToken")
+    token = answer.get("authToken")
     return Pin(
         id=answer["id"],
         code=answer["code"],
-        lives_s=float(life) if isinstance(life, (int, float)) else USUAL_LIFE_S,
+        lives_s=_life_s(answer.get("expiresIn")),
         token=usable_token(token) if isinstance(token, str) else "",
     )
+
+
+def _life_s(said: Any) -> float:
+    return float(said) if type(said) in (int, float) and 0 <= said < TOO_LONG_S else USUAL_LIFE_S

@@ -25,17 +25,17 @@ from panel.platforms.base import (
 )
 from panel.platforms.plex.cloud import WHO, PlexCloud
 from panel.platforms.plex.shares_v1 import SharesV1
-from panel.platforms.plex.shares_v2 import SharesV2
+from panel.platforms.plex.shares_v2 import OwnedLists, SharesV2
 
 T = TypeVar("T")
 
 
 class Shares:
-    """Access to the server `machine_id` of the account whose token `cloud` carries."""
+    """Access to the server `machine_id` of the account whose token `cloud` carries. `lists`: see `SharesV2`."""
 
-    def __init__(self, cloud: PlexCloud, machine_id: str) -> None:
+    def __init__(self, cloud: PlexCloud, machine_id: str, lists: OwnedLists | None = None) -> None:
         self._v1 = SharesV1(cloud, machine_id)
-        self._v2 = SharesV2(cloud, machine_id)
+        self._v2 = SharesV2(cloud, machine_id, lists)
         self._v2_gone: bool | None = None
         self._v2_create_gone = False
         self._on_account: dict[str, Mapping[str, object]] = {}

@@ -12,20 +12,37 @@ SHARES = "/api/v2/shared_servers"
 Settings = Mapping[str, object]
 
 
-class SharesV2:
-    """Shares of one server. Every call raises `NotThere` (404) or `NotAvailable` (410) where this generation has been switched off."""
+class OwnedLists:
+    """The lists of an account's shares, of all its servers, each asked for once."""
 
-    def __init__(self, cloud: PlexCloud, machine_id: str) -> None:
+    def __init__(self, cloud: PlexCloud) -> None:
+        self._cloud = cloud
+        self._known: dict[str, list[Mapping[str, object]]] = {}
+
+    def rows(self, state: str) -> list[Mapping[str, object]]:
+        """Those that are `pending` or `accepted`: 1 request the first time."""
+        if state not in self._known:
+            self._known[state] = list(parse.rows_v2(self._cloud.json("GET", f"{SHARES}/owned/{state}"), WHO))
+        return self._known[state]
+
+
+class SharesV2:
+    """Shares of one server. Every call raises `NotThere` (404) or `NotAvailable` (410) where this generation has been switched off.
+    `lists`: for whoever looks at several servers at one moment; else each look asks anew."""
+
+    def __init__(self, cloud: PlexCloud, machine_id: str, lists: OwnedLists | None = None) -> None:
         self._cloud = cloud
         self._machine_id = machine_id
+        self._lists = lists
 
     def members(self) -> tuple[list[Member], dict[str, Settings]]:
         """Pending and accepted shares of this server (2 requests), and the settings of everyone on the account, by id and address."""
         # Pending first: whoever accepts between the two requests is then in both lists, never in neither.
+        lists = self._lists or OwnedLists(self._cloud)
         found: dict[str, Member] = {}
         settings: dict[str, Settings] = {}
         for state in ("pending", "accepted"):
-            for row in parse.rows_v2(self._cloud.json("GET", f"{SHARES}/owned/{state}"), WHO):
+            for row in lists.rows(state):
                 settings |= _settings_by_person(row)
                 if parse.is_of(row, self._machine_id, WHO):
                     member = parse.member_v2(row, accepted=state == "accepted", who=WHO)

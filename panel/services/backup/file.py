@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
+import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +21,13 @@ VERSION = 1
 MANIFEST, SECRETS = "manifest.json", "secrets.json"
 #: Manifest and secrets are small; a file that says otherwise is not ours.
 MOST_BYTES = 4 * 1024 * 1024
+#: A row holds what servers say about one person or library, which is far less.
+MOST_BYTES_OF_A_ROW = 16 * 1024 * 1024
+#: What reading a file can raise that is no ZIP, or one that was torn or made up.
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError, TypeError, LookupError,
+    AttributeError, OverflowError, MemoryError,
+)  # fmt: skip
 
 
 class BackupRefused(Exception):
@@ -94,13 +105,13 @@ class Backup:
             raise BackupRefused(f"There is no file {path}.") from None
         except OSError as error:
             raise BackupRefused(f"{path} cannot be read ({error.strerror or error}).") from None
-        except zipfile.BadZipFile:
+        except UNREADABLE:
             raise BackupRefused(f"{path} is not a backup of Streamferry, or only a part of one: take another copy of it.") from None
         try:
             self.manifest = self._read_manifest(path)
             self.secrets = self._read_secrets()
             self._verify()
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, TypeError, KeyError):
+        except UNREADABLE:
             self._zip.close()
             raise BackupRefused(f"{path} is damaged: its content is not what was written into it. Take another copy of it.") from None
         except BackupRefused:
@@ -115,9 +126,16 @@ class Backup:
 
     def rows(self, table: str) -> Iterator[list[Any]]:
         """The rows of a table, one by one."""
+        for line in self._lines(table):
+            yield json.loads(line)
+
+    def _lines(self, table: str) -> Iterator[bytes]:
+        """A line is not read to its end to find that it is too long."""
         with self._zip.open(entry_of(table)) as lines:
-            for line in lines:
-                yield json.loads(line)
+            while line := lines.readline(MOST_BYTES_OF_A_ROW + 1):
+                if len(line) > MOST_BYTES_OF_A_ROW:
+                    raise ValueError(table)
+                yield line
 
     def _read_manifest(self, path: Path) -> Manifest:
         if MANIFEST not in self._zip.namelist():
@@ -126,9 +144,12 @@ class Backup:
         if not isinstance(said, dict) or said.get("format") != FORMAT:
             raise BackupRefused(f"{path} is not a backup of Streamferry.")
         if said.get("version") != VERSION:
-            raise BackupRefused(f"{path} was written by a newer Streamferry ({said.get('program')}): update this one first.")
+            raise BackupRefused(f"{path} was written by a newer Streamferry: update this one first.")
         tables = {str(name): Table(**table) for name, table in said.pop("tables").items()}
-        return Manifest(**said, tables=tables)
+        manifest = Manifest(**said, tables=tables)
+        if not _is_plausible(manifest):
+            raise ValueError(MANIFEST)
+        return manifest
 
     def _read_secrets(self) -> dict[str, Any]:
         content = self._read_small(SECRETS)
@@ -150,14 +171,26 @@ class Backup:
             raise ValueError("entries")
         for name, table in self.manifest.tables.items():
             digest, count = hashlib.sha256(), 0
-            with self._zip.open(entry_of(name)) as lines:
-                for line in lines:
-                    digest.update(line)
-                    count += 1
-                    if len(json.loads(line)) != len(table.columns):
-                        raise ValueError(name)
+            for line in self._lines(name):
+                digest.update(line)
+                count += 1
+                row = json.loads(line)
+                if not isinstance(row, list) or len(row) != len(table.columns):
+                    raise ValueError(name)
             if (digest.hexdigest(), count) != (table.sha256, table.rows):
                 raise ValueError(name)
+
+
+def _is_plausible(manifest: Manifest) -> bool:
+    """Whether everything that is stored or shown of it has the form in which it is written."""
+    short = all(isinstance(text, str) and re.fullmatch(r"[\w.+-]{1,50}", text, re.ASCII) for text in (manifest.program, manifest.revision))
+    made_then = datetime.fromisoformat(manifest.made_at).isoformat(timespec="seconds") == manifest.made_at
+    return short and made_then and all(map(_is_plausible_table, manifest.tables.values()))
+
+
+def _is_plausible_table(table: Table) -> bool:
+    names = isinstance(table.columns, list) and all(isinstance(column, str) for column in table.columns)
+    return names and isinstance(table.rows, int) and isinstance(table.sha256, str)
 
 
 def entry_of(table: str) -> str:

@@ -64,7 +64,9 @@ def rows_of(connection: Connection, table: Table) -> Iterator[list[Any]]:
 
 
 def load(engine: Engine, name: str, columns: list[str], rows: Iterator[list[Any]]) -> None:
-    """Put rows into an empty table. Raises SQLAlchemy's errors for what does not fit, `KeyError` for a column that is not there."""
+    """Put rows into an empty table. Raises SQLAlchemy's errors for what does not fit, `KeyError` for what is not there."""
+    if name == VERSION_TABLE:
+        raise KeyError(name)
     with engine.connect() as connection:
         try:
             table = Table(name, MetaData(), autoload_with=connection, resolve_fks=False)

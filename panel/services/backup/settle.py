@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
@@ -9,17 +11,28 @@ from sqlalchemy import Table, func, or_, select, update
 from sqlalchemy.engine import Connection, Engine
 
 from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Step
-from panel.models import AuditEntry, Email, EmailStatus, Migration, Move, OneTimeLink
+from panel.models import Admin, AuditEntry, Email, EmailStatus, Migration, Move, OneTimeLink
 from panel.services.backup.file import Manifest
+from panel.services.claims.links import CLAIM
 from panel.services.run.secure import NEVER
 
-_RUNS, _MOVES, _MAILS, _AUDIT, _LINKS = (cast(Table, model.__table__) for model in (Migration, Move, Email, AuditEntry, OneTimeLink))
+_RUNS, _MOVES, _MAILS, _AUDIT, _LINKS, _ADMINS = (
+    cast(Table, model.__table__) for model in (Migration, Move, Email, AuditEntry, OneTimeLink, Admin)
+)
 
 MAIL_UNCLEAR = "This mail was waiting when the backup was made; whether it has been sent since is not known. Send it again if it was not."
 
 
-def settle(engine: Engine, manifest: Manifest, now: datetime) -> int:
-    """Pause the runs that were at work, let go of what was in hand, hold back mails; in one transaction. Answers how many runs were paused.
+@dataclass(frozen=True)
+class Settled:
+    """`paused`: how many runs were; `linkless`: whose link to choose a password is void now, each as their name and the number of a run."""
+
+    paused: int
+    linkless: tuple[tuple[str, int], ...]
+
+
+def settle(engine: Engine, manifest: Manifest, now: datetime) -> Settled:
+    """Pause the runs that were at work, let go of what was in hand, hold back mails, void links and sessions; in one transaction.
 
     The database has the newest schema, and nobody else has it.
     """
@@ -27,14 +40,24 @@ def settle(engine: Engine, manifest: Manifest, now: datetime) -> int:
         paused = _pause_runs(connection, manifest)
         _let_go(connection, now)
         _hold_mails_back(connection)
-        # An account that was closed for a moment then may have been closed on purpose since: only its person's link opens it.
-        connection.execute(update(_LINKS).values(in_use_since=None, reopen_after=None))
+        _end_sessions(connection)
+        linkless = _void_links(connection, now)
+        did = f"{paused} migrations were paused, {len(linkless)} links to choose a password are void."
         connection.execute(
-            _AUDIT.insert().values(
-                at=now, by="flask restore", action="backup.restored", subject=manifest.made_at, detail=f"{paused} migrations were paused."
-            )
+            _AUDIT.insert().values(at=now, by="flask restore", action="backup.restored", subject=manifest.made_at, detail=did)
         )
-    return paused
+    return Settled(paused, linkless)
+
+
+def _void_links(connection: Connection, now: datetime) -> tuple[tuple[str, int], ...]:
+    """A link that was unused then may have been used since, and would set a second password. Answers whose they were."""
+    unused = (_LINKS.c.used_at.is_(None), _LINKS.c.expires_at > now)
+    whose = select(_MOVES.c.name, _MOVES.c.migration_id).join(_LINKS, _LINKS.c.move_id == _MOVES.c.id)
+    people = connection.execute(whose.where(_LINKS.c.purpose == CLAIM, *unused).order_by(_MOVES.c.migration_id, _MOVES.c.position)).all()
+    connection.execute(update(_LINKS).where(*unused).values(expires_at=now))
+    # An account that was closed for a moment then may have been closed on purpose since: only a fresh link for its person opens it.
+    connection.execute(update(_LINKS).values(in_use_since=None, reopen_after=None))
+    return tuple((name, run_id) for name, run_id in people)
 
 
 def _pause_runs(connection: Connection, manifest: Manifest) -> int:
@@ -69,10 +92,16 @@ def _let_go(connection: Connection, now: datetime) -> None:
     connection.execute(update(_MOVES).where(giving).values(status=MoveStatus.PENDING, needs_look=True, changed_at=now))
     connection.execute(update(_MOVES).where(_MOVES.c.claim.is_not(None)).values(claim=None, needs_look=True, changed_at=now))
     # An account that was being made then is somebody's account by now: it is not to be closed without being asked for.
-    half_made = (_MOVES.c.step == Step.GIVE) & _MOVES.c.created_account & (_MOVES.c.target_member_id == "")
+    half_made = _MOVES.c.step.in_((Step.GIVE, Step.DONE)) & _MOVES.c.created_account & (_MOVES.c.target_member_id == "")
     connection.execute(
         update(_MOVES).where(half_made, or_(_MOVES.c.status == MoveStatus.FAILED, giving)).values(secure_after=NEVER, changed_at=now)
     )
+
+
+def _end_sessions(connection: Connection) -> None:
+    """Everybody signs in anew: which sessions have been ended since, or by which password they were begun, is not known."""
+    for admin_id in connection.scalars(select(_ADMINS.c.id)).all():
+        connection.execute(update(_ADMINS).where(_ADMINS.c.id == admin_id).values(session_key=secrets.token_hex(16)))
 
 
 def _hold_mails_back(connection: Connection) -> None:

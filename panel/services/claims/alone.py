@@ -56,12 +56,12 @@ def alone_at(link_id: int, move: Move) -> Iterator[Remote]:
         raise
 
 
-def used_by_links(server_id: int, account_ids: Iterable[str]) -> set[str]:
-    """Those of these accounts of a server for which a link is being used now: another password may need an account closed for a moment.
+def used_by_links(server_id: int, account_ids: Iterable[str] | None = None) -> set[str]:
+    """Those of these accounts of a server (or of all) for which a link is being used now: another password may need one closed a moment.
     A run that gives or takes asks once it is committed that it has their people in hand: see `_others_at_the_account`."""
     query = select(Move.target_account_id).join(OneTimeLink, OneTimeLink.move_id == Move.id).join(Move.migration)
-    wanted = (Migration.target_id == server_id, Move.target_account_id.in_(list(account_ids)))
-    return set(db.session.scalars(query.where(*wanted, OneTimeLink.purpose == CLAIM, _in_use())))
+    query = query.where(Migration.target_id == server_id, OneTimeLink.purpose == CLAIM, _in_use())
+    return set(db.session.scalars(query if account_ids is None else query.where(Move.target_account_id.in_(list(account_ids)))))
 
 
 def free(link_id: int) -> None:

@@ -26,10 +26,12 @@ def closed_for_a_moment(server_id: int) -> dict[str, Kept]:
 def as_open(look: Look, closed: Mapping[str, Kept]) -> Look:
     """A server as it is again in a moment: the accounts in `closed` count as enabled, unless somebody else has changed since what they
     open."""
-    return replace(look, members=tuple(_as_open(member, closed.get(member.account_id)) for member in look.members)) if closed else look
+    return replace(look, members=tuple(member_as_open(member, closed) for member in look.members)) if closed else look
 
 
-def _as_open(member: Member, was: Kept | None) -> Member:
+def member_as_open(member: Member, closed: Mapping[str, Kept]) -> Member:
+    """An account as it is again in a moment; see `as_open`."""
+    was = closed.get(member.account_id)
     if was is None or not member.disabled or (member.all_libraries, member.library_ids) != (was.all_libraries, was.library_ids):
         return member
     settings = {**member.settings, "IsDisabled": False} if member.settings else member.settings

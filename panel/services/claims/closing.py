@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import select, update
 
 from panel.extensions import db, execute
-from panel.models import Move, OneTimeLink
+from panel.models import Migration, Move, OneTimeLink
 from panel.models.types import utc_now
 from panel.platforms.base import Kept, Member
-from panel.services.claims.links import fresh, links_to_the_account_of, moves_to_the_account_of
+from panel.services.claims.links import CLAIM, fresh, links_to_the_account_of, moves_to_the_account_of
 
 #: How long an account that could not be opened again stays closed before that is tried by itself.
 REOPEN_AFTER = timedelta(minutes=1)
@@ -41,11 +41,24 @@ def kept_from_closing(closed: dict[str, object]) -> Kept | None:
 
 def forget_closing(move: Move) -> None:
     """The account is open again, or somebody else's affair. Flushed."""
-    told = select(Move).where(Move.id.in_(moves_to_the_account_of(move.id)), Move.remark.contains(STAYS_CLOSED))
+    _forget(moves_to_the_account_of(move.id))
+
+
+def forget_closings_of(server_id: int, account_id: str) -> None:
+    """A run has written what this account opens: what links had closed of it before is not opened again. Of an account that is in the
+    run's hands, in the transaction that notes what came of it; flushed."""
+    whose = (Migration.target_id == server_id, Move.target_account_id == account_id)
+    _forget(db.session.scalars(select(Move.id).join(Migration).where(*whose)).all() if account_id else [])
+
+
+def _forget(move_ids: Sequence[int]) -> None:
+    """Moves before links, as everybody has them: two that come at once wait for each other in one order."""
+    told = select(Move).where(Move.id.in_(move_ids), Move.remark.contains(STAYS_CLOSED))
     for one in db.session.scalars(told.execution_options(populate_existing=True)):
         one.remark = without_closing(one.remark)
-    ids = links_to_the_account_of(move).with_only_columns(OneTimeLink.id)
-    execute(update(OneTimeLink).where(OneTimeLink.id.in_(ids)).values(closed={}, reopen_after=None))
+    db.session.flush()
+    theirs = (OneTimeLink.purpose == CLAIM, OneTimeLink.move_id.in_(move_ids))
+    execute(update(OneTimeLink).where(*theirs).values(closed={}, reopen_after=None))
 
 
 def without_closing(remark: str) -> str:

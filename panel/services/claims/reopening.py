@@ -12,6 +12,7 @@ from panel.models import Move, OneTimeLink
 from panel.models.types import utc_now
 from panel.platforms.base import NotAllowed, NotThere, PlatformError, SwitchedOff
 from panel.services.claims import alone, choosing, closing
+from panel.services.remarks import with_sentence
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ def reopen(link_id: int) -> None:
 
 def _put_off(link_id: int, move: Move, *, refused: bool) -> None:
     """What one and the same answer will meet again waits longer each time, and the move says so; flushed."""
+    # A move before its links, as everybody has them: two that come at once wait for each other in one order.
+    db.session.refresh(move, with_for_update=True)
     link = db.session.get(OneTimeLink, link_id, populate_existing=True)
     if link is None or link.reopen_after is None:
         return
@@ -61,7 +64,7 @@ def _put_off(link_id: int, move: Move, *, refused: bool) -> None:
     unchanged = (OneTimeLink.id == link_id, OneTimeLink.reopen_after == link.reopen_after)
     done = execute(update(OneTimeLink).where(*unchanged).values(closed=closed, reopen_after=utc_now() + wait))
     if done and refused:
-        move.remark = " ".join(filter(None, (closing.without_closing(move.remark), closing.STAYS_CLOSED)))
+        move.remark = with_sentence(closing.without_closing(move.remark), closing.STAYS_CLOSED)
 
 
 def _reopen(link_id: int, move: Move) -> None:

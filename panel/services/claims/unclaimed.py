@@ -33,5 +33,5 @@ def unclaimed_among(run: Migration, move_ids: Iterable[int]) -> set[int]:
 
 
 def is_unclaimed(run: Migration, move: Move) -> bool:
-    """Whether nobody can have chosen a password for this move's account, and a run of ours made it; 1 query."""
+    """Whether nobody can have chosen a password for this move's account, which we made or gave one that nobody knows; 1 query."""
     return bool(unclaimed_among(run, [move.id]))

@@ -9,21 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, exists, or_, select, update
 
 from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, Step
-from panel.extensions import config, db
+from panel.extensions import config, db, execute
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.platforms.base import Remote
 from panel.services.run.check import check
 from panel.services.run.clock import go_by_the_clock
+from panel.services.run.deaths import MOST_DEATHS
 from panel.services.run.finish import finish, free_ended, stop, stop_all
 from panel.services.run.give import give
 from panel.services.run.holder import is_dead
 from panel.services.run.lease import Lease, LeaseLost, acquire, lasts_too_long
-from panel.services.run.look_again import look_again
+from panel.services.run.look_again import let_go_at_take, look_again
 from panel.services.run.prepare import prepare
 from panel.services.run.rounds import HELD_S, begin
 from panel.services.run.rows import SETTLING, Outcome, Wait, claim_left_behind, drop_untouched, in_hand, require_epoch
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 #: A worker waits this long itself for the next turn; for longer it lets go of the run and is free for others.
 PATIENCE_S = 3.0
+DEADLY = "The worker died again and again at the same place, perhaps for want of memory; the log of its machine or container may say why."
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Working:
     def go_on(self) -> Verdict:
         """Stage after stage until there is nothing to do, a wait is too long, or the time is up."""
         claim_left_behind(self.run.id, self.lease.epoch)
+        if self.lease.deaths >= MOST_DEATHS:
+            return self._end_after_deaths()
         with _connected(self.run.source, self.lease) as source, _connected(self.run.target, self.lease) as target:
             while True:
                 self.lease.require()
@@ -93,6 +97,19 @@ class Working:
                     return Verdict(wake_at=outcome.until)
                 if self.lease.is_used_up:
                     return Verdict(more=True)
+
+    def _end_after_deaths(self) -> Verdict:
+        """What has killed one worker after another is not tried again unasked; of a run that has ended, only once in a while."""
+        if self.run.ended_at is None:
+            stop_all(self.run, self.lease, DEADLY)
+            return Verdict()
+        log.error("Work on run %s, which has ended, has killed %s workers in a row.", self.run.id, self.lease.deaths)
+        self.run.wake_at = utc_now() + timedelta(seconds=ASK_AGAIN_S)
+        later_on = update(Move).where(Move.migration_id == self.run.id, doubtful()).values(secure_after=self.run.wake_at)
+        require_epoch(self.run.id, self.lease.epoch)
+        execute(later_on)
+        db.session.commit()
+        return Verdict(wake_at=self.run.wake_at)
 
     def _stage(self, source: Remote, target: Remote) -> Outcome:
         """The first stage that has something to do; `False` when none has and the run has been ended or rests."""
@@ -144,13 +161,16 @@ class Working:
 
     def _looked_at(self, source: Remote, target: Remote) -> Outcome:
         """Nothing is removed on a read-back that is not fresh."""
-        return look_again(self.run, self.lease, target) or take(self.run, self.lease, source)
+        looked = look_again(self.run, self.lease, target)
+        return looked if isinstance(looked, Wait) else take(self.run, self.lease, source) or looked
 
     def _wait(self, wait: Wait) -> bool:
         """Wait here where it is short; else write down when to go on and let go. Answers whether it waited."""
         seconds = (wait.until - utc_now()).total_seconds()
         patient = seconds <= PATIENCE_S
         self.run.wake_at, self.run.wake_reason = (None, "") if patient else (wait.until, wait.why)
+        if not patient:
+            let_go_at_take(self.run.id, self.lease.epoch)
         require_epoch(self.run.id, self.lease.epoch)
         db.session.commit()
         if patient:

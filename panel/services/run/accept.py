@@ -1,23 +1,25 @@
-"""Afterwards: invites that wait for the person. One list per server tells who has accepted; their source access follows."""
+"""Afterwards: invites that wait for the person. One look per Plex account tells who has accepted; their source access follows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Migration, Move, Server, Share
 from panel.models.types import utc_now
-from panel.platforms.base import CredentialsRefused, Member, TooManyRequests
-from panel.services import pace, times
+from panel.platforms.base import Member
+from panel.services import times
 from panel.services.run.check import is_right, next_after_check
+from panel.services.run.invite_lists import asked_together, lists_of
 from panel.services.run.ledger import Ledger
 from panel.services.run.listed import Listed
-from panel.services.servers import note_trouble, remote_for
+from panel.services.run.way_back import is_taken_back
 from panel.services.sync.shares import why_doubtful
 
 GONE = "The invite is gone: it was declined or withdrawn, or it has expired."
@@ -33,31 +35,40 @@ def servers_awaited() -> list[Server]:
         select(Server)
         .join(Migration, Migration.target_id == Server.id)
         .join(Move, Move.migration_id == Migration.id)
-        .where(Move.status == MoveStatus.INVITED, Move.step == Step.ACCEPT)
+        .where(*_awaited())
         .distinct()
     )
     return list(db.session.scalars(query))
 
 
+def accounts_awaited() -> list[list[Server]]:
+    """The same, those together that one look tells about."""
+    left, together = servers_awaited(), []
+    while left:
+        first = min(left, key=lambda server: server.id)
+        together.append([first, *asked_together(first, left)])
+        left = [server for server in left if server not in together[-1]]
+    return together
+
+
 def check_invites(server: Server) -> list[int]:
-    """Ask one server who has accepted. Those are stored as effective; answers the runs that have something to remove on their source now.
-    Whose invite is gone has failed, and can be tried again.
+    """Ask who has accepted on a server, and on the others of its Plex account where somebody has still to accept: the same lists tell.
+    Those are stored as effective; answers the runs that have something to remove on their source now. Whose invite is gone has failed, and
+    can be tried again.
 
     Commits. Raises `PlatformError` when the server cannot be asked, `TooManyRequests` also while its account is to be left alone.
     """
+    others = asked_together(server, servers_awaited())
     # Whoever is invited after this look cannot be in the list.
-    since = {move.id: move.given_at for move in _waiting(server)}
-    members = _ask(server)
+    since = {move.id: move.given_at for one in (server, *others) for move in _waiting(one)}
+    lists = lists_of(server, others)
     db.session.expire_all()
-    waiting = [move for move in _waiting(server) if since.get(move.id, move) == move.given_at]
-    listed = Listed(members, names=False)
-    found = {move: listed.of(move) for move in waiting}
-    ledger = Ledger(server, filter(None, found.values()))
-    to_settle = [move.migration_id for move, member in found.items() if member and member.accepted and _accepted(move, member, ledger)]
-    if not why_doubtful(server, members):
-        _fail_gone([move for move, member in found.items() if member is None])
-    db.session.commit()
-    return sorted(set(to_settle))
+    to_settle: set[int] = set()
+    for server_id, members in lists.items():
+        one = db.session.get(Server, server_id)
+        if one is not None:
+            to_settle.update(_judge(one, members, since))
+    return sorted(to_settle)
 
 
 def begun_anew(move: Move, why: str) -> dict[str, Any]:
@@ -82,25 +93,17 @@ def begun_anew(move: Move, why: str) -> dict[str, Any]:
     }
 
 
-def _ask(server: Server) -> list[Member]:
-    """Everyone who has access or an invite, asked without a transaction open."""
-    until = pace.cooling_until([server])
-    if until is not None:
-        raise TooManyRequests(f"Plex has asked to slow down. {server.name} is asked again after {times.clock(until)}.")
-    remote = remote_for(server)
+def _judge(server: Server, members: list[Member], since: Mapping[int, datetime | None]) -> list[int]:
+    """By one list, committed; `since`: when those were invited who can be in it, by the id of the move. Answers the runs to go on."""
+    waiting = [move for move in _waiting(server) if move.id in since and since[move.id] == move.given_at]
+    listed = Listed(members, names=False)
+    found = {move: listed.of(move) for move in waiting}
+    ledger = Ledger(server, filter(None, found.values()))
+    to_settle = [move.migration_id for move, member in found.items() if member and member.accepted and _accepted(move, member, ledger)]
+    if not why_doubtful(server, members):
+        _fail_gone([move for move, member in found.items() if member is None])
     db.session.commit()
-    try:
-        return remote.members()
-    except TooManyRequests as error:
-        pace.cool_down(pace.name_of(server), error.retry_after_s)
-        db.session.commit()
-        raise
-    except CredentialsRefused as error:
-        note_trouble(server, error)
-        db.session.commit()
-        raise
-    finally:
-        remote.close()
+    return to_settle
 
 
 def _accepted(move: Move, member: Member, ledger: Ledger) -> bool:
@@ -132,7 +135,7 @@ def _fail_gone(moves: Sequence[Move]) -> None:
 
 def _still_waits(move: Move) -> bool:
     """Holds the row until the commit, unless something else has been done about it meanwhile."""
-    waits = (Move.id == move.id, Move.status == MoveStatus.INVITED, Move.step == Step.ACCEPT, Move.claim.is_(None))
+    waits = (Move.id == move.id, *_awaited(), Move.claim.is_(None))
     return execute(update(Move).where(*waits).values(changed_at=utc_now())) == 1
 
 
@@ -141,11 +144,16 @@ def _forget_invite(move: Move) -> None:
     execute(delete(Share).where(Share.server_id == move.migration.target_id, Share.accepted_at.is_(None), mine))
 
 
+def _awaited() -> tuple[ColumnElement[bool], ...]:
+    """Who has still to accept. While another run takes back what was given they are not waited for; where that comes to nothing, again."""
+    return Move.status == MoveStatus.INVITED, Move.step == Step.ACCEPT, ~is_taken_back()
+
+
 def _waiting(server: Server) -> list[Move]:
     query = (
         select(Move)
         .join(Migration)
-        .where(Migration.target_id == server.id, Move.status == MoveStatus.INVITED, Move.step == Step.ACCEPT)
+        .where(Migration.target_id == server.id, *_awaited())
         .options(joinedload(Move.migration), selectinload(Move.libraries), joinedload(Move.user))
     )
     return list(db.session.scalars(query))

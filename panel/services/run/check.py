@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from panel.domain.pacing import paced_at_take
@@ -16,16 +17,17 @@ from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
 from panel.services import notices, pace
 from panel.services.candidates import right_access
+from panel.services.run.beside_links import BesideLinks
 from panel.services.run.lease import Lease
 from panel.services.run.ledger import Ledger
-from panel.services.run.listed import Listed
-from panel.services.run.rows import SETTLING, Outcome, require_epoch
-from panel.services.run.trouble import cooling, wait_out
+from panel.services.run.listed import Found, Listed
+from panel.services.run.rows import SETTLING, Outcome, Wait, next_retry_at, require_epoch
+from panel.services.run.trouble import cooling, leave_unjudged, wait_for_target, wait_out
 
 #: What decides in an account's policy what it opens.
 OPENING = ("IsDisabled", "EnableAllFolders", "EnabledFolders")
 
-#: How old a read-back may be, in seconds, for a source access to be removed on it.
+#: How old a read-back may be, in seconds since its list was there, for a source access to be removed on it.
 FRESH_S = 60.0
 #: At a pace it lasts for so many turns, and at most for so many seconds: what it costs is shared by as many users.
 TURNS, PACED_S = 10, 600.0
@@ -35,36 +37,50 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     """Read back what was given, once nobody is left to be given anything. Commits."""
     moves = _given(run.id)
     if not moves:
-        return False
+        again_at = next_retry_at(run.id, Step.CHECK)
+        return Wait(again_at, "Waiting to look at the target again.") if again_at else False
     slowed_down = cooling(run.target)
     if slowed_down:
         return slowed_down
-    asked_at = utc_now()
+    links = BesideLinks(run.target)
+    # Nothing is locked while the target is asked.
+    db.session.commit()
     try:
         members = remote.members()
     except PlatformError as error:
         return wait_out(run, error, pace.name_for(run, run.target))
-    listed = Listed(members, names=run.target.platform is not Platform.PLEX)
-    found = listed.found(moves, remote)
+    listed_at = utc_now()
+    found = Listed(members, names=run.target.platform is not Platform.PLEX).found(moves, remote)
     lease.require()
-    run.outages = 0
-    ledger = Ledger(run.target, filter(None, found.values()))
-    told = notices.people_are_told()
-    _note_check(run, asked_at)
-    for move in moves:
-        if move.id not in found:
-            continue
-        member = found[move.id]
-        if member is None or not still_stands(run, move, member):
-            if only_has_to_stand(run, move):
-                leave(run, move)
-                continue
-            _give_again(move, "is not on the target" if member is None else "does not have exactly the libraries meant for them")
-            continue
-        settle(run, move, member, ledger, told=told)
+    links.look()
+    if not found.trouble:
+        run.outages = 0
+    _note_check(run, listed_at)
+    _judge_all(run, moves, found, links)
     require_epoch(run.id, lease.epoch)
     db.session.commit()
-    return True
+    return wait_for_target(run, found.trouble, remote) if found.trouble else True
+
+
+def _judge_all(run: Migration, moves: Sequence[Move], found: Found, links: BesideLinks) -> None:
+    """What the list says about everybody it says something about."""
+    ledger, told = Ledger(run.target, found.present), notices.people_are_told()
+    for move in moves:
+        if move.id in found.unanswered:
+            leave_unjudged(move, found.unanswered[move.id])
+        elif move.id in found.members:
+            member = found.members[move.id]
+            if member is not None and still_stands(run, move, member):
+                settle(run, move, member, ledger, told=told)
+            elif not links.puts_off(move):
+                _does_not_stand(run, move, member)
+
+
+def _does_not_stand(run: Migration, move: Move, member: Member | None) -> None:
+    if only_has_to_stand(run, move):
+        leave(run, move)
+    else:
+        _give_again(move, "is not on the target" if member is None else "does not have exactly the libraries meant for them")
 
 
 def settle(run: Migration, move: Move, member: Member, ledger: Ledger, *, told: bool) -> None:
@@ -72,7 +88,7 @@ def settle(run: Migration, move: Move, member: Member, ledger: Ledger, *, told: 
     there is something to tell. Flushed by the caller."""
     newly_given = move.step is Step.CHECK
     move.target_member_id, move.target_account_id = member.id, member.account_id
-    move.accepted, move.needs_look = member.accepted, False
+    move.accepted, move.needs_look, move.not_before = member.accepted, False, None
     move.step, move.status = next_after_check(run, move)
     ledger.write(move, member)
     if told and newly_given and move.given_at is not None:
@@ -112,11 +128,11 @@ def is_fresh(run: Migration) -> bool:
     return 0.0 <= (utc_now() - run.looked_at).total_seconds() <= lasts_s
 
 
-def _note_check(run: Migration, asked_at: datetime) -> None:
+def _note_check(run: Migration, listed_at: datetime) -> None:
     """This list has proved those who were given access; whoever waits to be taken since an older one has to be looked at again."""
     waiting = (Move.migration_id == run.id, Move.step == Step.TAKE, Move.status.in_(SETTLING), Move.claim.is_(None))
     execute(update(Move).where(*waiting).values(needs_look=True))
-    run.looked_at = asked_at
+    run.looked_at = listed_at
 
 
 def only_has_to_stand(run: Migration, move: Move) -> bool:
@@ -138,6 +154,7 @@ def _given(run_id: int) -> list[Move]:
     query = (
         select(Move)
         .where(Move.migration_id == run_id, Move.step == Step.CHECK, Move.status.in_(OPEN))
+        .where(or_(Move.not_before.is_(None), Move.not_before <= utc_now()))
         .order_by(Move.position)
         .options(selectinload(Move.libraries), joinedload(Move.user))
         .execution_options(populate_existing=True)

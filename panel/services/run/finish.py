@@ -6,13 +6,14 @@ import logging
 
 from sqlalchemy import exists, update
 
-from panel.domain.statuses import ACTIVE, OPEN, MigrationStatus, MoveStatus, Step
+from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.services import pace, proof, result_mail
 from panel.services.run import rounds
 from panel.services.run.lease import Lease
+from panel.services.run.rows import require_epoch
 from panel.services.run.trouble import with_what_stands
 
 log = logging.getLogger(__name__)
@@ -55,21 +56,39 @@ def _write_result_mail(run: Migration) -> None:
 
 
 def stop(run: Migration, lease: Lease, problem: str) -> None:
-    """The run cannot go on: everyone still open fails with the sentence, and a retry takes them up where they were. Commits."""
+    """The run cannot go on: everyone still open fails with the sentence, and a retry takes them up where they were. Commits.
+    Raises `LeaseLost`.
+
+    One that somebody has paused stays so, with the sentence: it rests already, and goes on only once they want it to.
+    """
+    # Its row is written first, so that no pause, resume or cancel comes in between.
+    require_epoch(run.id, lease.epoch)
+    db.session.refresh(run)
+    if run.status is MigrationStatus.PAUSED:
+        run.problem = problem
+        _let_go(run.id, lease.epoch)
+        db.session.commit()
+        return
+    if run.status in WORKABLE:
+        run.status, run.problem = MigrationStatus.FAILED, problem
     for step in (Step.GIVE, Step.CHECK, Step.TAKE):
         execute(
             update(Move)
             .where(Move.migration_id == run.id, Move.claim.is_(None), Move.status.in_(OPEN), Move.step == step)
             .values(status=MoveStatus.FAILED, retryable=True, detail=with_what_stands(problem, step))
         )
-    execute(
-        update(Migration)
-        .where(Migration.id == run.id, Migration.epoch == lease.epoch, Migration.status.in_(ACTIVE))
-        .values(status=MigrationStatus.FAILED, problem=problem)
-    )
     db.session.commit()
     db.session.refresh(run)
     finish(run, lease)
+
+
+def _let_go(run_id: int, epoch: int) -> None:
+    """Whoever is in hand waits for the run to be resumed: what was sent for them is unknown, and is looked up before anything else is.
+    Flushed."""
+    proof.note_left_behind(run_id, epoch)
+    in_hand = update(Move).where(Move.migration_id == run_id, Move.claim == epoch)
+    execute(in_hand.where(Move.step == Step.GIVE).values(status=MoveStatus.PENDING, claim=None, needs_look=True))
+    execute(in_hand.values(claim=None, needs_look=True))
 
 
 def stop_all(run: Migration, lease: Lease, problem: str) -> None:

@@ -25,6 +25,8 @@ class Gift:
     "What an account was that is to be given back."
     intended: bool
     "Whether it was written down before this attempt already that an account would be made."
+    sealed: bool
+    "Whether it was written down before this attempt already that the account got a password that nobody knows."
     sent: list[SentCall] = field(default_factory=list)
     "The changing requests of this attempt: filled by the thread that sends them, read when it is done."
 
@@ -40,6 +42,7 @@ def gift_of(run: Migration, move: Move, known: Member | None) -> Gift:
         kept=_kept(run, move),
         # An account whose id is known was made: for another one in its place there is no intent yet.
         intended=move.created_account and not move.target_member_id,
+        sealed=move.sealed,
     )
 
 

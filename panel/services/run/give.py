@@ -9,22 +9,23 @@ from typing import Any
 from panel import logs
 from panel.domain.pacing import paced_at_give
 from panel.domain.platform import Platform
-from panel.domain.statuses import MoveStatus, RunKind, Step
+from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.models.types import utc_now
-from panel.platforms.base import Given, Kept, Member, NameTaken, NotAllowed, PlatformError, Refused, Remote, TooManyRequests
-from panel.platforms.mediabrowser import SEALED, random_password
+from panel.platforms.base import Given, NameTaken, PlatformError, Remote, TooManyRequests
 from panel.platforms.sent import collecting
 from panel.services import pace, proof
-from panel.services.candidates import is_settled
 from panel.services.claims import alone
-from panel.services.run.gift import Gift, as_kept, gift_of, remembered_member
+from panel.services.claims.closing import forget_closings_of
+from panel.services.remarks import without_warning
+from panel.services.run.gift import Gift, gift_of, remembered_member
+from panel.services.run.grant import grant
+from panel.services.run.intents import is_to_be_kept, is_to_be_sealed, without_effect, write_intents
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
 from panel.services.run.made_anew import forget_claims
 from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, require_epoch, write_down
-from panel.services.run.secure import without_warning
 from panel.services.run.side_by_side import side_by_side
 from panel.services.run.trouble import RunStopped, cooling, fail_or_retry, give_up, is_theirs_alone, put_back, wait_out
 from panel.services.run.turn import wait_for_turn
@@ -82,7 +83,8 @@ class Giving:
         self._waiting: list[Move] = []
 
     def claim(self, room: int) -> list[Gift]:
-        """The next users, each claimed and its intent written down, committed (with what was noted before) before anything is sent."""
+        """The next users, each claimed and free of links; what is about to happen to them is written down and committed, with what was
+        noted before, before anything is sent. The target may be asked who is there."""
         if self.wait or self.stop or room <= 0 or (self.did_something and self.lease.is_used_up):
             db.session.commit()
             return []
@@ -97,105 +99,77 @@ class Giving:
         if self._has_to_ask(moves):
             # Nothing is locked while the target is asked who is there; a crash leaves the claim, which leads to a look.
             db.session.commit()
-        gifts = self._unfinished_first(self._gifts(moves), left_behind)
-        for gift in gifts:
-            self._write_intent(gift)
+        gifts = self._beside_links(self._unfinished_first(self._gifts(moves), left_behind))
+        if self.halts:
+            # The target has just asked to be left alone, or did not answer, about one of them: nothing is sent for the others either.
+            self._let_wait(gifts)
+            gifts = []
+        write_intents(self.run, self.lease.epoch, gifts)
         db.session.commit()
-        return self._without_claims_under_way(gifts)
+        return gifts
 
-    def _write_intent(self, gift: Gift) -> None:
-        """What is about to be made, or what there was before it is changed; flushed."""
-        if gift.known is None and not gift.intended:
-            # What was there before is gone: an account made now is known by nothing but its name until it is answered for.
-            also = {} if self.on_plex else {"target_account_id": ""}
-            write_down(gift.move, self.lease.epoch, created_account=True, target_member_id="", secure_after=None, **also)
-        elif gift.known is None and gift.move.secure_after is not None:
-            # Looks at what came of an earlier request say nothing about this one.
-            write_down(gift.move, self.lease.epoch, secure_after=None)
-        elif gift.known is not None and self._was_there(gift):
-            write_down(gift.move, self.lease.epoch, before=as_kept(gift.known))
-
-    def _was_there(self, gift: Gift) -> bool:
-        """Whether what the account is now was not this run's doing, and is to be given back one day; not what it has made and given already
-        and gives once more."""
-        made = gift.ours or (gift.move.created_account and gift.move.given_at is not None)
-        return self.run.kind is RunKind.MOVE and not made and not gift.move.before
-
-    def _without_claims_under_way(self, gifts: list[Gift]) -> list[Gift]:
+    def _beside_links(self, gifts: list[Gift]) -> list[Gift]:
         """Whose person is choosing a password at this moment waits a little: their account may be closed for that long, without a password
-        for a part of it. Asked once it is committed that they are in hand: whoever begins to choose one from now on sees that."""
-        accounts = [] if self.on_plex else [gift.known.account_id for gift in gifts if gift.known is not None]
-        busy = alone.used_by_links(self.run.target_id, accounts) if accounts else set()
-        waiting = [gift for gift in gifts if gift.known is not None and gift.known.account_id in busy]
-        for gift in waiting:
-            put_back(gift.move, self.lease.epoch, needs_look=True, not_before=utc_now() + alone.TAKES)
-        if waiting:
-            db.session.commit()
-        return self._sealed_first([gift for gift in gifts if gift not in waiting])
-
-    def _sealed_first(self, gifts: list[Gift]) -> list[Gift]:
-        """Whose account stands closed and without a password is given one before it is opened, which its person has to be able to replace;
-        ours has none but that. Written down, committed, after the account was asked for once more, now that nobody else of the panel is
-        at it: a list may be older than the password that somebody has chosen since."""
-        found: list[Gift] = []
-        for gift in gifts:
-            if gift.known is None or not self._is_to_be_sealed(gift):
-                found.append(gift)
-                continue
-            try:
-                now = replace(gift, known=self.remote.member(gift.known.id))
-            except PlatformError as error:
-                self.note(gift, error)
-                continue
-            if self._is_to_be_sealed(now):
-                write_down(gift.move, self.lease.epoch, sealed=True)
-            found.append(now)
+        for a part of it. Asked once it is committed that they are in hand: whoever begins to choose one from now on sees that. The others
+        are as the target says now."""
+        there = [] if self.on_plex else [gift.known.account_id for gift in gifts if gift.known is not None]
+        if not there:
+            return gifts
         db.session.commit()
-        return found
+        busy = alone.used_by_links(self.run.target_id, there)
+        free: list[Gift] = []
+        for gift in gifts:
+            if gift.known is not None and gift.known.account_id in busy:
+                put_back(gift.move, self.lease.epoch, needs_look=True, not_before=utc_now() + alone.TAKES)
+            elif now := self._as_it_is_now(gift):
+                free.append(now)
+        return free
 
-    def _is_to_be_sealed(self, gift: Gift) -> bool:
-        """Whether the account is opened now, and has no password."""
-        if gift.known is None or gift.ours or self.on_plex or not (gift.known.disabled and gift.known.no_password):
-            return False
-        return gift.kept is None or gift.kept.settings.get("IsDisabled") is not True
+    def _as_it_is_now(self, gift: Gift) -> Gift | None:
+        """Who stands closed in the list is asked for once more (1 request, what was flushed is committed before), now that no link is at
+        the account: since the list was read somebody may have chosen a password, who must keep it, or a closing for a moment have ended.
+        `None`: it could not be found out."""
+        known = gift.known
+        if known is None or not known.disabled or self.halts or not (is_to_be_sealed(gift) or is_to_be_kept(self.run, gift)):
+            return gift
+        # Nothing is locked while the target is asked; a crash leaves the claim.
+        db.session.commit()
+        try:
+            return replace(gift, known=self.remote.member(known.id))
+        except PlatformError as error:
+            self.note(gift, error)
+            return None
+
+    def _let_wait(self, gifts: list[Gift]) -> None:
+        """Back to where they were; what may stand open of theirs is closed first. Flushed."""
+        for gift in gifts:
+            if gift.ours or gift.intended:
+                self._waiting.append(gift.move)
+            else:
+                put_back(gift.move, self.lease.epoch, needs_look=True)
 
     def perform(self, gift: Gift) -> Given:
-        """The requests for one user, none where the access is right already; runs in a thread."""
+        """The requests for one user; runs in a thread."""
         with logs.about_user(gift.move.user_id), collecting(gift.sent):
             self.lease.require()
-            known, unfinished = gift.known, gift.ours and not self.on_plex
-            if known and not unfinished and gift.kept is not None:
-                return self._restored(known, gift.kept, sealed=self._is_to_be_sealed(gift))
-            if known and not unfinished and is_settled(known, gift.access):
-                return Given(known.id, known.account_id, known.accepted)
-            return self.remote.give(gift.person, gift.access, known, ours=gift.ours)
-
-    def _restored(self, known: Member, kept: Kept, *, sealed: bool) -> Given:
-        """An account that is there is made again what it was, whole; none is made anew for that. One that has no password is given one that
-        nobody knows before it is opened, also where it had none then."""
-        if sealed:
-            self.remote.set_password(known.account_id, random_password())
-        if known.settings != kept.settings:
-            self.remote.restore(known, kept)
-        return Given(known.id, known.account_id, known.accepted, SEALED if sealed else "")
+            return grant(gift, self.remote, on_plex=self.on_plex)
 
     def note(self, gift: Gift, outcome: Given | PlatformError) -> None:
         """Write down what came of it; flushed."""
+        slow_down = outcome.slow_down is not None if isinstance(outcome, Given) else isinstance(outcome, TooManyRequests)
         if self.paced:
-            pace.end_turn(self.turn, refused=(self.own_pace or self.on_plex) and isinstance(outcome, TooManyRequests))
+            pace.end_turn(self.turn, refused=(self.own_pace or self.on_plex) and slow_down)
         if isinstance(outcome, Given):
+            if gift.sent and not slow_down:
+                pace.forgive(self.asked)
             self._note_given(gift, outcome)
             return
         if isinstance(outcome, NameTaken) and self._looks_again(gift):
             return
-        nothing_made = gift.known is None and not gift.intended and outcome.had_no_effect
-        also: dict[str, Any] = {"created_account": False} if nothing_made else {}
-        if gift.known is not None and isinstance(outcome, (Refused, NotAllowed)):
-            also["before"] = {}  # Nothing was changed: whatever there is at the next attempt counts.
         if not outcome.had_no_effect:
             # What the list says of this user may be no longer so; nothing is sent again on it.
             self._members = None
-        self._note_error(gift.move, outcome, **also)
+        self._note_error(gift.move, outcome, **without_effect(gift, outcome))
 
     def _note_error(self, move: Move, error: PlatformError, **also: Any) -> None:
         if error.about_server and not self.halts and is_theirs_alone(self.run, error, self.remote):
@@ -327,5 +301,11 @@ class Giving:
             needs_look=False,
             **also,
         )
+        if done and gift.sent and not self.on_plex:
+            # What it opens has been written: a link that had closed it opens it no more.
+            forget_closings_of(self.run.target_id, given.account_id)
         if done and made:
             forget_claims(move)
+        if given.slow_down:
+            # It came once this user had all that was meant for them; the others wait.
+            self._halt(given.slow_down)

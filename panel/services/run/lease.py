@@ -16,6 +16,7 @@ from panel.extensions import db, execute
 from panel.models import Migration
 from panel.models.types import utc_now
 from panel.platforms.stopwatch import Stopwatch
+from panel.services.run.deaths import deaths_before, with_deaths
 from panel.services.run.holder import is_dead, process_name
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,12 @@ class Lease:
     Used as a context manager it renews itself in a thread, so that a long request does not lose it, and gives it back at the end.
     """
 
-    def __init__(self, run_id: int, epoch: int, seconds: float, since: Stopwatch | None = None) -> None:
+    def __init__(self, run_id: int, epoch: int, seconds: float, since: Stopwatch | None = None, deaths: int = 0) -> None:
         self.run_id = run_id
         self.epoch = epoch
         self.seconds = seconds
+        self.deaths = deaths
+        "How many holders have died in a row before this one, without getting anywhere."
         self.work_until = float("inf")
         "When to take nobody new in hand any more (`time.monotonic` seconds), so that other runs have their turn."
         self._engine: Engine = db.engine
@@ -115,13 +118,16 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
     free = or_(Migration.lease_until.is_(None), Migration.lease_until < now)
     if held.lease_holder and is_dead(held.lease_holder):
         free = or_(free, Migration.lease_holder == held.lease_holder)
+    deaths = deaths_before(run_id, held.lease_holder)
     taken = execute(
         update(Migration)
         .where(Migration.id == run_id, Migration.epoch == held.epoch, free)
-        .values(epoch=held.epoch + 1, lease_until=now + timedelta(seconds=seconds), lease_holder=process_name())
+        .values(
+            epoch=held.epoch + 1, lease_until=now + timedelta(seconds=seconds), lease_holder=with_deaths(process_name(), run_id, deaths)
+        )
     )
     if taken != 1 and held.lease_until is not None and lasts_too_long(held.lease_until, now, seconds):
         as_read = Migration.id == run_id, Migration.epoch == held.epoch, Migration.lease_until == held.lease_until
         execute(update(Migration).where(*as_read).values(lease_until=now + timedelta(seconds=seconds)))
     db.session.commit()
-    return Lease(run_id, held.epoch + 1, seconds, since) if taken == 1 else None
+    return Lease(run_id, held.epoch + 1, seconds, since, deaths) if taken == 1 else None

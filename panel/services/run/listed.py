@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from panel.domain.names import fold
 from panel.extensions import db
 from panel.models import Move
 from panel.platforms.base import Member, NotThere, PlatformError, Remote
+
+
+@dataclass
+class Found:
+    """What a look has told about the users of a run, by the id of the move. Who is in none of these was not asked for."""
+
+    members: dict[int, Member | None] = field(default_factory=dict)
+    "Their access; `None`: there is none, said so by the target."
+    unanswered: dict[int, PlatformError] = field(default_factory=dict)
+    "About whom alone the target gives no answer."
+    trouble: tuple[Move, PlatformError] | None = None
+    "Why it could not be asked any more, and about whom that was."
+
+    @property
+    def present(self) -> list[Member]:
+        """Everyone who has access."""
+        return [member for member in self.members.values() if member is not None]
 
 
 class Listed:
@@ -42,9 +60,8 @@ class Listed:
         """A user's entry; whose account is known and missing from the list is asked for by its id (1 request, what was flushed is committed
         before): no list is whole enough for another account to be made, and what is known of this one forgotten, by it alone. A list of
         Plex is all that tells. Raises `PlatformError` when it cannot be found out."""
-        found = self.of(move)
-        if found is not None or not self._names or not move.target_member_id:
-            return found
+        if not self._has_to_ask(move):
+            return self.of(move)
         # Nothing is locked while the target is asked; a crash leaves the claim.
         db.session.commit()
         try:
@@ -52,16 +69,21 @@ class Listed:
         except NotThere:
             return None
 
-    def found(self, moves: Iterable[Move], remote: Remote) -> dict[int, Member | None]:
-        """Who is there, by the id of the move. About whom the target does not answer counts as missing: giving again asks once more, and
-        says what is wrong. Where that may be the whole target's trouble, the others who are missing in the list are left out."""
-        found: dict[int, Member | None] = {}
-        trouble = False
+    def found(self, moves: Iterable[Move], remote: Remote) -> Found:
+        """Who is there; whoever is missing in the list is asked for by id. Of the target's own trouble, a request to slow down above all,
+        nobody is judged: those who would have to be asked for after it are not."""
+        found = Found()
         for move in moves:
-            if trouble and self.of(move) is None:
+            if found.trouble and self._has_to_ask(move):
                 continue
             try:
-                found[move.id] = self.or_asked_for(move, remote)
+                found.members[move.id] = self.or_asked_for(move, remote)
             except PlatformError as error:
-                found[move.id], trouble = None, error.about_server
+                if error.about_server:
+                    found.trouble = (move, error)
+                else:
+                    found.unanswered[move.id] = error
         return found
+
+    def _has_to_ask(self, move: Move) -> bool:
+        return self.of(move) is None and self._names and bool(move.target_member_id)

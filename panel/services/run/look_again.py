@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, true
 from sqlalchemy.orm import aliased, selectinload
 
 from panel.domain.platform import Platform
@@ -15,11 +15,12 @@ from panel.models import Migration, Move
 from panel.models.types import UtcDateTime, utc_now
 from panel.platforms.base import Member, PlatformError, Remote, ServerFault
 from panel.services import pace
+from panel.services.run.beside_links import BesideLinks
 from panel.services.run.check import is_fresh, leave, only_has_to_stand, still_stands
 from panel.services.run.lease import Lease
-from panel.services.run.listed import Listed
+from panel.services.run.listed import Found, Listed
 from panel.services.run.rows import SETTLING, Outcome, in_hand, require_epoch
-from panel.services.run.trouble import cooling, put_back, wait_out
+from panel.services.run.trouble import cooling, leave_unjudged, put_back, wait_for_target, wait_out
 from panel.services.sync.shares import why_doubtful
 
 _TO_BE_TAKEN = (Move.step == Step.TAKE, Move.status.in_(SETTLING))
@@ -28,44 +29,74 @@ _TO_BE_TAKEN = (Move.step == Step.TAKE, Move.status.in_(SETTLING))
 def look_again(run: Migration, lease: Lease, target: Remote) -> Outcome:
     """Leave to `take` only those who stand in a fresh list of the target with what was meant for them. Commits.
 
-    The others are given access again where the run is at work, else they fail; their source access stays. `False`: nothing was to be done.
+    The others are given access again where the run is at work, else they fail; their source access stays. Unless it answers to wait, `take`
+    may go on at once: however long the target takes to tell, each look is good for some. `False`: nothing was to be done.
     """
     if not _anybody(run, lease, or_(Move.claim.is_not(None), Move.not_before.is_(None), Move.not_before <= utc_now())):
         return False
+    left_alone = _leave_moved_on(run, lease)
+    if left_alone and not _anybody(run, lease, true()):
+        return True
+    if is_fresh(run) and not _anybody(run, lease, Move.needs_look.is_(True)):
+        return left_alone
+    return _look(run, lease, target)
+
+
+def _leave_moved_on(run: Migration, lease: Lease) -> bool:
+    """Whoever a later run has moved on is none of this one's any more. Commits; answers whether there was anybody."""
     moved_on = _moved_on(run)
-    if moved_on:
-        for move in _at_take(run, lease):
-            if move.id in moved_on:
-                _leave_alone(run, move, moved_on[move.id])
-    elif is_fresh(run) and not _anybody(run, lease, Move.needs_look.is_(True)):
+    if not moved_on:
         return False
-    else:
-        slowed_down = cooling(run.target)
-        if slowed_down:
-            return slowed_down
-        # Nothing is locked while the target is asked.
-        db.session.commit()
-        asked_at = utc_now()
-        try:
-            members = target.members()
-            listed = _believed(run, _at_take(run, lease), members)
-        except PlatformError as error:
-            for move in in_hand(run.id, lease.epoch, Step.TAKE):
-                # Whom a dead worker had in hand waits with the others.
-                put_back(move, lease.epoch, needs_look=True)
-            return wait_out(run, error, pace.name_for(run, run.target))
-        found = listed.found(_at_take(run, lease), target)
-        lease.require()
-        for move in _at_take(run, lease):
-            if move.id in found:
-                _judge(run, move, found[move.id])
-            else:
-                # Not asked for: nothing is known of them, and nothing is taken.
-                move.needs_look, move.claim = True, None
-        run.looked_at = asked_at
+    for move in _at_take(run, lease):
+        if move.id in moved_on:
+            _leave_alone(run, move, moved_on[move.id])
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
+
+
+def _look(run: Migration, lease: Lease, target: Remote) -> Outcome:
+    """One list of the target, and everybody who is to be taken judged by it. Commits."""
+    slowed_down = cooling(run.target)
+    if slowed_down:
+        return slowed_down
+    links = BesideLinks(run.target)
+    # Nothing is locked while the target is asked.
+    db.session.commit()
+    try:
+        members = target.members()
+        listed = _believed(run, _at_take(run, lease), members)
+    except PlatformError as error:
+        let_go_at_take(run.id, lease.epoch)
+        return wait_out(run, error, pace.name_for(run, run.target))
+    listed_at = utc_now()
+    found = listed.found(_at_take(run, lease), target)
+    lease.require()
+    links.look()
+    _judge_all(run, _at_take(run, lease), found, links)
+    run.looked_at = listed_at
+    if found.trouble:
+        let_go_at_take(run.id, lease.epoch)
+    require_epoch(run.id, lease.epoch)
+    db.session.commit()
+    return wait_for_target(run, found.trouble, target) if found.trouble else True
+
+
+def let_go_at_take(run_id: int, epoch: int) -> None:
+    """Whom a dead worker had in hand waits with the others, and keeps nobody else from their account. Flushed."""
+    for move in in_hand(run_id, epoch, Step.TAKE):
+        put_back(move, epoch, needs_look=True)
+
+
+def _judge_all(run: Migration, moves: Sequence[Move], found: Found, links: BesideLinks) -> None:
+    for move in moves:
+        if move.id in found.members:
+            _judge(run, move, found.members[move.id], links)
+        elif move.id in found.unanswered:
+            leave_unjudged(move, found.unanswered[move.id])
+        else:
+            # Not asked for: nothing is known of them, and nothing is taken.
+            move.needs_look, move.claim = True, None
 
 
 def _believed(run: Migration, moves: Sequence[Move], members: Sequence[Member]) -> Listed:
@@ -77,8 +108,11 @@ def _believed(run: Migration, moves: Sequence[Move], members: Sequence[Member]) 
     return listed
 
 
-def _judge(run: Migration, move: Move, member: Member | None) -> None:
+def _judge(run: Migration, move: Move, member: Member | None, links: BesideLinks) -> None:
     """What the list says about one user who is to be taken."""
+    stands = member is not None and still_stands(run, move, member)
+    if not stands and links.puts_off(move):
+        return
     if only_has_to_stand(run, move) and not (member and member.has_access):
         move.claim = None
         leave(run, move)

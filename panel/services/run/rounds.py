@@ -49,11 +49,12 @@ def begin(run: Migration, lease: Lease) -> Outcome:
             return flight
         write_users(run, flight, without=undone_users(run))
     lease.require()
-    execute(
-        update(Migration).where(Migration.id == run.id, Migration.status == MigrationStatus.QUEUED).values(status=MigrationStatus.RUNNING)
-    )
-    execute(update(Migration).where(Migration.id == run.id, Migration.started_at.is_(None)).values(started_at=utc_now()))
     require_epoch(run.id, lease.epoch)
+    still = Migration.id == run.id, Migration.status.in_(WORKABLE), Migration.started_at.is_(None)
+    if execute(update(Migration).where(*still).values(status=MigrationStatus.RUNNING, started_at=utc_now())) != 1:
+        # Paused or cancelled meanwhile: it has not begun.
+        db.session.rollback()
+        return True
     db.session.commit()
     db.session.refresh(run)
     return False

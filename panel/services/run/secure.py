@@ -17,6 +17,7 @@ from panel.platforms.base import Member, PlatformError, Remote
 from panel.platforms.mediabrowser import random_password
 from panel.services import proof
 from panel.services.people import record_account
+from panel.services.remarks import with_warning, without_warning
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
 from panel.services.run.made_anew import forget_claims
@@ -24,20 +25,18 @@ from panel.services.run.rows import require_epoch
 
 #: Seconds before another try at closing an account, or another look at a server that stays away.
 LOOK_AGAIN_S = 60.0
-#: How a remark begins that goes once the account is closed, finished or not there; nothing is written after it.
-MAY_STAND_OPEN = "An account may stand open on the target and could not be closed yet"
 #: When an account is tried that a restored backup knows as half made: it may have become somebody's since.
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def doubtful() -> ColumnElement[bool]:
     """Users whom nobody has in hand while an account of theirs may stand open on the target: it was to be made, and nobody knows whether
-    it was."""
+    it was. That they are taken back by another run changes nothing: it knows of no account either."""
     given_up = Move.status == MoveStatus.FAILED
     left_waiting = (Move.status == MoveStatus.PENDING) & Move.needs_look
     return and_(
         or_(given_up, left_waiting),
-        Move.step == Step.GIVE,
+        Move.step.in_((Step.GIVE, Step.DONE)),
         Move.created_account,
         Move.target_member_id == "",
         Move.claim.is_(None),
@@ -132,11 +131,5 @@ def _look_once_more(move: Move) -> None:
 def _put_off(moves: Sequence[Move], error: PlatformError) -> None:
     for move in moves:
         move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
-        # Last, so that all of it can go again.
-        move.remark = " ".join(filter(None, (without_warning(move.remark), f"{MAY_STAND_OPEN}: {error}")))
+        move.remark = with_warning(move.remark, str(error))
     db.session.commit()
-
-
-def without_warning(remark: str) -> str:
-    """A remark that no longer says an account may stand open."""
-    return remark.partition(MAY_STAND_OPEN)[0].rstrip()

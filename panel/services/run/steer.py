@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, case, literal, update
 
 from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, Step, before
 from panel.extensions import db, execute
@@ -10,6 +10,7 @@ from panel.models import Migration, Move
 from panel.models.types import utc_now
 from panel.services.run.rows import drop_untouched
 from panel.services.run.start import hold_servers
+from panel.services.run.way_back import is_taken_back, way_back
 
 
 class NotPossible(Exception):
@@ -28,8 +29,18 @@ def resume(run: Migration) -> None:
     execute(update(Move).where(Move.migration_id == run.id).values(secure_after=None))
     # However short the pause was: nobody loses anything on what was read back before it.
     execute(update(Move).where(Move.migration_id == run.id, Move.step == Step.TAKE).values(needs_look=True))
-    anew = {"prepared_at": None, "wake_at": None, "wake_reason": "", "outages": 0}
-    _change(run, MigrationStatus.RUNNING, f"Migration {run.id} is no longer paused.", **anew)
+    anew = {"prepared_at": None, "wake_at": None, "wake_reason": "", "outages": 0, "problem": ""}
+    # One that has not begun waits for its time, or for a worker, as it did before.
+    waits = Migration.started_at.is_(None)
+    to = case((waits, _as_status(MigrationStatus.QUEUED)), else_=_as_status(MigrationStatus.RUNNING))
+    _change(
+        run,
+        MigrationStatus.RUNNING,
+        f"Migration {run.id} is no longer paused.",
+        Migration.status == MigrationStatus.PAUSED,
+        status=to,
+        **anew,
+    )
 
 
 def cancel(run: Migration) -> None:
@@ -41,14 +52,15 @@ def cancel(run: Migration) -> None:
 
 def may_be_retried(run_id: int) -> tuple[ColumnElement[bool], ...]:
     """Of whom in a run another try makes sense: who has failed, and was not taken back since. `why_no_retry` is the same in words."""
-    return Move.migration_id == run_id, Move.status == MoveStatus.FAILED, Move.step != Step.DONE
+    return Move.migration_id == run_id, Move.status == MoveStatus.FAILED, Move.step != Step.DONE, ~is_taken_back()
 
 
 def why_no_retry(move: Move) -> str:
     """Why this user cannot be tried again; empty when they can."""
     if move.status is not MoveStatus.FAILED:
         return f"{move.name} has not failed; only somebody who has can be tried again."
-    if move.step is Step.DONE:
+    back = way_back(move)
+    if move.step is Step.DONE or (back and (back.is_under_way or back.is_done)):
         return f"What this migration did for {move.name} is taken back by another one. To move them again, start a new migration."
     return ""
 
@@ -87,8 +99,13 @@ def retry(run: Migration, move_id: int | None = None) -> int:
     return again
 
 
-def _change(run: Migration, to: MigrationStatus, otherwise: str, **also: object) -> None:
-    done = execute(update(Migration).where(Migration.id == run.id, Migration.status.in_(before(to))).values(status=to, **also))
+def _as_status(status: MigrationStatus) -> ColumnElement[MigrationStatus]:
+    return literal(status, Migration.status.type)
+
+
+def _change(run: Migration, to: MigrationStatus, otherwise: str, *only: ColumnElement[bool], **also: object) -> None:
+    from_here = Migration.id == run.id, Migration.status.in_(before(to)), *only
+    done = execute(update(Migration).where(*from_here).values({"status": to, **also}))
     if done != 1:
         db.session.rollback()
         raise NotPossible(otherwise)

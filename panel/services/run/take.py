@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete
@@ -18,37 +18,24 @@ from panel.extensions import config, db, execute
 from panel.models import Migration, Move, Share
 from panel.models.types import utc_now
 from panel.platforms.base import Kept, Member, NotThere, PlatformError, Remote, TooManyRequests
-from panel.platforms.sent import SentCall, collecting
+from panel.platforms.sent import collecting
 from panel.services import pace, proof
 from panel.services.claims import alone
+from panel.services.claims.closed_for_a_moment import closed_for_a_moment
+from panel.services.claims.closing import forget_closings_of
 from panel.services.people import shares_of
 from panel.services.run.lease import Lease
+from panel.services.run.present import Present
+from panel.services.run.removal import Removal, carry_out, what_is_there
+from panel.services.run.restoring import note_not_sealed, note_sealing, restoring_of, tell_of_sealing
 from panel.services.run.rows import AHEAD, SETTLING, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
 from panel.services.run.trouble import RunStopped, cooling, fail_or_retry, give_up, is_theirs_alone, put_back, put_off, wait_out
 from panel.services.run.turn import wait_for_turn
+from panel.services.run.undo import forget_invite
 
 #: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
 FRESH_S = 60.0
-#: The status by which a platform says that there is nothing of this id.
-GONE = 404
-
-
-@dataclass(frozen=True)
-class Removal:
-    """One user's source access to be removed; `member` is `None` when it is gone already."""
-
-    move: Move
-    member: Member | None
-    by_id_alone: bool = False
-    "Whether the access was named without having been seen in a list."
-    sent: list[SentCall] = field(default_factory=list)
-    "The changing requests of this attempt: filled by the thread that sends them, read when it is done."
-
-    @property
-    def found_nothing(self) -> bool:
-        """Whether there was nothing of this id (any more): `Remote.take` counts that as done, but another may have come in its place."""
-        return self.by_id_alone and bool(self.sent) and self.sent[-1].status == GONE
 
 
 def take(run: Migration, lease: Lease, remote: Remote) -> Outcome:
@@ -141,18 +128,9 @@ class Taking:
     def perform(self, removal: Removal) -> bool:
         """The request for one user, none where the access is gone already; runs in a thread."""
         with logs.about_user(removal.move.user_id), collecting(removal.sent):
-            return self._perform(removal)
-
-    def _perform(self, removal: Removal) -> bool:
-        self.lease.require()
-        if removal.member is not None and removal.move.before and self.run.kind is RunKind.UNDO:
-            self.remote.restore(removal.member, kept_from(removal.move.before))
+            self.lease.require()
+            carry_out(removal, self.remote)
             return True
-        if removal.member is None or (removal.member.disabled and not opens(removal.member)):
-            return True
-        with suppress(NotThere):  # Somebody else removed it in the meantime.
-            self.remote.take(removal.member)
-        return True
 
     def note(self, removal: Removal, outcome: bool | PlatformError) -> None:
         """Write down what came of it; flushed."""
@@ -161,8 +139,12 @@ class Taking:
         if not isinstance(outcome, PlatformError) and removal.found_nothing:
             put_off(removal.move, self.lease.epoch, 0.0, f"The access to {self.run.source.name} is not the one it was; it is looked up.")
         elif not isinstance(outcome, PlatformError):
+            if removal.sent:
+                pace.forgive(self.turn)
             self._note_taken(removal)
         else:
+            if removal.restoring and removal.restoring.seals and removal.is_refused_whole:
+                note_not_sealed(self.run, removal.move)
             self._note_error(removal.move, outcome)
 
     def _note_error(self, move: Move, error: PlatformError) -> None:
@@ -201,7 +183,7 @@ class Taking:
         """A Plex share is removed by its id alone, without a list. Only where nothing has this id any more a list tells whether another
         has come in its place. One that is made again what it was has to be known as it is now, so that no restriction set since is lifted.
         """
-        restored = self.run.kind is RunKind.UNDO and any(move.before for move in moves)
+        restored = any(self._restores(move) for move in moves)
         return self.run.source.platform is Platform.PLEX and not restored and not any(move.attempts for move in moves)
 
     def _has_to_ask(self, moves: list[Move]) -> bool:
@@ -215,24 +197,33 @@ class Taking:
         try:
             members = self._listed_members(moves)
         except PlatformError as error:
+            self._halt(error)
+            members = None
+        closed = closed_for_a_moment(self.run.source_id) if any(map(self._restores, moves)) else {}
+        found = [(move, self._looked_up(move, members, closed)) for move in moves] if members else []
+        if self.halts:
+            # Nothing more is sent: not about those either who were found before it was answered so.
             for move in moves:
                 put_back(move, self.lease.epoch, needs_look=False)
-            self._halt(error)
             return []
-        return list(filter(None, (self._removal_of(move, members) for move in moves)))
+        return [self._kept(move, here.member, closed=closed) for move, here in found if here is not None]
 
-    def _removal_of(self, move: Move, members: Present) -> Removal | None:
+    def _looked_up(self, move: Move, members: Present, closed: Mapping[str, Kept]) -> Here | None:
         """`None`: whether the access is still there could not be found out."""
-        found = members.of(move)
-        if found is None and self.halts:
-            # The source has just not answered about somebody else.
-            put_back(move, self.lease.epoch, needs_look=False)
+        if self.halts:
             return None
         try:
-            return self._kept(move, found or self._asked_for(move))
+            found = members.of(move)
+            if found is None or (self._restores(move) and _may_be_closed(found, closed)):
+                found = self._asked_for(move)
+            return Here(found)
         except PlatformError as error:
             self._note_error(move, error)
             return None
+
+    def _restores(self, move: Move) -> bool:
+        """Whether an access that was there before the run which is taken back is made again what it was."""
+        return self.run.kind is RunKind.UNDO and bool(move.before)
 
     def _listed_members(self, moves: list[Move]) -> Present:
         if self._members is None or self._has_to_ask(moves):
@@ -250,18 +241,16 @@ class Taking:
             return self.remote.member(move.source_member_id)
         return None
 
-    def _kept(self, move: Move, member: Member | None, *, by_id_alone: bool = False) -> Removal:
+    def _kept(self, move: Move, member: Member | None, *, by_id_alone: bool = False, closed: Mapping[str, Kept] | None = None) -> Removal:
+        """What there is now is written down, and what is going to be done that another attempt has to know of; flushed."""
         if not move.taken:
-            share = None if move.seen else self._shares.get(move.source_member_id)
-            libraries = [library.remote_id for library in share.libraries] if share else []
-            settings = dict(member.settings) if member and member.settings else (share.settings if share else {})
-            all_libraries = member.all_libraries if member and member.settings else bool(share and share.all_libraries)
-            if member and member.settings and not member.disabled:
-                libraries = sorted(member.library_ids)
-            now = {"libraries": libraries, "all_libraries": all_libraries, "settings": settings}
-            as_seen = move.seen and (not (member and member.settings) or _is_closed_since(move, member))
-            write_down(move, self.lease.epoch, taken=dict(move.seen) if as_seen else now)
-        return Removal(move, member, by_id_alone)
+            write_down(move, self.lease.epoch, taken=what_is_there(move, member, self._shares.get(move.source_member_id)))
+        if member is None or not self._restores(move):
+            return Removal(move, member, by_id_alone)
+        restoring = restoring_of(self.run, move, member, closed or {})
+        if restoring.seals:
+            note_sealing(self.run, move, member)
+        return Removal(move, member, by_id_alone, restoring)
 
     def forget_removed(self) -> None:
         """The shares of those who have just been noted are gone from the panel too, in the same transaction; flushed."""
@@ -270,59 +259,32 @@ class Taking:
         self._removed = []
 
     def _note_taken(self, removal: Removal) -> None:
-        move = removal.move
+        move, restoring = removal.move, removal.restoring
         if self.run.outages:
             self.run.outages = 0
         status, step = (MoveStatus.MOVED, Step.DONE) if move.accepted else (MoveStatus.INVITED, Step.ACCEPT)
-        done = record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now(), detail="")
-        if done and not (self.run.kind is RunKind.UNDO and move.before):
+        detail = restoring.detail if restoring else ""
+        if not record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now(), detail=detail):
+            return
+        if self.run.kind is RunKind.UNDO:
+            forget_invite(self.run, move.user_id)
+        if self.run.source.platform is not Platform.PLEX:
+            forget_closings_of(self.run.source_id, removal.member.account_id if removal.member else move.source_member_id)
+        if restoring and restoring.seals:
+            tell_of_sealing(self.run, move)
+        if not self._restores(move):
             # What was made again as it was before is still there.
             self._removed += [move.source_member_id, *([removal.member.id] if removal.member else [])]
 
 
-class Present:
-    """Who has access to the source now, by the id of the access. `shares`: a person's share may have been made anew under another id; it is
-    known by their plex.tv account then, or by the address that was invited."""
+@dataclass(frozen=True)
+class Here:
+    """What was found out about somebody's access; `member` is `None` when it is gone."""
 
-    def __init__(self, members: Iterable[Member], *, shares: bool) -> None:
-        self._shares = shares
-        self._by_id: dict[str, Member] = {}
-        self._by_person: dict[str, Member] = {}
-        for member in members:
-            self._by_id[member.id] = member
-            self._by_person |= {name: member for name in (member.account_id, member.email.casefold()) if name}
-
-    def of(self, move: Move) -> Member | None:
-        """This user's access, `None` when it is gone."""
-        found = self._by_id.get(move.source_member_id)
-        if found is None and self._shares:
-            found = self._by_person.get(move.user.plex_id) or self._by_address(move.user.plex_id, move.user.plex_email)
-        return found
-
-    def _by_address(self, plex_id: str, address: str) -> Member | None:
-        """Whom this address was shared with, unless it is known to be another person's by now."""
-        found = self._by_person.get(address.casefold())
-        return None if found and plex_id and found.account_id not in ("", plex_id) else found
+    member: Member | None
 
 
-def opens(member: Member) -> bool:
-    """Whether anything would be open to an account, enabled or not: one that was disabled alone may be enabled again at any moment."""
-    return member.all_libraries or bool(member.library_ids)
-
-
-def _is_closed_since(move: Move, member: Member) -> bool:
-    """Whether an account was enabled when the run was prepared and has been disabled since with all it had left to it, as a password that
-    is being chosen does for a moment: what it was then is what there is to be given back."""
-    settings = move.seen.get("settings")
-    was_enabled = isinstance(settings, dict) and settings.get("IsDisabled") is False
-    return was_enabled and member.disabled and opens(member)
-
-
-def kept_from(stored: Mapping[str, object]) -> Kept:
-    """What an access was, out of a move's `before`."""
-    libraries, settings = stored.get("libraries"), stored.get("settings")
-    return Kept(
-        frozenset(str(key) for key in libraries) if isinstance(libraries, list) else frozenset(),
-        all_libraries=stored.get("all_libraries") is True,
-        settings=settings if isinstance(settings, dict) else {},
-    )
+def _may_be_closed(member: Member, closed: Mapping[str, Kept]) -> bool:
+    """Whether a link may have closed this account since the list was read, or somebody may have chosen a password since: it is asked for
+    once more, now that nobody else of the panel is at it."""
+    return member.account_id in closed or (member.disabled and member.no_password)

@@ -37,11 +37,18 @@ WHAT_STANDS = {
 }
 
 
+#: The same of whom it could not be looked up, before the removal and after it was tried.
+UNKNOWN = "What they have there is looked up by a retry; the source access was left as it was."
+UNKNOWN_BOTH = "What they have there, and whether the source access was removed, is looked up by a retry."
+
+
 def with_what_stands(problem: str, step: Step) -> str:
     """The problem, whose last words may be the platform's own, and what is so all the same."""
     stands = WHAT_STANDS.get(step)
-    if not stands:
-        return problem
+    return _followed_by(problem, stands) if stands else problem
+
+
+def _followed_by(problem: str, stands: str) -> str:
     return f"{problem if problem.endswith(('.', '!', '?')) else f'{problem}.'} {stands}"
 
 
@@ -94,6 +101,35 @@ def is_theirs_alone(run: Migration, error: PlatformError, remote: Remote) -> boo
         return False
     run.outages += 1
     return True
+
+
+def leave_unjudged(move: Move, error: PlatformError) -> None:
+    """The target answers about everybody but this user, whom nobody has in hand: looked at again later, as they are, and in the end left to
+    the admin. Flushed by the caller."""
+    waits = config().retry_waits_s
+    move.claim, move.needs_look = None, True
+    if error.retryable and move.attempts < len(waits):
+        move.not_before, move.attempts = utc_now() + timedelta(seconds=waits[move.attempts]), move.attempts + 1
+        move.detail = str(error)
+        return
+    fail_unjudged(move, error)
+
+
+def fail_unjudged(move: Move, error: PlatformError) -> None:
+    """This user fails: what they have on the target could not be looked up. Flushed by the caller."""
+    move.claim, move.needs_look, move.not_before = None, True, None
+    move.status, move.retryable = MoveStatus.FAILED, True
+    move.detail = _followed_by(str(error), UNKNOWN_BOTH if move.taken else UNKNOWN)
+
+
+def wait_for_target(run: Migration, trouble: tuple[Move, PlatformError], target: Remote) -> Wait | bool:
+    """After a look that the target did not let come to its end: the run waits for it, or (`True`) the one it does not answer about fails
+    alone. What was found is committed before. Raises `RunStopped`."""
+    move, error = trouble
+    if is_theirs_alone(run, error, target):
+        fail_unjudged(move, error)
+        return True
+    return wait_out(run, error, pace.name_for(run, run.target))
 
 
 def give_up(move: Move, epoch: int, error: PlatformError, *, retryable: bool = True, **also: Any) -> None:

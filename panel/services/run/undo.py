@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from panel.domain.platform import Platform
 from panel.domain.reasons import Blocker, Refusal
 from panel.domain.statuses import MoveStatus, Removal, RunKind, Step
-from panel.extensions import db
+from panel.extensions import db, execute
 from panel.models import Library, Migration, Move
+from panel.models.types import utc_now
+from panel.services.remarks import with_sentence
 from panel.services.run.start import Blocked, hold_servers
-from panel.services.run.way_back import users_taken_back
+from panel.services.run.way_back import is_left_to_take_back
 
 
 class NothingToUndo(ValueError):
@@ -62,9 +64,10 @@ def undoable(run: Migration, move_ids: Collection[int] | None = None) -> list[Un
 
 def start_undo(run: Migration, move_ids: Collection[int] | None = None) -> Migration:
     """Write the run that takes this one back, and take both servers; flushed. Raises `NothingToUndo`, `Blocked` when one is in use."""
-    doable = [undoing for undoing in undoable(run, move_ids) if not undoing.problem]
+    found = undoable(run, move_ids)
+    doable = [undoing for undoing in found if not undoing.problem]
     if not doable:
-        raise NothingToUndo("None of these users can be taken back: " + " ".join({one.problem for one in undoable(run, move_ids)}))
+        raise NothingToUndo("None of these users can be taken back: " + " ".join(dict.fromkeys(one.problem for one in found)))
     back = Migration(
         kind=RunKind.UNDO,
         undoes_id=run.id,
@@ -86,6 +89,15 @@ def start_undo(run: Migration, move_ids: Collection[int] | None = None) -> Migra
     return back
 
 
+def forget_invite(back: Migration, user_id: int) -> None:
+    """`back` has withdrawn what the run it takes back had given this user: nobody is waited for any more, and nothing is to be given again.
+    In the transaction that notes the withdrawal; flushed."""
+    waited = or_(Move.status == MoveStatus.INVITED, and_(Move.status == MoveStatus.FAILED, Move.step == Step.GIVE))
+    whose = (Move.migration_id == back.undoes_id, Move.user_id == user_id, Move.step != Step.DONE, Move.claim.is_(None))
+    values = {"status": MoveStatus.FAILED, "step": Step.DONE, "retryable": False, "detail": "The invite was taken back."}
+    execute(update(Move).where(*whose, waited).values(**values, changed_at=utc_now()))
+
+
 def undone_users(run: Migration) -> set[int]:
     """Whose moves in this run, or in a round before it, have been taken back (or are being): a further round leaves them where they are."""
     chain, before = [run.id], run.follows_id
@@ -102,10 +114,8 @@ def begun_by(run_id: int) -> str:
 
 
 def _changed(run: Migration) -> list[Move]:
-    query = select(Move).where(Move.migration_id == run.id, Move.user_id.not_in(users_taken_back(run.id)))
-    moves = db.session.scalars(query.order_by(Move.position).options(joinedload(Move.user)))
-    # What was only begun counts as well: its answer may have been lost.
-    return [move for move in moves if move.taken or move.given_at is not None or move.before]
+    query = select(Move).where(Move.migration_id == run.id, is_left_to_take_back())
+    return list(db.session.scalars(query.order_by(Move.position).options(joinedload(Move.user))))
 
 
 def _undone_now_by(run: Migration, move_ids: Collection[int] | None) -> int | None:
@@ -159,11 +169,16 @@ def _way_back(run: Migration, back: Migration, undoing: Undoing, position: int, 
 
 
 def _let_go(move: Move, back: Migration) -> None:
-    """The run that is taken back waits for nothing any more, and removes nothing any more."""
-    move.remark = " ".join(filter(None, (move.remark, begun_by(back.id))))
+    """The run that is taken back removes nothing any more. Its invite is alive until it has been withdrawn (`forget_invite`): where that
+    comes to nothing, whoever accepts it is still waited for."""
+    move.remark = with_sentence(move.remark, begun_by(back.id))
+    move.retryable = False
+    if move.status is MoveStatus.INVITED and _did_something_there(move):
+        move.step = Step.ACCEPT
+        return
     if move.status is MoveStatus.INVITED:
-        move.status, move.detail = MoveStatus.FAILED, "The invite was taken back."
-    move.step, move.retryable = Step.DONE, False
+        move.status, move.detail = MoveStatus.FAILED, "The invite was there before the migration and still waits; nothing else is done."
+    move.step = Step.DONE
 
 
 def _did_something_there(move: Move) -> bool:

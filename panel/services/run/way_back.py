@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from panel.domain.statuses import OPEN, MoveStatus
@@ -96,16 +96,26 @@ def taken_back(run_id: int) -> TakenBack:
 
 def is_anything_left(run_id: int) -> bool:
     """Whether the rows of a run tell of somebody for whom something could be taken back; 1 query."""
-    changed = or_(Move.given_at.is_not(None), Move.taken_at.is_not(None))
-    return bool(db.session.scalar(select(exists().where(Move.migration_id == run_id, changed, ~_is_on_the_way(run_id)))))
+    return bool(db.session.scalar(select(exists().where(Move.migration_id == run_id, is_left_to_take_back()))))
 
 
-def users_taken_back(run_id: int) -> Select[int]:
-    """The users of a run who have been taken back, or are at this moment."""
-    return select(Move.user_id).join(Migration).where(Migration.undoes_id == run_id, Move.status.in_(UNDER_WAY_OR_DONE))
+def is_left_to_take_back() -> ColumnElement[bool]:
+    """Of a user in a run that moves: whether it has changed something for them that is not taken back, nor about to be."""
+    return and_(_has_changed(), ~is_taken_back())
 
 
-def _is_on_the_way(run_id: int) -> ColumnElement[bool]:
+def has_changed(move: Move) -> bool:
+    """Whether a run has changed something for this user, or has only begun to: the answer may have been lost."""
+    return move.given_at is not None or bool(move.taken or move.before)
+
+
+def _has_changed() -> ColumnElement[bool]:
+    """`has_changed`, for the database."""
+    return or_(Move.given_at.is_not(None), cast(Move.taken, Text) != "{}", cast(Move.before, Text) != "{}")
+
+
+def is_taken_back() -> ColumnElement[bool]:
+    """Of a user in a run: whether what it did for them has been taken back by another, or is at this moment."""
     other, its_run = aliased(Move), aliased(Migration)
-    same = and_(its_run.undoes_id == run_id, other.migration_id == its_run.id, other.user_id == Move.user_id)
+    same = and_(its_run.undoes_id == Move.migration_id, other.migration_id == its_run.id, other.user_id == Move.user_id)
     return exists().where(same, other.status.in_(UNDER_WAY_OR_DONE))

@@ -17,6 +17,7 @@ from panel.models.server import SYNC_HOLD
 from panel.models.types import utc_now
 from panel.platforms.base import PlatformError, TooManyRequests
 from panel.services import pace, times
+from panel.services.claims.closed_for_a_moment import as_open, closed_for_a_moment
 from panel.services.servers import Look, look_or_raise, note_trouble, remote_for
 from panel.services.sync.libraries import update_libraries
 from panel.services.sync.people import Met, meet_members
@@ -158,6 +159,7 @@ def _mark(server: Server, until: datetime | None, *only_if: ColumnElement[bool])
 def _ask(server: Server) -> Look:
     step(server, "Reading libraries and accounts…")
     remote = remote_for(server)
+    closed = closed_for_a_moment(server.id)
     # Reading the row and its token has begun a transaction; nothing is kept open while the server thinks.
     db.session.commit()
     try:
@@ -166,6 +168,8 @@ def _ask(server: Server) -> Look:
         remote.close()
     if server.platform is Platform.PLEX and server.plex_account is not None:
         _learn_identity(server.plex_account)
+    # What a link closes while the list is read is open again in a moment: that ends nobody's access.
+    found = as_open(found, {**closed, **closed_for_a_moment(server.id)})
     step(server, f"Storing {len(found.members):,} accounts and {len(found.libraries):,} libraries…")
     return found
 
