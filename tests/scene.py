@@ -21,6 +21,8 @@ from panel.simulators.http import Entry, Simulator
 from panel.simulators.jellyfin import Jellyfin
 from panel.simulators.plex_tv import PlexTv
 
+#: A run that waits for longer has nothing left to do now.
+WORTH_WAITING = timedelta(seconds=10)
 KINDS = ("plex", "emby", "jellyfin")
 PAIRS = [(source, target) for source in KINDS for target in KINDS]
 LIBRARIES = {
@@ -185,7 +187,8 @@ class Scene:
             db.session.refresh(run)
             # On a busy machine a hold may be lost in the middle: what is still due is gone on with, as a worker would.
             idle = idle + 1 if left.wake_at is None and not left.more else 0
-            if run.ended_at is not None or (idle and (idle > 3 or run.id not in running.due())):
+            is_far = left.wake_at is not None and left.wake_at > utc_now() + WORTH_WAITING
+            if run.ended_at is not None or is_far or (idle and (idle > 3 or run.id not in running.due())):
                 break
         db.session.expire_all()
         return run

@@ -247,12 +247,19 @@ def at_take(scene: Scene) -> Migration:
     return run
 
 
-def test_the_run_at_work_does_not_open_it_without_a_password(scene: Scene) -> None:
+def test_the_run_at_work_does_not_open_it_without_a_password(scene: Scene, clock: Clock) -> None:
     pair(scene)
     run = at_take(scene)
     watch(scene)
     closed_without_a_password(scene, run.moves[0])
     scene.finish(run)
+    assert scene.opened("ada") is None and scene.opened("ada", scene.source), "it waits for what opens it again by itself"
+    for _ in range(2):
+        clock.ahead += timedelta(minutes=3)
+        housekeep()
+        run.wake_at = None
+        db.session.commit()
+        scene.finish(run)
     assert scene.outcome(run) == {"ada": "moved"} and scene.opened("ada") and scene.opened("ada", scene.source) is None
     assert not scene.target.sim.can_sign_in("ada", "") and not stood_open(scene)
 

@@ -150,4 +150,4 @@ def test_lists_who_comes_in_while_the_page_is_watched(ada: FlaskClient, pair: Sc
     db.session.add(late)
     db.session.commit()
     text = ada.get(found[1].replace("&amp;", "&"), headers=by_htmx("migration-progress")).text
-    assert re.search(r'<div id="moves"\s+hx-swap-oob="true">', text) and f'<tr id="move-{late.id}">' in text
+    assert re.search(r'<div id="moves"\s+hx-swap-oob="true"', text) and f'<tr id="move-{late.id}">' in text
