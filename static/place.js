@@ -37,16 +37,17 @@ const comeBackTo = ({ ids, top }) => {
   const at = inHand.getBoundingClientRect();
   const lowest = window.innerHeight - at.height - 24;
   window.scrollBy({ top: at.top - Math.max(Math.min(top, lowest), height + 24), behavior: "instant" });
-  keepInSight(told);
+  keepInSight();
 };
-// Until somebody goes on.
-const keepInSight = (told) => {
-  told.classList.add("is-kept");
-  const goOn = () => told.classList.remove("is-kept");
+// Until somebody goes on. Marked around it: what htmx swaps in is given its own attributes a moment later.
+const keepInSight = () => {
+  const main = document.getElementById("main");
+  main.classList.add("keeps-told");
+  const goOn = () => main.classList.remove("keeps-told");
   ["wheel", "touchmove", "pointerdown", "keydown"].forEach((name) => window.addEventListener(name, goOn, { once: true, passive: true }));
 };
 document.addEventListener("htmx:oobAfterSwap", ({ detail: { target } }) => {
-  if (target.id === "told") keepInSight(document.getElementById("told"));
+  if (target.id === "told") keepInSight();
 });
 try {
   const place = JSON.parse(sessionStorage.getItem(PLACE));

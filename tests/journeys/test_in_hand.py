@@ -88,6 +88,8 @@ def test_stays_on_the_page_of_a_user_with_what_was_in_hand(visit: Open, pair: Sc
     expect(page.locator("#add-payment")).to_be_focused()
     newest, oldest = (db.session.scalars(db.select(Payment).where(Payment.user_id == alice.id).order_by(Payment.id.desc()))).all()
     page.locator(f"#actions-{newest.id}").press("Enter")
+    expect(dialog.get_by_role("link", name="Delete…")).to_be_visible()
+    expect(page.locator(".htmx-added, .htmx-settling, .htmx-request")).to_have_count(0)
     expect(dialog.get_by_role("link", name="Show the user")).to_have_count(0)
     dialog.get_by_role("link", name="Delete…").press("Enter")
     press(page, dialog.get_by_role("button", name="Delete", exact=True))

@@ -122,12 +122,9 @@ def forms(app: Flask, seeded: Scene, ada: FlaskClient) -> list[Form]:
     return list({form.name: form for form in [*forms_of(ada, sorted(addresses)), *public]}.values())
 
 
-def test_no_browser_says_in_its_own_way_what_is_wrong(forms: list[Form]) -> None:
+def test_every_form_says_in_the_panels_words_what_is_wrong_and_no_browser_in_its_own(ada: FlaskClient, forms: list[Form]) -> None:
     assert len(forms) >= 20, [form.name for form in forms]
     assert [form.name for form in forms if "novalidate" not in form.attributes] == []
-
-
-def test_every_form_says_in_the_panels_words_what_is_wrong(ada: FlaskClient, forms: list[Form]) -> None:
     said = 0
     for form in forms:
         if form.attributes.get("method") == "post" and "sign-in" not in form.address and "claim" not in form.address:
