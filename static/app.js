@@ -6,8 +6,11 @@ let isByItself = true;
 const say = (text, byItself = false) => {
   if (byItself && !isByItself) return;
   isByItself = byItself || !text;
+  // What is said already is not read out again, and moves nothing.
+  if (byItself && text && !notice.hidden && notice.textContent === text && (!dialog.open || dialog.contains(notice))) return;
   notice.textContent = text;
   notice.hidden = !text;
+  notice.classList.toggle("keeps-in-sight", text === SIGNED_OUT);
   // Above an open dialog nothing of the page is seen: the notice moves into it.
   if (text && dialog.open) {
     dialog.prepend(notice);
@@ -17,20 +20,24 @@ const say = (text, byItself = false) => {
 
 dialog.addEventListener("close", () => say(""));
 
-document.addEventListener("htmx:responseError", ({ detail: { requestConfig, xhr } }) => {
+// Nobody waits for the look after the workers, and nobody is disturbed in a dialog by what the page behind it asks by itself.
+const isQuiet = (elt, { triggeringEvent }) => !triggeringEvent && (elt.id === "workers" || dialog.open);
+document.addEventListener("htmx:responseError", ({ detail: { elt, requestConfig, xhr } }) => {
+  if (isQuiet(elt, requestConfig)) return;
   const isText = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
   const sentence = isText && xhr.responseText ? xhr.responseText : "The panel could not answer. Reload the page, then try again.";
   say(sentence, !requestConfig.triggeringEvent);
 });
 // What the page fetches by itself and what was chosen in a list is sent again; what somebody has pressed is sent once, and may have arrived.
-document.addEventListener("htmx:sendError", ({ detail: { elt, requestConfig: { triggeringEvent, verb } } }) => {
+document.addEventListener("htmx:sendError", ({ detail: { elt, requestConfig, requestConfig: { triggeringEvent, verb } } }) => {
+  if (isQuiet(elt, requestConfig)) return;
   const isSentAgain = !triggeringEvent || elt.matches("[data-late]");
   if (isSentAgain) say("The panel cannot be reached; trying again. Migrations go on without this page.", true);
   else if (verb === "get") say("The panel could not be reached. Try again.");
   else say("The panel could not be reached: what you did may not have arrived. Look whether it was done, else try again.");
 });
-document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, successful } }) => {
-  if (successful && !notice.hidden) say("", !requestConfig.triggeringEvent);
+document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, successful, xhr } }) => {
+  if (successful && !notice.hidden && !xhr.getResponseHeader("HX-Redirect")) say("", !requestConfig.triggeringEvent);
 });
 
 // What was done is told until something else is done; what goes on in the background, until its part of the page no longer waits for it.
@@ -90,24 +97,27 @@ document.addEventListener("htmx:afterSettle", () => {
 });
 
 // What is saved a moment after it was chosen is not lost: it is sent when its field or the page is left, and an answer to the choice before
-// does not take its place.
+// does not take its place. By the address it is sent to: the choice that is made there next takes the place of the one that did not arrive.
 const unsaved = new Map();
-document.addEventListener("change", ({ target: { form } }) => { if (form?.matches("[data-late]")) unsaved.set(form, "waits"); });
+const choiceOf = (form) => [...unsaved.values()].find((choice) => choice.form === form);
+document.addEventListener("change", ({ target: { form } }) => { if (form?.matches("[data-late]")) unsaved.set(form.action, { form, state: "waits" }); });
 document.addEventListener("focusout", ({ target: { form } }) => {
-  if (unsaved.get(form) === "waits") window.htmx.trigger(form, "submit");
+  if (choiceOf(form)?.state === "waits") window.htmx.trigger(form, "submit");
 });
-document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => { if (elt.matches("[data-late]")) unsaved.set(elt, "sent"); });
+document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
+  if (elt.matches("[data-late]")) unsaved.set(elt.action, Object.assign(choiceOf(elt) ?? { form: elt }, { state: "sent" }));
+});
 document.addEventListener("htmx:beforeSwap", ({ detail: { requestConfig, target }, detail }) => {
-  if (unsaved.get(requestConfig.elt) === "waits") detail.shouldSwap = false;
-  // Another choice for the same row takes the place of the one that did not arrive.
-  else if (detail.shouldSwap && requestConfig.verb === "post") unsaved.forEach((_, form) => { if (target.contains(form)) unsaved.delete(form); });
+  if (choiceOf(requestConfig.elt)?.state === "waits") detail.shouldSwap = false;
+  // So does another button of the same row.
+  else if (detail.shouldSwap && requestConfig.verb === "post") unsaved.forEach(({ form }, address) => { if (target.contains(form)) unsaved.delete(address); });
 });
 document.addEventListener("htmx:afterRequest", ({ detail: { elt, successful } }) => {
-  if (successful && unsaved.get(elt) === "sent") unsaved.delete(elt);
+  if (successful && choiceOf(elt)?.state === "sent") unsaved.delete(elt.action);
 });
 const sendBehind = (form) => fetch(form.action, { method: "POST", body: new FormData(form), keepalive: true, headers: { "HX-Request": "true" } });
 window.addEventListener("pagehide", () => {
-  unsaved.forEach((_, form) => sendBehind(form));
+  unsaved.forEach(({ form }) => sendBehind(form));
   unsaved.clear();
 });
 
@@ -123,22 +133,44 @@ const markUnsaved = (form, sentence) => {
   said.className = "small text-danger-emphasis text-nowrap align-self-center";
   said.textContent = sentence;
 };
-const sendAgain = (form) => {
-  if (unsaved.get(form) !== "failed") return;
-  if (form.isConnected) window.htmx.trigger(form, "submit");
-  else sendBehind(form).then(() => unsaved.delete(form), () => setTimeout(sendAgain, AGAIN_AFTER_MS, form));
+const isStillUnsaved = (choice) => unsaved.get(choice.form.action) === choice && choice.state === "failed";
+const sendAgain = (choice) => {
+  if (!isStillUnsaved(choice)) return;
+  if (choice.form.isConnected) window.htmx.trigger(choice.form, "submit");
+  else sendBehind(choice.form).then((answer) => endBehind(choice, answer), () => setTimeout(sendAgain, AGAIN_AFTER_MS, choice));
+};
+// Its row may be there again by now, and shows then itself what comes of it.
+const endBehind = async (choice, answer) => {
+  const text = answer.ok ? "" : await answer.text();
+  if (choice.form.isConnected || !isStillUnsaved(choice)) {
+    sendAgain(choice);
+    return;
+  }
+  unsaved.delete(choice.form.action);
+  const name = choice.form.querySelector("select").getAttribute("aria-label");
+  if (!answer.ok) say(`${name}: not saved. ${(answer.headers.get("Content-Type") || "").startsWith("text/plain") ? text : ""}`);
 };
 document.addEventListener("htmx:sendError", ({ detail: { elt } }) => {
-  if (unsaved.get(elt) !== "sent") return;
-  unsaved.set(elt, "failed");
+  const choice = choiceOf(elt);
+  if (choice?.state !== "sent") return;
+  choice.state = "failed";
   markUnsaved(elt, "Not saved yet");
-  setTimeout(sendAgain, AGAIN_AFTER_MS, elt);
+  setTimeout(sendAgain, AGAIN_AFTER_MS, choice);
 });
 document.addEventListener("htmx:responseError", ({ detail: { elt } }) => {
-  if (unsaved.get(elt) !== "sent") return;
-  unsaved.delete(elt);
+  if (choiceOf(elt)?.state !== "sent") return;
+  unsaved.delete(elt.action);
   markUnsaved(elt, "Not saved");
 });
+// A fresh list has what is saved: what is not yet stands in it as it was chosen. Nobody hears what became of a request whose form is gone.
+document.addEventListener("htmx:afterSettle", () => unsaved.forEach((choice, address) => {
+  const form = !choice.form.isConnected && [...document.querySelectorAll("form[data-late]")].find(({ action }) => action === address);
+  if (!form) return;
+  form.querySelector("select").value = choice.form.querySelector("select").value;
+  choice.form = form;
+  if (choice.state === "failed") markUnsaved(form, "Not saved yet");
+  else window.htmx.trigger(form, "submit");
+}));
 
 // Addresses name what was chosen, and nothing that was left as it is.
 document.addEventListener("formdata", ({ target, formData }) => {

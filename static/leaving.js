@@ -11,7 +11,24 @@ document.addEventListener("input", ({ target }) => {
 document.addEventListener("submit", ({ defaultPrevented, submitter, target: form }) => {
   if (!defaultPrevented && !submitter?.formTarget && (form === typedIn || !typedIn?.isConnected)) saved();
 });
-document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => { if (xhr.getResponseHeader("HX-Redirect")) saved(); });
+// Where the session has ended the page leads to signing in, but not away from what was typed: that can be sent once somebody is signed in.
+const SIGNED_OUT = "You are signed out. Sign in in another tab, then go on.";
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { requestConfig, xhr } = event.detail;
+  const address = xhr.getResponseHeader("HX-Redirect");
+  if (!address) return;
+  const isSignedOut = new URL(address, location.href).pathname === leaving.dataset.signIn;
+  if (!isSignedOut || !(typed || typedIn)) saved();
+  else {
+    event.preventDefault();
+    say(SIGNED_OUT, !requestConfig.triggeringEvent);
+  }
+});
+// The forms of the page belong to the session before: they are sent for the one that has begun since.
+document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
+  const token = xhr?.getResponseHeader("X-CSRFToken");
+  if (token) document.querySelectorAll("input[name=csrf_token]").forEach((field) => { field.value = token; });
+});
 
 const leadsAway = (link) => {
   const { origin, pathname, search, hash } = link;

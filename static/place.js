@@ -4,10 +4,12 @@ const PLACE = "place";
 const ROW = "tr, li, [data-row]";
 
 let isByKey = false;
-document.addEventListener("click", ({ detail, target }) => {
+document.addEventListener("click", ({ altKey, ctrlKey, detail, metaKey, shiftKey, target }) => {
+  // What opens beside the page leaves it where it is.
+  const isBeside = altKey || ctrlKey || metaKey || shiftKey;
   const pressed = target.closest(":is(a[href], [type=submit])[id]");
   const isByHtmx = pressed?.matches("[hx-get]") || pressed?.form?.matches("[hx-post]");
-  isByKey = Boolean(pressed) && !isByHtmx && !detail && !dialog.open;
+  isByKey = Boolean(pressed) && !isByHtmx && !isBeside && !detail && !dialog.open;
   if (isByKey) remember(pressed);
 });
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from panel import create_app, var
 from panel.config import Config
 from panel.extensions import Base, db
-from panel.models import Admin, Move, PlexAccount, Server, Setting, User
+from panel.models import Admin, Migration, Move, PlexAccount, Server, Setting, User
 from panel.services import database
 from tests import old_databases
 from tests.databases import BOTH, database_url
@@ -60,6 +62,24 @@ def read_everything() -> None:
     assert db.session.get_one(User, 1).name == "Zoë Ünal 🎬"
     db.session.add(Admin(email="new@example.test", password_hash="x"))
     db.session.commit()
+
+
+def test_whom_the_list_of_changes_says_to_have_been_tried_again_is_known_after_the_upgrade(app: Flask) -> None:
+    old_databases.make_old(db.engine, "0004", KEY)
+    entry = text("INSERT INTO audit_entries (id, at, by, action, subject, detail) VALUES (:id, :at, '', :action, '', :detail)")
+    said = [
+        ("2026-03-03 10:00:00.000000", "migration.retried", "Migration 2."),
+        ("2026-03-04 10:00:00.000000", "migration.retried", "Migration 2. Only Zoë"),
+        ("2026-03-05 10:00:00.000000", "migration.paused", "Migration 2."),
+        ("2026-03-06 10:00:00.000000", "migration.retried", "Migration 12."),
+        ("2026-03-06 10:00:00.000000", "migration.retried", "Migration 21. Only Zoë"),
+    ]
+    with db.engine.begin() as connection:
+        for number, (at, action, detail) in enumerate(said):
+            connection.execute(entry, {"id": 900 + number, "at": at, "action": action, "detail": detail})
+    database.upgrade()
+    retried = {run.id: run.retried_at for run in db.session.scalars(db.select(Migration))}
+    assert retried == {1: None, 2: datetime(2026, 3, 4, 10, tzinfo=UTC)}
 
 
 def test_a_schema_without_rows_to_test_it_with_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,8 @@ class Migration(Model):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     "Set once nothing is in hand any more and the servers are free again; a cancelled run first settles what it has given."
+    retried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "When somebody was last tried again after it had ended."
     prepared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     "Set once both servers were asked and every user's target access was settled."
     source_reached: Mapped[bool] = mapped_column(default=True)
@@ -62,6 +64,10 @@ class Migration(Model):
     epoch: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_holder: Mapped[str] = mapped_column(String(120), default="")
+    deaths: Mapped[int] = mapped_column(default=0)
+    "How many holders before the present one have died in a row without getting anywhere."
+    stood: Mapped[str] = mapped_column(String(12), default="")
+    "A digest of where the run stood when the present holder took it."
     wake_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     "Nothing can be done before: a turn of the pace, a server that is away."
     wake_reason: Mapped[str] = mapped_column(Text, default="")
@@ -71,6 +77,8 @@ class Migration(Model):
     "When the target was last read back: everyone who is to be taken without another look stood in that list."
     outages: Mapped[int] = mapped_column(default=0)
     "Failed attempts to reach a server in a row."
+    awaited_id: Mapped[int | None] = mapped_column(ForeignKey("servers.id", ondelete="SET NULL"))
+    "The server that does not answer and is tried again: also while the next try is under way, until something succeeds."
 
     source: Mapped[Server] = relationship(foreign_keys=[source_id])
     target: Mapped[Server] = relationship(foreign_keys=[target_id])

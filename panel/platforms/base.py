@@ -56,6 +56,11 @@ class Member:
         """Whether this opens anything: an accepted share or an enabled account with at least one library."""
         return self.accepted and not self.disabled and (self.all_libraries or bool(self.library_ids))
 
+    @property
+    def needs_sealing(self) -> bool:
+        """Whether it is closed, and anybody could sign in once it is opened: it has to get a password that nobody knows before."""
+        return self.disabled and self.no_password
+
 
 @dataclass(frozen=True)
 class Person:
@@ -173,11 +178,13 @@ class Remote(Protocol):
 class PlatformError(Exception):
     """Something a media server or plex.tv did that stops a step. `str(error)` is a sentence for people, without secrets.
 
-    `retryable`: the same step may work later. `about_server`: not this user's affair, the whole run has to wait or stop.
+    `retryable`: the same step may work later. `about_server`: not this user's affair, the whole run has to wait or stop. `of_plex_tv`:
+    plex.tv is the trouble, not the server it was asked about.
     """
 
     retryable = False
     about_server = False
+    of_plex_tv = False
     #: Whether it is certain that a request which was to create something has not been carried out.
     had_no_effect = False
     #: Whether an account that had to be closed for the step is certain to have been opened again, as it was.

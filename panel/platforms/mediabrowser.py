@@ -146,12 +146,11 @@ class MediaBrowserRemote:
         self._meet()
         self._require_no_administrator(known)
         wanted = self._exact(known, access)
-        unsealed = known.disabled and known.no_password
-        if ours or unsealed:
+        if ours or known.needs_sealing:
             self._change_password(known, random_password(), reopens=False)
         self._write_policy(known.account_id, wanted)
         linked = self._link(known.account_id, person, perhaps_linked=True) if ours else Linked()
-        return _given(known, access, linked, SEALED if unsealed and not ours else "")
+        return _given(known, access, linked, SEALED if known.needs_sealing and not ours else "")
 
     def take(self, member: Member) -> None:
         """See `Remote.take` (1 request). Raises `NotAllowed` for an administrator's account."""

@@ -1,6 +1,6 @@
 """Sessions that were ended one by one: the cookie that holds one is only signed, so that a copy of it would live on without this.
 
-What is kept of an ended session is the hash of its id, for as long as a cookie of it could still be read.
+What is kept of an ended session is the hash of its id, until the session would be too old anyway.
 """
 
 from __future__ import annotations
@@ -21,12 +21,22 @@ ENDED = "signed-out"
 
 
 def new_id() -> str:
-    """The id of a new session, unguessable."""
-    return secrets.token_urlsafe(16)
+    """The id of a new session, unguessable; it says when the session was begun."""
+    return f"{int(utc_now().timestamp())}.{secrets.token_urlsafe(16)}"
+
+
+def is_too_old(session_id: str, lasts: timedelta) -> bool:
+    """Whether a session was begun longer ago than it lasts, or does not say when.
+
+    A cookie is signed anew whenever something in it changes, so that its own age says nothing: a copy could outlive what is kept of an
+    ended session. One without an id cannot: ending it ends all.
+    """
+    born = session_id.partition(".")[0]
+    return bool(session_id) and not (born.isdecimal() and utc_now().timestamp() - int(born) < lasts.total_seconds())
 
 
 def end(admin: Admin, session_id: str, lasts: timedelta) -> None:
-    """Void one session of this admin, whose cookies can be read for `lasts`; one without an id is voided with all of theirs. Flushed."""
+    """Void one session of this admin, which is too old after `lasts`; one without an id is voided with all of theirs. Flushed."""
     now = utc_now()
     if not session_id:
         admins.end_sessions(admin)

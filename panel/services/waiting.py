@@ -43,7 +43,7 @@ def holder_for(run: Migration) -> Holder | None:
 
 def is_held_up(run: Migration) -> bool:
     """Whether a server, or a mistake of ours, keeps a run from going on: also while the next try is under way."""
-    stuck = run.outages > 0 and run.wake_reason.endswith(TRIED_AGAIN)
+    stuck = run.awaited_id is not None or (run.outages > 0 and run.wake_reason.endswith(TRIED_AGAIN))
     return stuck and run.ended_at is None and run.status is not MigrationStatus.PAUSED
 
 
@@ -51,15 +51,15 @@ def awaited(run: Migration) -> Server | None:
     """The server a run waits for; `None` where it waits for none, or for something else, such as plex.tv."""
     if not is_held_up(run):
         return None
-    # Platforms name a server by its address.
-    named = [server for server in (run.source, run.target) if _address(server) in run.wake_reason]
-    return named[0] if len(named) == 1 else None
+    return next((server for server in (run.source, run.target) if server.id == run.awaited_id), None)
 
 
 def why_held_up(run: Migration) -> str:
     """The sentence that was written down, with the name of the server in the place of its address."""
     server = awaited(run)
-    return f"{server.name} {run.wake_reason.partition(_address(server))[2]}" if server else run.wake_reason
+    # Platforms name a server by its address.
+    said = run.wake_reason.partition(_address(server))[2] if server else ""
+    return f"{server.name} {said}" if server and said else run.wake_reason
 
 
 def _waits_to_begin(run: Migration) -> bool:

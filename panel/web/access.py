@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, redirect, request, session, url_for
+from flask import Flask, abort, current_app, redirect, request, session, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
@@ -59,9 +59,9 @@ def is_viewer() -> bool:
 
 @login.user_loader
 def load_admin(session_value: str) -> Admin | None:
-    """The admin of a session; none once it was signed out, or their session key has changed. 1 query."""
+    """The admin of a session; none once it was signed out or is too old, or their session key has changed. 1 query."""
     number, key, session_id = (*session_value.split(":"), "", "")[:3]
-    if not number.isdecimal() or int(number) > LARGEST_ID:
+    if not number.isdecimal() or int(number) > LARGEST_ID or sessions.is_too_old(session_id, current_app.permanent_session_lifetime):
         return None
     admin = db.session.scalar(select(Admin).where(Admin.id == int(number), ~sessions.is_over(session_id)))
     return admin if admin and admin.session_key == key else None

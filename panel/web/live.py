@@ -21,7 +21,6 @@ from panel.services.run import steer
 from panel.services.run.rounds import next_round_of
 from panel.services.run.way_back import TakenBack, WayBack, is_anything_left, taken_back, ways_back
 from panel.web import steering
-from panel.web.retries import retried
 from panel.web.workers import workers_problem
 
 PER_PAGE = 100
@@ -81,10 +80,10 @@ class Live:
         """The server the run waits for because it does not answer."""
         return waiting.awaited(self.run)
 
-    @cached_property
+    @property
     def was_retried(self) -> bool:
         """Whether somebody was tried again in it: then there may lie idle time between its start and its end."""
-        return self.is_over and bool(retried([self.run.id]))
+        return self.is_over and self.run.retried_at is not None
 
     @cached_property
     def progress(self) -> report.Progress:

@@ -17,7 +17,6 @@ from panel.services.run import steer
 from panel.web import htmx, sheets
 from panel.web.live import Live, page_of, why_no_mail
 from panel.web.move_actions import why_no_claim
-from panel.web.retries import said_of
 from panel.web.steering import why_not_cancel
 from panel.web.words import brief
 
@@ -148,7 +147,7 @@ def _what_cancelling_does(run: Migration) -> list[str]:
 
 
 def _note(action: str, run: Migration, detail: str = "") -> None:
-    audit.note(current_user.email, action, f"{run.source.name} → {run.target.name}", said_of(run, detail))
+    audit.note(current_user.email, action, f"{run.source.name} → {run.target.name}", f"Migration {run.id}. {detail}".strip())
 
 
 def _mail_answer(run: Migration, problem: str) -> BaseResponse:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -100,7 +101,7 @@ def test(account_id: int) -> Response:
         audit.note(current_user.email, "plex_account.edited", account.email, _pass_change(had_pass, account.has_plex_pass))
     db.session.commit()
     wake_syncs(healed)
-    mend = "Sign in again…", url_for("plex_accounts.edit", account_id=account.id)
+    mend = "Sign in again…", url_for("plex_accounts.edit", account_id=account.id, again=1)
     values = {"account": account, "servers": service.server_count(account)}
     return sheets.tested(account.email, _back(), "plex_accounts", mend, failed=bool(problem), **values)
 
@@ -162,4 +163,5 @@ def _new_screen(form: TokenForm, status: int = 200) -> Response:
 
 
 def _edit_screen(account: PlexAccount, form: PlexAccountForm, status: int = 200) -> Response:
-    return sheets.sheet("plex_accounts/_form.html", f"Edit {account.email}", _back(), status, account=account, form=form)
+    values: dict[str, Any] = {"account": account, "form": form, "again": "again" in request.args}
+    return sheets.sheet("plex_accounts/_form.html", f"Edit {account.email}", _back(), status, **values)

@@ -14,7 +14,6 @@ from panel.services.listing import Page, order_from, page_of
 from panel.services.overview import counts_by_run
 from panel.services.report import Counts
 from panel.web.listing import Asked, Ids, asked
-from panel.web.retries import retried
 from panel.web.words import zone
 
 #: How often the browser asks again, in seconds: while a run is being done, and while all that is open waits for its time.
@@ -30,7 +29,6 @@ class RunList:
         query = service.with_servers(service.matching(self.asked.search, self.asked.filters))
         self.page: Page[Migration] = page_of(query, self.asked.page, order)
         self.counts: dict[int, Counts] = counts_by_run(run.id for run in self.page.rows)
-        self.retried = retried([run.id for run in self.page.rows if run.ended_at])
 
     @property
     def here(self) -> str:

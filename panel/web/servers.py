@@ -152,7 +152,7 @@ def _sync(server: Server, wake: Callable[[int], bool], action: str) -> BaseRespo
 def _mend(server: Server, failed: str) -> sheets.Back:
     """A server of Plex has no key of its own."""
     if failed == "key" and server.plex_account_id:
-        return "Sign in again…", url_for("plex_accounts.edit", account_id=server.plex_account_id)
+        return "Sign in again…", url_for("plex_accounts.edit", account_id=server.plex_account_id, again=1)
     return "Edit…", url_for("server_forms.edit", server_id=server.id)
 
 

@@ -18,6 +18,7 @@ from panel.services import users as service
 from panel.services.listing import order_from, page_of
 from panel.services.run.way_back import ways_back
 from panel.web import htmx, sheets
+from panel.web.access import safe_next
 from panel.web.listing import Ids, asked
 from panel.web.place import back_to, begun_in
 from panel.web.words import all_counted, brief
@@ -60,6 +61,7 @@ def show(user_id: int) -> Response:
     values: dict[str, Any] = {
         "user": user,
         "back": back(),
+        "begun": begun_in(HOME),
         "payment": user_list.payment_now(user),
         "shares": db.session.scalars(share_rows.order_by(Share.id)).all(),
         "accounts": [(row[0], row[1]) for row in db.session.execute(account_rows.order_by(Server.name, Account.id))],
@@ -74,7 +76,7 @@ def show(user_id: int) -> Response:
 def actions(user_id: int) -> Response:
     """What can be done about one user."""
     user = db.get_or_404(User, user_id)
-    return sheets.sheet("users/_actions.html", user.name, back(), user=user, next=begun_in(HOME))
+    return sheets.sheet("users/_actions.html", user.name, back(), user=user, next=begun_in(HOME), list=_list())
 
 
 @screen.get("/<int:user_id>/delete")
@@ -86,7 +88,7 @@ def ask_delete(user_id: int) -> Response:
         f"This deletes {brief(user.name)} from the panel{_with(loss)}. It cannot be taken back.",
         "No media server is asked: access there stays as it is, and a sync that finds this person again adds them as somebody new.",
     ]
-    why_not, fields = service.why_not_deletable(user), [("next", begun_in(HOME) or "")]
+    why_not, fields = service.why_not_deletable(user), [("next", begun_in(HOME) or ""), ("list", _list() or "")]
     return sheets.ask(f"Delete {brief(user.name)}?", back(user), sentences, "Delete", why_not, fields=fields)
 
 
@@ -103,7 +105,7 @@ def delete(user_id: int) -> BaseResponse:
     detail = _with(loss).removeprefix(", ").capitalize()
     audit.note(current_user.email, "user.deleted", name, detail)
     db.session.commit()
-    return htmx.go(back()[1], f"{brief(name)} is deleted.")
+    return htmx.go(_list() or back()[1], f"{brief(name)} is deleted.")
 
 
 @screen.get("/<int:user_id>/merge")
@@ -143,6 +145,12 @@ def back(user: User | None = None) -> tuple[str, str]:
     """Where a sheet about users belongs to: the list it was opened in as it was, else the user's page or all users."""
     page = (user.name, url_for("users.show", user_id=user.id)) if user and user.id else ("Users", url_for(HOME))
     return back_to(HOME, page)
+
+
+def _list() -> str | None:
+    """The list that a user's own page was opened from, where something is done from there: after the user is gone only the list is left."""
+    wanted = request.values.get("list")
+    return safe_next(wanted, url_for(HOME)) if wanted else None
 
 
 def find(search: str, but: int = 0) -> list[User]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request
+from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request, session
 from flask_login import current_user
+from flask_wtf.csrf import generate_csrf
 from sqlalchemy import exists, select
 
 from panel import jobs
@@ -69,9 +70,12 @@ def _anything_waits() -> bool:
 @screen.get("/banner")
 def banner() -> Response:
     """The banner for a page that shows one of `shown` characters, where it is another one by now: what stays is not read out again."""
-    if request.args.get("shown", type=int) == len(workers_problem()):
-        return Response(status=204)
-    return make_response(render_template("_workers.html"))
+    is_shown = request.args.get("shown", type=int) == len(workers_problem())
+    response = Response(status=204) if is_shown else make_response(render_template("_workers.html"))
+    # A page that was open before somebody signed in anew can send its forms. Never begun here: the page that is being drawn would not know.
+    if "csrf_token" in session:
+        response.headers["X-CSRFToken"] = generate_csrf()
+    return response
 
 
 def register(app: Flask) -> None:

@@ -14,7 +14,7 @@ from tests.scene import Side
 #: How a run got there (epochs, tries, turns, the record of requests), which a crash may lengthen; not where it ended.
 WAYS = {"pacemakers", "pace_waiters", "alembic_version", "sent_requests", "audit_entries", "audits", "claims", "claim_links"}
 STEPS_ON_THE_WAY = {
-    "migrations": {"epoch", "outages"},
+    "migrations": {"epoch", "deaths", "stood", "outages"},
     "moves": {"attempts", "needs_look", "secure_after"},
     "servers": {"checked_at"},
 }

@@ -142,3 +142,51 @@ def test_keeps_what_is_ticked_and_the_group_that_was_chosen_for_it(visit: Open, 
     expect(page.locator("#told")).to_contain_text("1 library moved to Private.")
     expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
     expect(into).to_have_value("")
+
+
+def test_shows_in_a_fresh_list_what_has_not_arrived_and_lets_the_next_choice_win(visit: Open, films: int) -> None:
+    page = visit(forgiven=UNREACHABLE)
+    page.clock.install()
+    page.goto("/libraries?sort=name")
+    address, group, row = f"**/libraries/{films}/group", page.locator(f"#group-{films}"), page.locator(f"#library-{films}")
+    search, sent = page.get_by_label("Name of a library"), list[str]()
+    page.on("request", lambda request: sent.append(request.post_data or "") if request.method == "POST" else None)
+
+    def choose_and_search(name: str, text: str) -> None:
+        with cut_off(page, address):
+            group.select_option(name)
+            expect(row.get_by_text("Not saved yet")).to_be_visible()
+            search.fill(text)
+            with page.expect_response("**/libraries?*"):
+                search.press("Enter")
+            expect(row.get_by_text("Not saved yet")).to_be_visible()
+            expect(row.locator(".is-invalid option:checked")).to_have_text(name)
+
+    choose_and_search("Private", "Film")
+    page.clock.fast_forward(4000)
+    expect(row.locator(".is-valid option:checked")).to_have_text("Private")
+    await_group(films, "Private")
+    choose_and_search("No group", "Films")
+    group.select_option("Premium 4K")
+    expect(row.locator(".is-valid option:checked")).to_have_text("Premium 4K")
+    number = len(sent)
+    page.clock.fast_forward(8000)
+    page.goto("/libraries")
+    expect(page.locator(f"#group-{films} option:checked")).to_have_text("Premium 4K")
+    assert len(sent) == number, sent[number:]
+
+
+def test_says_that_a_choice_was_refused_though_its_row_is_gone(visit: Open, films: int) -> None:
+    page = visit(forgiven=(*UNREACHABLE, "409"))
+    page.clock.install()
+    page.goto("/libraries")
+    address = f"**/libraries/{films}/group"
+    with cut_off(page, address):
+        page.locator(f"#group-{films}").select_option("Private")
+        expect(page.get_by_text("Not saved yet")).to_be_visible()
+        page.get_by_label("Name of a library").fill("Shows")
+        page.get_by_label("Name of a library").press("Enter")
+        expect(page.locator(f"#group-{films}")).to_have_count(0)
+    page.route(address, partial(refuse, 409))
+    page.clock.fast_forward(4000)
+    expect(page.locator("#notice")).to_have_text("Group of Films: not saved. Said 409.")

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from panel import jobs
 from panel.extensions import db
-from panel.models import Payment, PossibleTwin, Server, User
+from panel.models import Admin, Payment, PossibleTwin, Role, Server, User
 from tests.browser import REASON, chromium_path
 from tests.journeys.browsing import browser_type_launch_args, pair, panel_url, visit
 from tests.scene import Scene
@@ -57,6 +57,33 @@ def test_keeps_the_link_in_hand_that_shows_the_same_page_otherwise(visit: Open, 
     with page.expect_navigation():
         page.locator("#sort-paid").click()
     expect(page.locator("body")).to_be_focused()
+
+
+def test_leaves_in_hand_nothing_that_was_opened_beside_the_page(visit: Open, pair: Scene) -> None:
+    page = visit()
+    page.goto("/users")
+    with page.context.expect_page():
+        page.locator("#sort-paid").press("Control+Enter")
+    page.reload()
+    expect(page.locator("body")).to_be_focused()
+
+
+def test_has_signing_in_with_plex_in_hand_where_its_token_has_expired(visit: Open, scene: Scene) -> None:
+    den = scene.add_server("plex", "Den")
+    den.row.plex_account.problem = "plex.tv refused the token."
+    db.session.commit()
+    page = visit()
+    page.goto("/plex-accounts")
+    again = page.get_by_role("link", name="Sign in again…")
+    again.press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Sign in with Plex")).to_be_focused()
+    page.goto(again.get_attribute("href") or "")
+    expect(page.get_by_role("button", name="Sign in with Plex")).to_be_focused()
+    db.session.scalars(db.select(Admin)).one().role = Role.VIEWER
+    db.session.commit()
+    page.goto("/plex-accounts")
+    expect(page.get_by_text("plex.tv refused the token.")).to_be_visible()
+    expect(again).to_have_count(0)
 
 
 def test_goes_on_with_the_next_question_when_one_is_answered(visit: Open, pair: Scene) -> None:

@@ -202,12 +202,25 @@ def test_comes_back_from_a_user_and_from_a_run_to_the_list_as_it_was(visit: Open
     page.wait_for_url("**/migrations?q=cedar&sort=number*")
 
 
+def test_comes_back_to_the_list_as_it_was_from_the_page_of_a_user_who_is_deleted(visit: Open, pair: Scene) -> None:
+    page = visit()
+    dialog = page.get_by_role("dialog")
+    page.goto("/users?q=a&sort=-name")
+    page.get_by_role("link", name="Lapsed", exact=True).click()
+    page.get_by_role("link", name="Actions", exact=True).click()
+    dialog.get_by_role("link", name="Delete…").click()
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator("#told")).to_contain_text("Lapsed is deleted.")
+    assert "q=a&sort=-name" in page.url
+
+
 def test_keeps_the_button_in_hand_that_tests_a_server(visit: Open, pair: Scene) -> None:
     page = visit()
     page.get_by_role("link", name="Actions for Cedar").click()
     page.get_by_role("dialog").get_by_role("link", name="Edit…").click()
     dialog = page.get_by_role("dialog", name="Edit Cedar")
     expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
+    expect(page.locator(".htmx-added, .htmx-settling")).to_have_count(0)
     test = dialog.get_by_role("button", name="Test connection")
     test.press("Enter")
     expect(dialog.get_by_text("It takes the key: yes")).to_be_visible()

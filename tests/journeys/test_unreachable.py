@@ -9,10 +9,11 @@ from functools import partial
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from panel import jobs
 from panel.extensions import db
 from panel.models import Plan
 from tests.browser import REASON, chromium_path
-from tests.journeys.browsing import browser_type_launch_args, pair, panel_url, visit
+from tests.journeys.browsing import EMAIL, PASSWORD, browser_type_launch_args, pair, panel_url, visit
 from tests.scene import Scene
 
 __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
@@ -36,6 +37,19 @@ def cut_off(page: Page, address: str) -> Iterator[list[str]]:
     page.route(address, lose)
     yield sent
     page.unroute(address)
+
+
+#: What an open page does every few seconds, in vain; over once the page has heard of it.
+LOST_LOOK = """() => new Promise((resolve) => {
+  document.addEventListener("htmx:sendError", () => setTimeout(resolve), { once: true });
+  htmx.ajax("GET", "/workers/banner?shown=0", { source: "#workers" }).catch(() => {});
+})"""
+
+
+def look_after_the_workers(page: Page) -> None:
+    """What an open page does every few seconds."""
+    with page.expect_event("requestfinished", lambda request: "/workers/banner" in request.url):
+        page.evaluate("() => { htmx.ajax('GET', '/workers/banner?shown=0', { source: '#workers' }); }")
 
 
 def refuse(status: int, route: Route) -> None:
@@ -73,6 +87,8 @@ def test_goes_on_through_a_menu_whose_entry_could_not_be_sent(visit: Open, pair:
     page.get_by_role("link", name="Actions for Cedar").press("Enter")
     dialog = page.get_by_role("dialog", name="Cedar")
     test = dialog.get_by_role("button", name="Test connection")
+    expect(test).to_be_visible()
+    expect(page.locator(".htmx-added, .htmx-settling")).to_have_count(0)
     with cut_off(page, "**/look"):
         test.press("Enter")
         expect(dialog.locator("#notice")).to_be_visible()
@@ -101,3 +117,65 @@ def test_tells_what_the_page_asks_by_itself_from_what_was_pressed(visit: Open, p
     pause.click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
     expect(notice).to_be_hidden()
+
+
+def test_keeps_what_was_typed_when_somebody_has_signed_out_elsewhere(visit: Open, pair: Scene) -> None:
+    page = visit()
+    in_dialog, other = page.context.new_page(), page.context.new_page()
+    page.goto("/users/new")
+    page.get_by_label("Name").first.fill("Typed by hand")
+    in_dialog.goto("/plans")
+    in_dialog.get_by_role("link", name="New plan…").click()
+    dialog = in_dialog.get_by_role("dialog", name="New plan")
+    dialog.get_by_label("Name", exact=True).fill("Premium")
+    dialog.get_by_label("Standard", exact=True).check()
+    other.goto("/servers")
+    other.get_by_role("button", name="Sign out").click()
+    other.wait_for_url("**/sign-in")
+    for typing in (page, in_dialog):
+        look_after_the_workers(typing)
+        expect(typing.locator("#notice")).to_have_text("You are signed out. Sign in in another tab, then go on.")
+        expect(typing.locator("#notice")).to_be_in_viewport()
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_label("Name", exact=True)).to_have_value("Premium")
+    expect(page.get_by_label("Name").first).to_have_value("Typed by hand")
+    other.get_by_label("E-mail").fill(EMAIL)
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Sign in").click()
+    other.wait_for_url("**/servers")
+    look_after_the_workers(page)
+    expect(page.locator("#notice")).to_be_hidden()
+    look_after_the_workers(in_dialog)
+    dialog.get_by_role("button", name="Save").click()
+    expect(in_dialog.locator("#told")).to_contain_text("Premium")
+    page.get_by_role("button", name="Add").click()
+    expect(page.locator("#told")).to_contain_text("Typed by hand")
+
+
+def test_is_silent_in_a_dialog_about_what_the_page_asks_by_itself(visit: Open, pair: Scene) -> None:
+    page = visit(forgiven=UNREACHABLE, viewport={"width": 380, "height": 700})
+    page.goto("/plans")
+    page.get_by_role("link", name="New plan…").click()
+    name = page.get_by_role("dialog", name="New plan").get_by_label("Name", exact=True)
+    name.fill("Premium")
+    before = name.bounding_box()
+    with cut_off(page, "**/workers/banner*"):
+        page.evaluate(LOST_LOOK)
+    expect(page.locator("#notice")).to_be_hidden()
+    assert name.bounding_box() == before
+
+
+def test_says_that_nobody_works_also_where_a_run_has_ended(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "workers_alive", lambda: 0)
+    monkeypatch.setattr("panel.web.workers.GRACE_S", 0.0)
+    run = pair.start()
+    page = visit()
+    page.goto(f"/migrations/{run.id}")
+    said = page.get_by_text("No worker is running")
+    expect(page.locator("#migration-progress").get_by_text("No worker is running")).to_be_visible()
+    expect(said).to_have_count(1)
+    pair.finish(run)
+    expect(page.locator("#workers").get_by_text("No worker is running")).to_be_visible()
+    expect(said).to_have_count(1)
+    page.reload()
+    expect(page.locator("#workers").get_by_text("No worker is running")).to_be_visible()

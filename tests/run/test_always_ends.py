@@ -122,12 +122,30 @@ def test_a_death_counts_only_where_nothing_came_of_the_work_before_it(scene: Sce
         monkeypatch.setattr(lease_module, "is_dead", lambda _name: True)
         lease = acquire(run.id, 5)
         assert lease is not None
+        db.session.refresh(run)
+        assert run.deaths == lease.deaths
         found.append(lease.deaths)
         if moment == 3:
             db.session.execute(update(Move).where(Move.name == "ada").values(step=Step.CHECK, given_at=utc_now()))
         db.session.execute(update(Move).where(Move.name == "ben").values(claim=lease.epoch, status=MoveStatus.MOVING))
         db.session.commit()
     assert found == [0, 1, 2, 3, 0, 1]
+
+
+def test_a_hold_that_was_not_taken_counts_no_death(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+    assert acquire(run.id, 60) is not None
+    db.session.refresh(run)
+    before = run.epoch, run.deaths, run.stood, run.lease_holder
+    assert acquire(run.id, 60) is None
+    db.session.refresh(run)
+    assert (run.epoch, run.deaths, run.stood, run.lease_holder) == before and run.stood
+    # One that was given back is no death, however little has come of it.
+    db.session.execute(update(Migration).values(lease_until=None, lease_holder=""))
+    db.session.commit()
+    again = acquire(run.id, 60)
+    assert again is not None and again.deaths == 0
 
 
 def test_a_retry_is_judged_by_what_holds_now(scene: Scene) -> None:

@@ -51,6 +51,10 @@ def test_only_one_worker_has_a_run_in_hand(run: Migration) -> None:
     assert acquire(run.id, 5) is None
     with first:
         assert acquire(run.id, 5) is None
+        db.session.refresh(run)
+        assert (run.lease_holder, run.deaths, len(run.stood)) == (process_name(), 0, 12)
+    db.session.refresh(run)
+    assert (run.lease_holder, run.deaths, run.stood) == ("", 0, "")
     assert acquire(run.id, 5) is not None, "given back at the end"
 
 
@@ -71,6 +75,17 @@ def test_a_dead_holder_on_this_host_counts_for_nothing(run: Migration) -> None:
     db.session.execute(update(Migration).values(lease_until=utc_now() + timedelta(hours=1), lease_holder=dead))
     db.session.commit()
     assert acquire(run.id, 5) is not None
+
+
+@pytest.mark.parametrize(("boot", "deaths"), [("this", 3), ("another", 2)])
+def test_who_fell_together_with_the_machine_is_not_to_blame(run: Migration, boot: str, deaths: int) -> None:
+    assert acquire(run.id, 60.0) is not None
+    db.session.refresh(run)
+    machine, this, namespace, pid, _ = run.lease_holder.split("/")
+    run.lease_holder, run.deaths = "/".join((machine, this if boot == "this" else "an-earlier-one", namespace, pid, "1")), 2
+    db.session.commit()
+    lease = acquire(run.id, 60.0)
+    assert lease is not None and lease.deaths == deaths
 
 
 def test_a_holder_that_fell_silent_loses_the_run(run: Migration) -> None:

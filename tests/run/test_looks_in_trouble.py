@@ -3,13 +3,16 @@ said, and the run ends all the same."""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from panel.domain.statuses import MoveStatus, Removal, Step
-from panel.extensions import db
+from panel.extensions import config, db
 from panel.models import Migration
 from panel.models.types import utc_now
 from panel.services import pace
@@ -141,3 +144,104 @@ def test_nobody_is_kept_from_choosing_a_password_by_a_run_whose_other_server_coo
     clock.ahead += timedelta(hours=1)
     scene.finish(onward)
     assert scene.outcome(onward) == {"ada": "moved"} and scene.opened("ada", new) is None and scene.opened("ada", third)
+
+
+@pytest.mark.parametrize("slow", ["an account of the target", "the source's list", "the source's list without a look"])
+def test_nobody_is_removed_on_what_the_target_told_minutes_ago(scene: Scene, clock: Clock, slow: str) -> None:
+    set_up(scene, "emby", "jellyfin", "ada", "ben")
+    run = scene.start()
+    work_until_taking(scene, run)
+    by_id = slow == "an account of the target"
+    if by_id:
+        Hidden(scene.target, ("ada",), 1000)
+    if slow != "the source's list without a look":
+        later(hours=1)
+    done: list[str] = []
+
+    def slowly(call: Any, moment: str) -> None:
+        asked = (call.method == "GET" and "/Users/" in call.path and not is_list(call)) if by_id else is_list(call)
+        if moment == "after" and asked and not done:
+            clock.ahead += timedelta(minutes=5)
+            scene.target.sim.user("ben").policy["IsDisabled"] = True
+            done.append(call.path)
+
+    (scene.target if by_id else scene.source).sim.on_call = slowly
+    for _ in range(30):
+        running.work(run.id, slice_s=0)
+        # Whoever has lost the one has the other.
+        assert scene.opened("ben", scene.source) or scene.opened("ben")
+    db.session.expire_all()
+    assert done and run.ended_at is not None and set(scene.outcome(run).values()) == {"moved"}
+
+
+@pytest.mark.parametrize("side", ["source", "both"])
+def test_a_source_that_always_takes_minutes_to_list_everybody_is_removed_from_all_the_same(
+    scene: Scene, clock: Clock, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    set_up(scene, "emby", "jellyfin", *(f"person{number}" for number in range(6)))
+    run = scene.start()
+    work_until_taking(scene, run)
+    monkeypatch.setattr(sys.modules["panel.services.run.take"], "time", SimpleNamespace(monotonic=lambda: clock.ahead.total_seconds()))
+    asked: list[str] = []
+
+    def slowly(call: Any, moment: str) -> None:
+        if moment == "after" and is_list(call):
+            asked.append(call.path)
+            clock.ahead += timedelta(minutes=5)
+
+    for one in scene.sides if side == "both" else (scene.source,):
+        one.sim.on_call = slowly
+    for _ in range(30):
+        running.work(run.id, slice_s=0)
+    db.session.expire_all()
+    assert run.ended_at is not None and set(scene.outcome(run).values()) == {"moved"}
+    assert len(asked) < 20
+
+
+@pytest.mark.parametrize("others", [0, 5])
+def test_who_is_put_off_is_not_looked_at_before_their_time(scene: Scene, monkeypatch: pytest.MonkeyPatch, others: int) -> None:
+    set_up(scene, "plex", "emby", "ada", *(f"person{number}" for number in range(others)))
+    run = scene.start(pace_s=0.01)
+    work_until_taking(scene, run)
+    ada = move_of(run, "ada")
+    patient = replace(config(), retry_waits_s=(60.0, 300.0, 900.0))
+    monkeypatch.setattr(sys.modules["panel.services.run.trouble"], "config", lambda: patient)
+    Hidden(scene.target, ("ada",), 1000)
+    scene.target.sim.faults.append(Fault("GET", BY_ID, status=500, times=None))
+    run.looked_at = None
+    db.session.commit()
+    for _ in range(12):
+        running.work(run.id, slice_s=0)
+    db.session.expire_all()
+    assert (ada.step, ada.status, ada.attempts) == (Step.TAKE, MoveStatus.MOVING, 1)
+    assert all(move.status is MoveStatus.MOVED for move in run.moves if move is not ada)
+
+
+def test_a_look_at_others_makes_no_older_one_fresh(scene: Scene) -> None:
+    set_up(scene, "emby", "jellyfin", "ada", "ben")
+    run = scene.start()
+    work_until_taking(scene, run)
+    later(hours=1)
+    ada = move_of(run, "ada")
+    # Ada was looked at long ago and put off since: her person was choosing a password.
+    ada.needs_look, ada.not_before = False, utc_now() + timedelta(minutes=5)
+    db.session.commit()
+    running.work(run.id, slice_s=0)
+    db.session.expire_all()
+    assert move_of(run, "ben").status is MoveStatus.MOVED
+    assert ada.step is Step.TAKE and ada.needs_look
+
+
+def test_a_source_that_asks_to_slow_down_before_the_look_is_not_asked_again(scene: Scene, clock: Clock) -> None:
+    set_up(scene, "emby", "jellyfin", "ada", "ben")
+    run = scene.start()
+    work_until_taking(scene, run)
+    later(hours=1)
+    scene.source.sim.faults.append(Fault("GET", "/Users", status=429, headers={"Retry-After": "120"}))
+    verdict = running.work(run.id)
+    assert asked_after(scene.source, 429) == []
+    db.session.expire_all()
+    assert verdict.wake_at is not None and not any(move.claim for move in run.moves)
+    clock.ahead += timedelta(minutes=3)
+    scene.finish(run)
+    assert set(scene.outcome(run).values()) == {"moved"}

@@ -218,7 +218,7 @@ def test_a_mistake_about_somebody_in_hand_does_not_end_a_pause_either(app: Flask
             run.wake_at = None
             db.session.commit()
     assert run.status is MigrationStatus.PAUSED and run.problem and next_round_of(run) is None
-    assert not any(move.claim for move in run.moves) and stage.outcome(run)["ada"] == "failed"
+    assert not any(move.claim for move in run.moves) and stage.outcome(run)["ada"] == "pending", "it waits for the run to be resumed"
 
 
 def test_a_pair_that_is_blocked_by_then_stops_the_run_with_a_sentence(stage: Scene) -> None:

@@ -192,6 +192,23 @@ def test_a_retry_is_refused_while_another_run_uses_a_server(scene: Scene) -> Non
     assert other.status is MigrationStatus.QUEUED
 
 
+def test_a_retry_is_dated_only_where_the_run_had_ended(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "jellyfin")
+    run = scene.start()
+    run.moves[0].status, run.moves[0].retryable = MoveStatus.FAILED, True
+    db.session.commit()
+    steer.retry(run)
+    db.session.commit()
+    assert run.retried_at is None, "there is no idle time between its start and its end"
+    scene.finish(run)
+    ended_at = run.ended_at
+    run.moves[0].status, run.moves[0].step, run.moves[0].retryable = MoveStatus.FAILED, Step.CHECK, True
+    db.session.commit()
+    steer.retry(run, run.moves[0].id)
+    db.session.commit()
+    assert ended_at and run.ended_at is None and run.retried_at and run.retried_at >= ended_at
+
+
 def test_a_retry_of_somebody_who_did_not_fail_is_refused(scene: Scene) -> None:
     set_up(scene, "jellyfin", "emby")
     run = scene.move()

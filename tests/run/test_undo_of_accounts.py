@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from panel.domain.statuses import MoveStatus, Removal, Step
+from panel.domain.statuses import MoveStatus, Removal
 from panel.extensions import db
 from panel.models import Migration
 from panel.platforms.mediabrowser import SEALED
@@ -15,6 +15,7 @@ from panel.services import run as running
 from panel.services.claims.closing import STAYS_CLOSED
 from panel.services.claims.unclaimed import is_unclaimed
 from panel.services.remarks import MAY_STAND_OPEN, with_sentence
+from panel.services.run.steer import why_no_retry
 from panel.services.run.undo import undoable
 from panel.services.run.way_back import is_anything_left
 from panel.simulators.http import Call, Fault
@@ -22,7 +23,7 @@ from panel.web.move_actions import why_no_claim, why_no_undo
 from tests.clock import Clock, clock
 from tests.databases import BOTH
 from tests.run.test_claims_beside_runs import undoing
-from tests.run.test_claims_in_trouble import CHOSEN, choose, closed_without_a_password, housekeep, pair
+from tests.run.test_claims_in_trouble import CHOSEN, choose, closed_without_a_password, housekeep, link_to, pair
 from tests.run.test_faults import work_off
 from tests.scene import Scene, Side
 
@@ -90,6 +91,16 @@ def works_what_is_due(clock: Clock) -> None:
     db.session.expire_all()
 
 
+def works_until_it_ends(run: Migration, clock: Clock) -> Migration:
+    for _ in range(6):
+        running.work(run.id)
+        clock.ahead += timedelta(minutes=2)
+        db.session.expire_all()
+        if run.ended_at:
+            break
+    return run
+
+
 def test_an_account_that_may_stand_open_is_closed_whoever_is_taken_back(scene: Scene, clock: Clock) -> None:
     run = in_doubt_after_the_read_back(scene)
     assert MAY_STAND_OPEN in run.moves[0].remark
@@ -98,7 +109,7 @@ def test_an_account_that_may_stand_open_is_closed_whoever_is_taken_back(scene: S
     works_what_is_due(clock)
     assert not scene.target.sim.can_sign_in("ada", "") and scene.opened("ada") is None
     move = run.moves[0]
-    assert (move.status, move.step) == (MoveStatus.FAILED, Step.DONE)
+    assert move.status is MoveStatus.FAILED and why_no_retry(move)
     assert MAY_STAND_OPEN not in move.remark and f"Migration {back.id} was begun to take this back." in move.remark
     assert run.id not in running.due()
 
@@ -145,6 +156,67 @@ def test_a_password_that_was_never_sent_is_not_said_to_be_set(scene: Scene, cloc
     assert scene.outcome(back) == {"ada": "failed"}
     assert scene.opened("ada") is None and sim.user("ada").password == ""
     assert not run.moves[0].sealed and SEALED not in run.moves[0].remark
+
+
+def sealed_by_the_second(scene: Scene) -> Migration:
+    """Two runs; the second found the account closed and without a password, and gave it one that nobody knows; closed again since."""
+    pair(scene)
+    first = scene.move(removal=Removal.KEEP)
+    choose(link_to(first.moves[0]))
+    closed_without_a_password(scene, first.moves[0])
+    scene.plan("Basic").groups.append(scene.group("Premium 4K"))
+    db.session.commit()
+    second = scene.move(removal=Removal.KEEP)
+    assert second.moves[0].sealed
+    return second
+
+
+def test_a_refused_undo_does_not_forget_that_the_run_has_set_a_password(scene: Scene, clock: Clock) -> None:
+    run = sealed_by_the_second(scene)
+    move = run.moves[0]
+    closed_without_a_password(scene, move)
+    scene.target.sim.faults.append(Fault("POST", "/Password", status=403, times=None))
+    back = undoing(run)
+    scene.finish(back)
+    scene.target.sim.faults.clear()
+    db.session.expire_all()
+    assert scene.outcome(back) == {"ada": "failed"}
+    assert move.sealed and is_unclaimed(run, move) and not why_no_claim(run, move)
+    choose(link_to(move))
+
+
+@pytest.mark.parametrize("status", [500, 429])
+def test_a_password_of_an_attempt_that_failed_later_is_told_of(scene: Scene, clock: Clock, status: int) -> None:
+    run = moved_twice(scene)
+    sim, move = scene.target.sim, run.moves[0]
+    closed_without_a_password(scene, move)
+    sim.faults.append(Fault("POST", "/Policy", status=status))
+    back = works_until_it_ends(undoing(run), clock)
+    assert scene.outcome(back) == {"ada": "moved"} and scene.opened("ada") == {"Films", "Shows"}
+    assert sim.user("ada").password and move.sealed and move.remark.count(SEALED) == 1 and not why_no_claim(run, move)
+
+
+def test_of_a_password_that_was_chosen_since_nothing_is_told(scene: Scene, clock: Clock) -> None:
+    run = sealed_by_the_second(scene)
+    move = run.moves[0]
+    choose(link_to(move))
+    move.remark = ""
+    db.session.commit()
+    taken_back(scene, run)
+    assert move.remark == f"Migration {run.id + 1} was begun to take this back."
+
+
+@pytest.mark.parametrize("status", [500, 429])
+def test_a_run_tells_of_the_password_of_an_attempt_that_failed_later(scene: Scene, clock: Clock, status: int) -> None:
+    pair(scene)
+    scene.move(removal=Removal.KEEP)
+    sim = scene.target.sim
+    account = sim.user("ada")
+    account.password, account.policy["IsDisabled"] = "", True
+    sim.faults.append(Fault("POST", "/Policy", status=status))
+    run = works_until_it_ends(scene.start(removal=Removal.KEEP), clock)
+    assert scene.outcome(run) == {"ada": "moved"} and account.password
+    assert run.moves[0].sealed and run.moves[0].remark.count(SEALED) == 1
 
 
 @ON_BOTH

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from panel.domain.statuses import MoveStatus, Step
+from panel.domain.statuses import MoveStatus, Removal, Step
 from panel.extensions import db
-from panel.models import Email, Migration, Setting
+from panel.models import Email, Migration, Setting, User
 from panel.models.types import utc_now
 from panel.services import run as running
 from panel.services.reminders import remind_due
@@ -132,3 +132,76 @@ def test_nobody_is_reminded_of_an_invite_that_is_being_taken_back(scene: Scene) 
     assert {mail.move_id for mail in remind_due()} == {ben.id}
     cancelled(scene, back)
     assert {mail.move_id for mail in remind_due()} == {ada.id}
+
+
+def test_an_invite_that_was_there_before_is_not_said_to_be_taken_back(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "plex")
+    ada = db.session.scalars(db.select(User).where(User.name == "ada")).one()
+    scene.place(ada, scene.target, ("Films",), accepted=False)
+    db.session.commit()
+    run = scene.move()
+    assert scene.outcome(run) == dict.fromkeys(PEOPLE, "invited")
+    back = undo_all(scene, run)
+    assert scene.outcome(back) == dict.fromkeys(PEOPLE, "moved")
+    assert [share.accepted for share in scene.tv.shares_of(scene.target.sim)] == [False], "ada's is still there"
+    said = {move.name: (move.status, move.step, move.detail) for move in run.moves}
+    waits = "The invite is again what it was before the migration, and still waits."
+    assert said["ada"] == (MoveStatus.FAILED, Step.DONE, waits)
+    assert said["ben"] == (MoveStatus.FAILED, Step.DONE, "The invite was taken back.")
+
+
+def failed_at_the_source(scene: Scene) -> Migration:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start(removal=Removal.WHEN_ACTIVE)
+    scene.source.sim.faults.append(Fault("POST", "/Policy", status=403, times=None))
+    scene.finish(run)
+    scene.source.sim.faults.clear()
+    assert {(move.status, move.step) for move in run.moves} == {(MoveStatus.FAILED, Step.TAKE)}
+    return run
+
+
+def test_who_had_failed_can_be_tried_again_where_an_undo_comes_to_nothing(scene: Scene) -> None:
+    run = failed_at_the_source(scene)
+    back = undo.start_undo(run)
+    db.session.commit()
+    assert all("taken back" in steer.why_no_retry(move) for move in run.moves)
+    with pytest.raises(steer.NotPossible):
+        steer.retry(run, run.moves[0].id)
+    cancelled(scene, back)
+    db.session.expire_all()
+    assert not any(map(steer.why_no_retry, run.moves))
+    for move in run.moves:
+        steer.retry(run, move.id)
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == dict.fromkeys(PEOPLE, "moved")
+    assert [scene.opened(name, scene.source) for name in PEOPLE] == [None, None] and scene.opened("ada")
+
+
+def test_who_had_failed_and_is_taken_back_keeps_what_was_said_and_is_not_tried_again(scene: Scene) -> None:
+    run = failed_at_the_source(scene)
+    said = [move.detail for move in run.moves]
+    back = undo_all(scene, run)
+    assert scene.outcome(back) == dict.fromkeys(PEOPLE, "moved")
+    assert {(move.status, move.step, move.retryable) for move in run.moves} == {(MoveStatus.FAILED, Step.DONE, False)}
+    assert [move.detail for move in run.moves] == said and all(map(steer.why_no_retry, run.moves))
+    assert scene.opened("ada") is None and scene.opened("ada", scene.source)
+
+
+def test_who_had_failed_and_has_the_source_back_by_an_undo_that_failed_keeps_both(scene: Scene) -> None:
+    run = failed_at_the_source(scene)
+    scene.target.sim.faults.append(Fault("POST", "/Policy", status=403, times=None))
+    back = undo.start_undo(run)
+    db.session.commit()
+    scene.finish(back)
+    scene.target.sim.faults.clear()
+    assert scene.outcome(back) == dict.fromkeys(PEOPLE, "failed")
+    steer.retry(run, run.moves[0].id)
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run)["ada"] == "skipped" and "the access to Old was left as it was" in run.moves[0].detail
+    assert scene.opened("ada") and scene.opened("ada", scene.source)
+    steer.retry(back, back.moves[0].id)
+    db.session.commit()
+    scene.finish(back)
+    assert scene.outcome(back)["ada"] == "moved" and scene.opened("ada") is None and scene.opened("ada", scene.source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from http.cookies import SimpleCookie
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from itsdangerous import TimestampSigner
 from werkzeug.test import TestResponse
 
 from panel import create_app
@@ -20,9 +22,12 @@ from panel.models import Admin, OneTimeLink, Role
 from panel.models.types import utc_now
 from panel.services import second_factor
 from panel.web.limits import limiter
+from tests.clock import Clock, clock
 from tests.web.asking import PASSWORD, Browser
 from tests.web.conftest import signed_in
 from tests.web.test_second_factor import ADA, SECRET, code_now
+
+__all__ = ["clock"]
 
 HTTPS = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
 
@@ -190,6 +195,36 @@ def test_what_is_kept_of_ended_sessions_goes_once_their_cookies_are_too_old(open
     signed_in_by_password(open_app).post("/sign-out")
     left = db.session.scalars(db.select(OneTimeLink.id)).all()
     assert len(left) == 2 and old_id not in left
+
+
+def test_a_copy_that_was_signed_anew_dies_with_the_age_of_its_session(
+    open_app: Flask, ada: FlaskClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [0]
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: int(time.time()) + days[0] * 86400)
+
+    def go_to(day: int) -> None:
+        days[0], clock.ahead = day, timedelta(days=day)
+
+    here, left_alone = signed_in_by_password(open_app), signed_in_by_password(open_app)
+    thief = stolen(open_app, here)
+    assert here.post("/sign-out").status_code == 303 and thief.get("/account").status_code == 303
+    go_to(20)
+    for client in (thief, left_alone):
+        assert "Set-Cookie" in client.get("/sign-in/code").headers, "it is signed anew"
+    assert left_alone.get("/account").status_code == 200
+    go_to(32)
+    other = signed_in_by_password(open_app)
+    assert other.post("/sign-out").status_code == 303
+    assert [client.get("/account").status_code for client in (thief, left_alone)] == [303, 303]
+    assert signed_in_by_password(open_app).get("/account").status_code == 200
+
+
+@pytest.mark.parametrize("session_id", ["from before an id said when", ".x", "-5.x"])
+def test_a_session_that_does_not_say_when_it_began_is_over(open_app: Flask, ada: FlaskClient, session_id: str) -> None:
+    with ada.session_transaction() as session:
+        session["_user_id"] += f":{session_id}"
+    assert ada.get("/account").status_code == 303
 
 
 def test_nothing_planted_before_the_second_factor_is_kept_and_no_copy_from_between_is_signed_in(open_app: Flask, ada: FlaskClient) -> None:

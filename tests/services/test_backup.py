@@ -156,6 +156,8 @@ def test_what_was_at_work_waits_for_the_admin(saved: Path, new: Flask) -> None:
         assert (paused.status, failed.status) == (MigrationStatus.PAUSED, MigrationStatus.FAILED)
         assert paused.note.startswith("The source was slow. Restored from a backup made at 2026-05-01T12:00:00+00:00:")
         assert (paused.lease_until, paused.lease_holder, paused.wake_at, paused.prepared_at, paused.epoch) == (None, "", None, None, 5)
+        assert (paused.deaths, paused.stood, paused.awaited_id) == (0, "", None)
+        assert failed.retried_at is not None, "that somebody was tried again stays so"
         move = db.session.get_one(Move, 1)
         assert (move.claim, move.step, move.needs_look) == (None, Step.TAKE, True)
         assert run.due() == []

@@ -162,7 +162,7 @@ def test_stops_asking_when_the_run_has_ended(ada: FlaskClient, pair: Scene, run:
     pair.finish(run)
     text = ada.get(address, headers=LIVE).text
     assert "finished" in text and row(text, run.moves[0]).startswith("Alice moved")
-    assert poll_address(text) == "" and "hx-trigger" not in text
+    assert poll_address(text) == "" and "every 2s" not in text
     page = ada.get(f"/migrations/{run.id}").text
     assert poll_address(page) == "" and "http-equiv" not in page
 

@@ -156,9 +156,9 @@ def test_what_a_test_has_shown_stands_in_the_list_behind_it_and_leads_to_signing
     scene.tv.revoke_token(side.owner)
     for address in ("/plex-accounts/1/test", "/servers/1/look"):
         tested, behind = ada.post(address, headers=by_htmx("dialog")).text.split("<template>")
-        assert all(re.search(r'href="/plex-accounts/1/edit"[^>]*>Sign in again…<', part) for part in (tested, behind)), address
+        assert all(re.search(r'href="/plex-accounts/1/edit[?]again=1"[^>]*>Sign in again…<', part) for part in (tested, behind)), address
     for page in ("/plex-accounts", "/servers", "/servers/new?platform=plex&account=1"):
-        assert re.search(r'href="/plex-accounts/1/edit"[^>]*>Sign in again…<', ada.get(page).text), page
+        assert re.search(r'href="/plex-accounts/1/edit[?]again=1"[^>]*>Sign in again…<', ada.get(page).text), page
 
 
 def test_says_whose_token_is_replaced_and_goes_back_to_that_account(ada: FlaskClient, scene: Scene) -> None:

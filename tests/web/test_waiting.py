@@ -90,16 +90,27 @@ def test_says_steadily_which_server_it_waits_for(ada: FlaskClient, silent: Migra
 
 
 @pytest.mark.parametrize(
-    ("reason", "headline"),
+    ("reason", "is_birch", "headline"),
     [
-        ("plex.tv does not answer. Trying again by itself.", "It cannot go on now. It is tried again by itself."),
-        ("Jellyfin at {} failed with error 500. Trying again by itself.", "Waiting for Birch, which does not answer as it should."),
+        ("plex.tv does not answer.", False, "It cannot go on now. It is tried again by itself."),
+        ("Jellyfin at 127.0.0.1:9 failed with error 500.", True, "Waiting for Birch, which does not answer as it should."),
+        ("No Jellyfin server answers at this URL.", True, "Waiting for Birch, which does not answer as it should."),
     ],
 )
-def test_says_no_more_than_it_knows_of_an_outage(ada: FlaskClient, pair: Scene, silent: Migration, reason: str, headline: str) -> None:
-    silent.wake_reason = reason.format("127.0.0.1:9")
+def test_says_no_more_than_it_knows_of_an_outage(
+    ada: FlaskClient, pair: Scene, silent: Migration, reason: str, is_birch: bool, headline: str
+) -> None:
+    silent.wake_reason, silent.awaited_id = f"{reason} Trying again by itself.", silent.target_id if is_birch else None
     db.session.commit()
-    assert headline in words(ada.get(f"/migrations/{silent.id}").text)
+    text = words(ada.get(f"/migrations/{silent.id}").text)
+    assert headline in text and f"{reason.replace('Jellyfin at 127.0.0.1:9', 'Birch')} Trying again by itself. Next try" in text
+    assert ("Edit Birch" in text) is is_birch
+
+
+def test_knows_the_server_it_waits_for_although_its_address_was_edited(ada: FlaskClient, pair: Scene, silent: Migration) -> None:
+    pair.target.row.url = "http://birch.example.test:8096"
+    db.session.commit()
+    assert "Waiting for Birch, which does not answer." in words(ada.get(f"/migrations/{silent.id}").text)
 
 
 def test_goes_on_as_before_once_the_server_answers(ada: FlaskClient, pair: Scene, silent: Migration) -> None:
@@ -111,7 +122,10 @@ def test_goes_on_as_before_once_the_server_answers(ada: FlaskClient, pair: Scene
     assert "Finished: 2 moved" in text and "Waiting for" not in text and "does not answer" not in text
 
 
-def test_counts_idle_time_before_a_retry_as_no_work(ada: FlaskClient, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["row", "page", "command"])
+def test_counts_idle_time_before_a_retry_as_no_work(
+    app: Flask, ada: FlaskClient, pair: Scene, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     monkeypatch.setattr(jobs, "wake", lambda run_id: True)
     run, other = pair.move(), Migration(source=pair.source.row, target=pair.target.row, status=MigrationStatus.FINISHED)
     run.started_at = other.started_at = utc_now() - timedelta(minutes=17)
@@ -119,7 +133,12 @@ def test_counts_idle_time_before_a_retry_as_no_work(ada: FlaskClient, pair: Scen
     db.session.add(other)
     run.moves[0].status, run.moves[0].step, run.moves[0].retryable = MoveStatus.FAILED, Step.CHECK, True
     db.session.commit()
-    ada.post(f"/migrations/{run.id}/moves/{run.moves[0].id}/retry")
+    if way == "command":
+        assert app.test_cli_runner().invoke(args=["retry", str(run.id)]).exit_code == 0
+    else:
+        ada.post(f"/migrations/{run.id}/moves/{run.moves[0].id}/retry" if way == "row" else f"/migrations/{run.id}/retry")
+    db.session.expire_all()
+    assert run.ended_at is None
     pair.finish(run)
     text = words(ada.get(f"/migrations/{run.id}").text)
     assert "17 min after its start: somebody was tried again in between." in text and "Took" not in text

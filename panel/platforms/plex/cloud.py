@@ -13,7 +13,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from panel.platforms import sent
-from panel.platforms.base import CredentialsRefused, LostAnswer, Refused, UnexpectedAnswer
+from panel.platforms.base import CredentialsRefused, LostAnswer, PlatformError, Refused, UnexpectedAnswer
 from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, new_session, unguarded
 from panel.platforms.plex import parse
 
@@ -117,6 +117,16 @@ class PlexCloud:
             if "invalid token" in str(error).lower():
                 raise _refused(f"{WHO} refused the token: it was revoked or is mistyped.") from None
             raise
+
+
+@contextmanager
+def of_plex_tv() -> Iterator[None]:
+    """Around what plex.tv is asked about a server, as a decorator too: trouble with it is not the server's."""
+    try:
+        yield
+    except PlatformError as error:
+        error.of_plex_tv = True
+        raise
 
 
 def _no_page(method: str, body: bytes) -> bytes:

@@ -28,7 +28,7 @@ from panel.platforms.base import (
 )
 from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, host_of, unguarded
 from panel.platforms.plex import parse
-from panel.platforms.plex.cloud import WHO, PlexCloud, plex_headers, usable_token
+from panel.platforms.plex.cloud import WHO, PlexCloud, of_plex_tv, plex_headers, usable_token
 from panel.platforms.plex.parse import sharing_settings
 from panel.platforms.plex.settings import replaces_filters, settings_to_send
 from panel.platforms.plex.shares import Shares
@@ -93,7 +93,8 @@ class PlexRemote:
             published |= self._second_opinion(machine_id)
         missing = [section.title for key, section in own.items() if key not in published]
         if missing:
-            raise ServerFault(f"{WHO} does not list all libraries of this server ({len(missing)} missing): try again in a few minutes.")
+            with of_plex_tv():
+                raise ServerFault(f"{WHO} does not list all libraries of this server ({len(missing)} missing): try again in a few minutes.")
         if published and not own:
             raise ServerFault(f"{self._who} lists no libraries although {WHO} knows some: it may still be starting.")
         return [replace(published[key], title=section.title or published[key].title).library for key, section in own.items()]
@@ -183,6 +184,7 @@ class PlexRemote:
             raise UnexpectedAnswer(f"{self._who} does not list its libraries.") from None
         return {section.key: section for section in parse.server_sections(parse.xml_root(body, self._who), self._who)}
 
+    @of_plex_tv()
     def _cloud_server(self, machine_id: str) -> parse.CloudServer:
         """The server as plex.tv knows it, by v1, else v2. Raises `NotAllowed` unless the account owns it."""
         server = self._cloud_server_v1(machine_id) or self._cloud_server_v2(machine_id)
@@ -206,6 +208,7 @@ class PlexRemote:
         except (NotThere, NotAvailable):
             return None
 
+    @of_plex_tv()
     def _second_opinion(self, machine_id: str) -> dict[str, parse.Section]:
         server = self._cloud_server_v2(machine_id)
         if server is None:

@@ -23,7 +23,7 @@ from panel.platforms.base import (
     UnexpectedAnswer,
     WrongPerson,
 )
-from panel.platforms.plex.cloud import WHO, PlexCloud
+from panel.platforms.plex.cloud import WHO, PlexCloud, of_plex_tv
 from panel.platforms.plex.shares_v1 import SharesV1
 from panel.platforms.plex.shares_v2 import OwnedLists, SharesV2
 
@@ -40,6 +40,7 @@ class Shares:
         self._v2_create_gone = False
         self._on_account: dict[str, Mapping[str, object]] = {}
 
+    @of_plex_tv()
     def members(self) -> list[Member]:
         """Accepted and pending shares of this server: 2 requests in either generation, 1 more where v2 says there are none."""
         if self._v2_gone:
@@ -61,6 +62,7 @@ class Shares:
         """The person's settings on this account as the last list (of shares of all its servers) knew them; empty when unknown."""
         return self._on_account.get(person.account_id) or self._on_account.get(person.email.casefold()) or {}
 
+    @of_plex_tv()
     def create(self, person: Person, section_ids: list[int], settings: Mapping[str, object]) -> Given:
         """Share with someone who has no share of this server: 1 request. Raises `AlreadyThere` when they do, `LostAnswer` when the
         effect is unknown, `UnexpectedAnswer` when plex.tv shared with somebody else."""
@@ -75,6 +77,7 @@ class Shares:
         _check_person(made, person)
         return Given(made.id, made.account_id or person.account_id, made.accepted)
 
+    @of_plex_tv()
     def edit(self, known: Member, person: Person, section_ids: list[int], settings: Mapping[str, object]) -> Given:
         """Make a share exactly this: 1 request, in v1 2 when the settings change, 1 more for a pending one. Raises `NotThere` when it
         is gone. A pending row whose invite was withdrawn opens nothing ever and blocks a new invite: it is replaced."""
@@ -88,6 +91,7 @@ class Shares:
             raise WrongPerson(f"{WHO} changed the share of somebody else than was asked for; nothing more was sent.")
         return Given(known.id, known.account_id or changed.account_id, changed.accepted)
 
+    @of_plex_tv()
     def delete(self, share_id: str) -> None:
         """Remove one share, or withdraw its invite; already gone is done. Other servers' shares and the friendship stay: the call that
         ends those (`/sharings/{user}`) is never used."""

@@ -76,13 +76,14 @@ def _pause_runs(connection: Connection, manifest: Manifest) -> int:
             looked_at=None,
             wake_at=None,
             wake_reason="",
+            awaited_id=None,
             outages=0,
         )
     ).rowcount
     # A round after this one would begin by itself.
     connection.execute(update(_RUNS).where(~active, _RUNS.c.rounds_left > 0).values(rounds_left=0))
     # A new epoch: whoever worked under the old one counts for nothing.
-    connection.execute(update(_RUNS).values(epoch=_RUNS.c.epoch + 1, lease_until=None, lease_holder=""))
+    connection.execute(update(_RUNS).values(epoch=_RUNS.c.epoch + 1, lease_until=None, lease_holder="", deaths=0, stood=""))
     return paused
 
 

@@ -32,6 +32,12 @@ def unclaimed_among(run: Migration, move_ids: Iterable[int]) -> set[int]:
     return set(db.session.scalars(query))
 
 
+def has_chosen(move: Move) -> bool:
+    """Whether somebody has chosen a password by a link of this very move; 1 query."""
+    used = exists().where(OneTimeLink.move_id == move.id, OneTimeLink.purpose == CLAIM, OneTimeLink.used_at.is_not(None))
+    return bool(db.session.scalar(select(used)))
+
+
 def is_unclaimed(run: Migration, move: Move) -> bool:
     """Whether nobody can have chosen a password for this move's account, which we made or gave one that nobody knows; 1 query."""
     return bool(unclaimed_among(run, [move.id]))

@@ -27,12 +27,13 @@ from panel.services.run.lease import Lease, LeaseLost, acquire, lasts_too_long
 from panel.services.run.look_again import let_go_at_take, look_again
 from panel.services.run.prepare import prepare
 from panel.services.run.rounds import HELD_S, begin
-from panel.services.run.rows import SETTLING, Outcome, Wait, claim_left_behind, drop_untouched, in_hand, require_epoch
+from panel.services.run.rows import SETTLING, Outcome, Wait, claim_left_behind, drop_untouched, in_hand, is_due, require_epoch
 from panel.services.run.secure import doubtful, secure
 from panel.services.run.start import hold_servers
-from panel.services.run.take import take
-from panel.services.run.trouble import ASK_AGAIN_S, RunStopped, later
+from panel.services.run.take import Taking, take
+from panel.services.run.trouble import ASK_AGAIN_S, RunStopped, later, write_wait
 from panel.services.servers import remote_for
+from panel.services.waiting import TRIED_AGAIN
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +103,20 @@ class Working:
         """What has killed one worker after another is not tried again unasked; of a run that has ended, only once in a while."""
         if self.run.ended_at is None:
             stop_all(self.run, self.lease, DEADLY)
-            return Verdict()
+            db.session.refresh(self.run)
+            return self._rest() if self.run.ended_at is None else Verdict()
         log.error("Work on run %s, which has ended, has killed %s workers in a row.", self.run.id, self.lease.deaths)
+        return self._rest()
+
+    def _rest(self) -> Verdict:
+        """Whatever killed its workers is left for a while: accounts in doubt, whoever is in hand, and of a run that has ended the servers
+        as well, which others may want."""
         self.run.wake_at = utc_now() + timedelta(seconds=ASK_AGAIN_S)
         later_on = update(Move).where(Move.migration_id == self.run.id, doubtful()).values(secure_after=self.run.wake_at)
         require_epoch(self.run.id, self.lease.epoch)
         execute(later_on)
+        let_go_at_take(self.run.id, self.lease.epoch)
+        free_ended(self.run.id, self.lease.epoch)
         db.session.commit()
         return Verdict(wake_at=self.run.wake_at)
 
@@ -119,7 +128,7 @@ class Working:
             return give(run, lease, target)
         secure(run, lease, target)
         if run.wake_at is not None and run.wake_at > utc_now():
-            return Wait(run.wake_at, run.wake_reason)
+            return Wait(run.wake_at, run.wake_reason, run.awaited_id)
         if run.status is MigrationStatus.PAUSED:
             return self._looked_at(source, target) if in_hand(run.id, lease.epoch, Step.TAKE) else False
         if run.status in WORKABLE:
@@ -160,15 +169,16 @@ class Working:
             db.session.commit()
 
     def _looked_at(self, source: Remote, target: Remote) -> Outcome:
-        """Nothing is removed on a read-back that is not fresh."""
-        looked = look_again(self.run, self.lease, target)
-        return looked if isinstance(looked, Wait) else take(self.run, self.lease, source) or looked
+        """Nothing is removed on what the target told too long ago, also where one of the two servers takes minutes to answer."""
+        taking = Taking(self.run, self.lease, source)
+        looked = look_again(self.run, self.lease, target, taking.list_ahead)
+        return looked if isinstance(looked, Wait) else take(self.run, self.lease, taking) or looked
 
     def _wait(self, wait: Wait) -> bool:
         """Wait here where it is short; else write down when to go on and let go. Answers whether it waited."""
         seconds = (wait.until - utc_now()).total_seconds()
         patient = seconds <= PATIENCE_S
-        self.run.wake_at, self.run.wake_reason = (None, "") if patient else (wait.until, wait.why)
+        write_wait(self.run, wait, briefly=patient)
         if not patient:
             let_go_at_take(self.run.id, self.lease.epoch)
         require_epoch(self.run.id, self.lease.epoch)
@@ -187,7 +197,7 @@ def _after_mishap(run_id: int, lease: Lease) -> Verdict:
         may_help = run.outages < len(waits)
         wake_at = utc_now() + timedelta(seconds=waits[run.outages] if may_help else ASK_AGAIN_S)
         run.wake_at, run.outages = wake_at, run.outages + 1
-        run.wake_reason = "Something unforeseen went wrong. Trying again by itself."
+        run.wake_reason, run.awaited_id = f"Something unforeseen went wrong. {TRIED_AGAIN}", None
         db.session.commit()
         return Verdict(wake_at=wake_at) if may_help else _end_after_mishaps(run, lease)
     except LeaseLost:
@@ -217,8 +227,7 @@ def due() -> list[int]:
     half_made = exists().where(
         Move.migration_id == Migration.id, doubtful(), Server.id == Migration.target_id, Server.platform != Platform.PLEX
     )
-    their_turn = or_(Move.not_before.is_(None), Move.not_before <= now)
-    to_settle = exists().where(Move.migration_id == Migration.id, Move.step == Step.TAKE, Move.status.in_(SETTLING), their_turn)
+    to_settle = exists().where(Move.migration_id == Migration.id, Move.step == Step.TAKE, Move.status.in_(SETTLING), is_due())
     held_too_long = and_(Migration.ended_at.is_not(None), exists().where(Server.migration_id == Migration.id))
     unfinished = and_(Migration.status.in_((MigrationStatus.CANCELLED, MigrationStatus.FAILED)), Migration.ended_at.is_(None))
     query = select(Migration.id, Migration.lease_holder, Migration.lease_until).where(

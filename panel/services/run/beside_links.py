@@ -30,9 +30,9 @@ class BesideLinks:
             self._closed |= set(closed_for_a_moment(self._server.id))
 
     def puts_off(self, move: Move) -> bool:
-        """Whether what the list says of this user may be a link's doing: then they are put off until that is over, as they are. Who is
-        choosing a password is waited for; an account that has to be opened again by itself for so many tries only, less the one by which
-        a run gives access again. Flushed by the caller."""
+        """Whether what the list says of this user may be a link's doing: then they are looked at again after a while, not before. For who
+        is choosing a password that costs none of their tries. For an account that has to be opened again by itself it costs one each time,
+        and the last one is left for a run to give access again with. Flushed by the caller."""
         if move.target_account_id in self._used:
             return _put_off(move, TAKES)
         if move.target_account_id in self._closed and move.attempts + 1 < len(config().retry_waits_s):

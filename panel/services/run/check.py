@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from panel.domain.pacing import paced_at_take
@@ -15,14 +15,14 @@ from panel.extensions import config, db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
-from panel.services import notices, pace
+from panel.services import notices
 from panel.services.candidates import right_access
 from panel.services.run.beside_links import BesideLinks
 from panel.services.run.lease import Lease
 from panel.services.run.ledger import Ledger
 from panel.services.run.listed import Found, Listed
-from panel.services.run.rows import SETTLING, Outcome, Wait, next_retry_at, require_epoch
-from panel.services.run.trouble import cooling, leave_unjudged, wait_for_target, wait_out
+from panel.services.run.rows import SETTLING, Outcome, Wait, is_due, next_retry_at, require_epoch
+from panel.services.run.trouble import cooling, leave_unjudged, note_success, wait_for_target, wait_out
 
 #: What decides in an account's policy what it opens.
 OPENING = ("IsDisabled", "EnableAllFolders", "EnabledFolders")
@@ -48,14 +48,14 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     try:
         members = remote.members()
     except PlatformError as error:
-        return wait_out(run, error, pace.name_for(run, run.target))
+        return wait_out(run, error, run.target)
     listed_at = utc_now()
     found = Listed(members, names=run.target.platform is not Platform.PLEX).found(moves, remote)
     lease.require()
     links.look()
     if not found.trouble:
-        run.outages = 0
-    _note_check(run, listed_at)
+        note_success(run)
+    note_list(run, listed_at)
     _judge_all(run, moves, found, links)
     require_epoch(run.id, lease.epoch)
     db.session.commit()
@@ -121,15 +121,19 @@ def still_stands(run: Migration, move: Move, member: Member) -> bool:
 
 def is_fresh(run: Migration) -> bool:
     """Whether a source access may be removed on the last read-back."""
-    if run.looked_at is None:
-        return False
+    return run.looked_at is not None and still_counts(run, run.looked_at)
+
+
+def still_counts(run: Migration, told_at: datetime) -> bool:
+    """Whether a source access may be removed on what the target told then."""
     lasts_s = max(FRESH_S, min(TURNS * run.pace_s, PACED_S)) if paced_at_take(run.source.platform) else FRESH_S
     # One that lies ahead was written before the clock was put back.
-    return 0.0 <= (utc_now() - run.looked_at).total_seconds() <= lasts_s
+    return 0.0 <= (utc_now() - told_at).total_seconds() <= lasts_s
 
 
-def _note_check(run: Migration, listed_at: datetime) -> None:
-    """This list has proved those who were given access; whoever waits to be taken since an older one has to be looked at again."""
+def note_list(run: Migration, listed_at: datetime) -> None:
+    """This list is the last read-back, by which somebody may be taken: whoever waits to be and is not judged by it has to be looked at
+    again. Flushed."""
     waiting = (Move.migration_id == run.id, Move.step == Step.TAKE, Move.status.in_(SETTLING), Move.claim.is_(None))
     execute(update(Move).where(*waiting).values(needs_look=True))
     run.looked_at = listed_at
@@ -154,7 +158,7 @@ def _given(run_id: int) -> list[Move]:
     query = (
         select(Move)
         .where(Move.migration_id == run_id, Move.step == Step.CHECK, Move.status.in_(OPEN))
-        .where(or_(Move.not_before.is_(None), Move.not_before <= utc_now()))
+        .where(is_due())
         .order_by(Move.position)
         .options(selectinload(Move.libraries), joinedload(Move.user))
         .execution_options(populate_existing=True)

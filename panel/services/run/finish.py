@@ -34,7 +34,7 @@ def finish(run: Migration, lease: Lease) -> bool:
             Migration.status == run.status,
             ~anybody_open,
         )
-        .values(status=status, ended_at=utc_now(), wake_at=None, wake_reason="")
+        .values(status=status, ended_at=utc_now(), wake_at=None, wake_reason="", awaited_id=None)
     )
     if ended == 1:
         free_servers(run.id)
@@ -59,13 +59,14 @@ def stop(run: Migration, lease: Lease, problem: str) -> None:
     """The run cannot go on: everyone still open fails with the sentence, and a retry takes them up where they were. Commits.
     Raises `LeaseLost`.
 
-    One that somebody has paused stays so, with the sentence: it rests already, and goes on only once they want it to.
+    One that somebody has paused stays so, with the sentence, and nobody in it fails: it goes on only once they want it to. Until then
+    no more happens than that an account of which nobody knows whether it was made is closed.
     """
     # Its row is written first, so that no pause, resume or cancel comes in between.
     require_epoch(run.id, lease.epoch)
     db.session.refresh(run)
     if run.status is MigrationStatus.PAUSED:
-        run.problem = problem
+        run.problem, run.awaited_id = problem, None
         _let_go(run.id, lease.epoch)
         db.session.commit()
         return
@@ -83,8 +84,8 @@ def stop(run: Migration, lease: Lease, problem: str) -> None:
 
 
 def _let_go(run_id: int, epoch: int) -> None:
-    """Whoever is in hand waits for the run to be resumed: what was sent for them is unknown, and is looked up before anything else is.
-    Flushed."""
+    """Whoever is in hand waits for the run to be resumed: what was sent for them is unknown, and is looked up before anything else is sent
+    for them, except what closes an account that may stand open. Flushed."""
     proof.note_left_behind(run_id, epoch)
     in_hand = update(Move).where(Move.migration_id == run_id, Move.claim == epoch)
     execute(in_hand.where(Move.step == Step.GIVE).values(status=MoveStatus.PENDING, claim=None, needs_look=True))
@@ -93,7 +94,16 @@ def _let_go(run_id: int, epoch: int) -> None:
 
 def stop_all(run: Migration, lease: Lease, problem: str) -> None:
     """`stop` for trouble that nobody foresaw and that comes again and again: whoever is in hand fails as well, since it may be theirs.
-    What was sent for them is unknown, and is looked up before anything else is. Commits."""
+    What was sent for them is unknown, and is looked up before anything else is. Commits. Raises `LeaseLost`.
+
+    Nobody fails in a run that somebody has paused: whoever is in hand waits with the others for it to be resumed.
+    """
+    # As in `stop`: no pause comes in between.
+    require_epoch(run.id, lease.epoch)
+    db.session.refresh(run)
+    if run.status is MigrationStatus.PAUSED:
+        stop(run, lease, problem)
+        return
     proof.note_left_behind(run.id, lease.epoch)
     for step in (Step.GIVE, Step.TAKE):
         execute(

@@ -18,7 +18,8 @@ from panel.platforms.sent import collecting
 from panel.services import pace, proof
 from panel.services.claims import alone
 from panel.services.claims.closing import forget_closings_of
-from panel.services.remarks import without_warning
+from panel.services.claims.unclaimed import has_chosen
+from panel.services.remarks import with_sealing, without_warning
 from panel.services.run.gift import Gift, gift_of, remembered_member
 from panel.services.run.grant import grant
 from panel.services.run.intents import is_to_be_kept, is_to_be_sealed, without_effect, write_intents
@@ -27,7 +28,17 @@ from panel.services.run.listed import Listed
 from panel.services.run.made_anew import forget_claims
 from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, require_epoch, write_down
 from panel.services.run.side_by_side import side_by_side
-from panel.services.run.trouble import RunStopped, cooling, fail_or_retry, give_up, is_theirs_alone, put_back, wait_out
+from panel.services.run.trouble import (
+    RunStopped,
+    cooling,
+    fail_or_retry,
+    give_up,
+    is_theirs_alone,
+    note_success,
+    put_back,
+    wait_out,
+    write_wait,
+)
 from panel.services.run.turn import wait_for_turn
 
 GIVING = (MoveStatus.PENDING,)
@@ -56,7 +67,7 @@ def give(run: Migration, lease: Lease, remote: Remote) -> Outcome:
 
 def _closed_first(run: Migration, lease: Lease, wait: Wait) -> Outcome:
     """A wait that is written down, so that what may stand open is closed before it. Commits. Raises `LeaseLost`."""
-    run.wake_at, run.wake_reason = wait.until, wait.why
+    write_wait(run, wait)
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
@@ -237,7 +248,7 @@ class Giving:
         if self.halts:
             return
         try:
-            self.wait = wait_out(self.run, error, self.asked)
+            self.wait = wait_out(self.run, error, self.run.target)
             if self.own_pace and isinstance(error, TooManyRequests):
                 pace.cool_down(self.turn, error.retry_after_s)
         except RunStopped as stop:
@@ -287,8 +298,11 @@ class Giving:
     def _note_given(self, gift: Gift, given: Given) -> None:
         move, made = gift.move, gift.known is None or gift.ours
         also = {"account_mail": ""} if made else {}
-        if self.run.outages:
-            self.run.outages = 0
+        note_success(self.run)
+        remark = " ".join(filter(None, (without_warning(move.remark), given.note)))
+        if is_to_be_sealed(gift) or (gift.sealed and not has_chosen(move)):
+            # By this attempt or an earlier one: only the first of them finds the account without a password.
+            remark = with_sealing(remark)
         done = record(
             move.id,
             self.lease.epoch,
@@ -297,7 +311,7 @@ class Giving:
             target_account_id=given.account_id,
             given_at=utc_now(),
             detail="",
-            remark=" ".join(filter(None, (without_warning(move.remark), given.note))),
+            remark=remark,
             needs_look=False,
             **also,
         )

@@ -24,6 +24,12 @@ def is_dead(name: str) -> bool:
     return namespace == _namespace() and _started(int(pid)) != started
 
 
+def fell_with_its_machine(name: str) -> bool:
+    """Whether this machine has started anew since the holder had it: the holder is not to blame."""
+    machine, boot = (name.split("/") + [""] * 2)[:2]
+    return machine == _machine() and boot != _boot_id()
+
+
 def _machine() -> str:
     """32 hexadecimal digits, so that the whole name always has room where it is stored."""
     found = _machine_id()

@@ -41,7 +41,7 @@ def is_to_be_kept(run: Migration, gift: Gift) -> bool:
 def is_to_be_sealed(gift: Gift) -> bool:
     """Whether an account that stands closed and without a password is opened now: it is given one first, which its person has to be able
     to replace. Ours has none but that."""
-    if gift.known is None or gift.ours or not (gift.known.disabled and gift.known.no_password):
+    if gift.known is None or gift.ours or not gift.known.needs_sealing:
         return False
     return gift.kept is None or gift.kept.settings.get("IsDisabled") is not True
 

@@ -16,8 +16,8 @@ from panel.extensions import db, execute
 from panel.models import Migration
 from panel.models.types import utc_now
 from panel.platforms.stopwatch import Stopwatch
-from panel.services.run.deaths import deaths_before, with_deaths
-from panel.services.run.holder import is_dead, process_name
+from panel.services.run.deaths import where_it_stands
+from panel.services.run.holder import fell_with_its_machine, is_dead, process_name
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +74,8 @@ class Lease:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._over.set()
         db.session.rollback()
-        execute(
-            update(Migration).where(Migration.id == self.run_id, Migration.epoch == self.epoch).values(lease_until=None, lease_holder="")
-        )
+        mine = Migration.id == self.run_id, Migration.epoch == self.epoch
+        execute(update(Migration).where(*mine).values(lease_until=None, lease_holder="", deaths=0, stood=""))
         db.session.commit()
 
     def _keep(self) -> None:
@@ -111,19 +110,26 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
     """Take the run in hand, committed; `None` while somebody else has it. A holder known to be dead counts for nothing. A hold from before
     the clock was put back is cut down to the length of one: whoever lives renews it until then."""
     since, now = Stopwatch(), utc_now()
-    columns = Migration.lease_holder, Migration.epoch, Migration.lease_until
+    columns = Migration.lease_holder, Migration.epoch, Migration.lease_until, Migration.deaths, Migration.stood
     held = db.session.execute(select(*columns).where(Migration.id == run_id)).one_or_none()
     if held is None:
         return None
     free = or_(Migration.lease_until.is_(None), Migration.lease_until < now)
     if held.lease_holder and is_dead(held.lease_holder):
         free = or_(free, Migration.lease_holder == held.lease_holder)
-    deaths = deaths_before(run_id, held.lease_holder)
+    stands = where_it_stands(run_id)
+    # One that still stands as its holder has not let go.
+    died = bool(held.lease_holder) and held.stood == stands
+    deaths = held.deaths + (not fell_with_its_machine(held.lease_holder)) if died else 0
     taken = execute(
         update(Migration)
         .where(Migration.id == run_id, Migration.epoch == held.epoch, free)
         .values(
-            epoch=held.epoch + 1, lease_until=now + timedelta(seconds=seconds), lease_holder=with_deaths(process_name(), run_id, deaths)
+            epoch=held.epoch + 1,
+            lease_until=now + timedelta(seconds=seconds),
+            lease_holder=process_name(),
+            deaths=deaths,
+            stood=stands,
         )
     )
     if taken != 1 and held.lease_until is not None and lasts_too_long(held.lease_until, now, seconds):

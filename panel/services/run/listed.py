@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from panel.domain.names import fold
 from panel.extensions import db
 from panel.models import Move
+from panel.models.types import utc_now
 from panel.platforms.base import Member, NotThere, PlatformError, Remote
 
 
@@ -17,6 +19,8 @@ class Found:
 
     members: dict[int, Member | None] = field(default_factory=dict)
     "Their access; `None`: there is none, said so by the target."
+    asked_at: dict[int, datetime] = field(default_factory=dict)
+    "When about those who were asked for by their id an answer came."
     unanswered: dict[int, PlatformError] = field(default_factory=dict)
     "About whom alone the target gives no answer."
     trouble: tuple[Move, PlatformError] | None = None
@@ -78,6 +82,8 @@ class Listed:
                 continue
             try:
                 found.members[move.id] = self.or_asked_for(move, remote)
+                if self._has_to_ask(move):
+                    found.asked_at[move.id] = utc_now()
             except PlatformError as error:
                 if error.about_server:
                     found.trouble = (move, error)

@@ -3,7 +3,8 @@ has moved on since is left alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, true
 from sqlalchemy.orm import aliased, selectinload
@@ -14,67 +15,70 @@ from panel.extensions import config, db
 from panel.models import Migration, Move
 from panel.models.types import UtcDateTime, utc_now
 from panel.platforms.base import Member, PlatformError, Remote, ServerFault
-from panel.services import pace
 from panel.services.run.beside_links import BesideLinks
-from panel.services.run.check import is_fresh, leave, only_has_to_stand, still_stands
+from panel.services.run.check import is_fresh, leave, note_list, only_has_to_stand, still_counts, still_stands
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Found, Listed
-from panel.services.run.rows import SETTLING, Outcome, in_hand, require_epoch
+from panel.services.run.rows import SETTLING, Outcome, in_hand, is_due, require_epoch
 from panel.services.run.trouble import cooling, leave_unjudged, put_back, wait_for_target, wait_out
 from panel.services.sync.shares import why_doubtful
 
 _TO_BE_TAKEN = (Move.step == Step.TAKE, Move.status.in_(SETTLING))
 
 
-def look_again(run: Migration, lease: Lease, target: Remote) -> Outcome:
-    """Leave to `take` only those who stand in a fresh list of the target with what was meant for them. Commits.
+def look_again(run: Migration, lease: Lease, target: Remote, list_source: Callable[[Sequence[Move]], None]) -> Outcome:
+    """Leave to `take` only those about whom the target has told just now that they have what was meant for them. Commits.
 
-    The others are given access again where the run is at work, else they fail; their source access stays. Unless it answers to wait, `take`
-    may go on at once: however long the target takes to tell, each look is good for some. `False`: nothing was to be done.
+    The others are given access again where the run is at work, else they fail; their source access stays. Who is put off is not looked at.
+    Unless it answers to wait, `take` may go on at once: however long the target takes to tell, each look is good for some. `list_source`
+    is called before the target is asked, so that a source which takes long to list makes no look old. `False`: nothing was to be done.
     """
-    if not _anybody(run, lease, or_(Move.claim.is_not(None), Move.not_before.is_(None), Move.not_before <= utc_now())):
+    if not _anybody(run, lease, true()):
         return False
     left_alone = _leave_moved_on(run, lease)
     if left_alone and not _anybody(run, lease, true()):
         return True
     if is_fresh(run) and not _anybody(run, lease, Move.needs_look.is_(True)):
         return left_alone
-    return _look(run, lease, target)
+    return _look(run, lease, target, list_source)
 
 
 def _leave_moved_on(run: Migration, lease: Lease) -> bool:
     """Whoever a later run has moved on is none of this one's any more. Commits; answers whether there was anybody."""
     moved_on = _moved_on(run)
-    if not moved_on:
+    moves = [move for move in _at_take(run, lease) if move.id in moved_on] if moved_on else []
+    if not moves:
         return False
-    for move in _at_take(run, lease):
-        if move.id in moved_on:
-            _leave_alone(run, move, moved_on[move.id])
+    for move in moves:
+        _leave_alone(run, move, moved_on[move.id])
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
 
 
-def _look(run: Migration, lease: Lease, target: Remote) -> Outcome:
-    """One list of the target, and everybody who is to be taken judged by it. Commits."""
+def _look(run: Migration, lease: Lease, target: Remote, list_source: Callable[[Sequence[Move]], None]) -> Outcome:
+    """One list of the target, and everybody whose turn it is judged by it, unless asking for the missing ones has made it old. Commits."""
     slowed_down = cooling(run.target)
     if slowed_down:
         return slowed_down
+    moves = _at_take(run, lease)
+    # Nothing is locked while a server is asked.
+    db.session.commit()
+    list_source(moves)
     links = BesideLinks(run.target)
-    # Nothing is locked while the target is asked.
     db.session.commit()
     try:
         members = target.members()
         listed = _believed(run, _at_take(run, lease), members)
     except PlatformError as error:
         let_go_at_take(run.id, lease.epoch)
-        return wait_out(run, error, pace.name_for(run, run.target))
+        return wait_out(run, error, run.target)
     listed_at = utc_now()
     found = listed.found(_at_take(run, lease), target)
     lease.require()
     links.look()
-    _judge_all(run, _at_take(run, lease), found, links)
-    run.looked_at = listed_at
+    note_list(run, listed_at)
+    _judge_all(run, _at_take(run, lease), found, listed_at, links)
     if found.trouble:
         let_go_at_take(run.id, lease.epoch)
     require_epoch(run.id, lease.epoch)
@@ -88,14 +92,14 @@ def let_go_at_take(run_id: int, epoch: int) -> None:
         put_back(move, epoch, needs_look=True)
 
 
-def _judge_all(run: Migration, moves: Sequence[Move], found: Found, links: BesideLinks) -> None:
+def _judge_all(run: Migration, moves: Sequence[Move], found: Found, listed_at: datetime, links: BesideLinks) -> None:
     for move in moves:
-        if move.id in found.members:
+        if move.id in found.members and still_counts(run, found.asked_at.get(move.id, listed_at)):
             _judge(run, move, found.members[move.id], links)
         elif move.id in found.unanswered:
             leave_unjudged(move, found.unanswered[move.id])
         else:
-            # Not asked for: nothing is known of them, and nothing is taken.
+            # Not asked for, or too long ago: nothing is known of them as they are now, and nothing is taken.
             move.needs_look, move.claim = True, None
 
 
@@ -179,12 +183,16 @@ def _leave_alone(run: Migration, move: Move, other_id: int) -> None:
     move.detail = f"Migration {other_id} has moved this user since; the access to {run.source.name} was left as it was."
 
 
+def _their_turn(lease: Lease) -> ColumnElement[bool]:
+    """Whom this worker has in hand, and whom nobody has and who is not put off."""
+    return or_(Move.claim == lease.epoch, and_(Move.claim.is_(None), is_due()))
+
+
 def _anybody(run: Migration, lease: Lease, also: ColumnElement[bool]) -> bool:
-    mine = or_(Move.claim.is_(None), Move.claim == lease.epoch)
-    return bool(db.session.scalar(select(exists().where(Move.migration_id == run.id, *_TO_BE_TAKEN, mine, also))))
+    return bool(db.session.scalar(select(exists().where(Move.migration_id == run.id, *_TO_BE_TAKEN, _their_turn(lease), also))))
 
 
 def _at_take(run: Migration, lease: Lease) -> list[Move]:
-    query = select(Move).where(Move.migration_id == run.id, *_TO_BE_TAKEN, or_(Move.claim.is_(None), Move.claim == lease.epoch))
+    query = select(Move).where(Move.migration_id == run.id, *_TO_BE_TAKEN, _their_turn(lease))
     loaded = query.order_by(Move.position).options(selectinload(Move.libraries)).execution_options(populate_existing=True)
     return list(db.session.scalars(loaded))

@@ -16,14 +16,13 @@ from panel.models import Library, Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Member, NotAllowed, Person, PlatformError, Remote, TooManyRequests, UnexpectedAnswer
 from panel.platforms.restricted import is_restricted
-from panel.services import pace
 from panel.services.candidates import account_name_of
 from panel.services.claims.closed_for_a_moment import as_open, closed_for_a_moment
 from panel.services.preflight import Preflight, assess
 from panel.services.run.gift import as_kept
 from panel.services.run.lease import Lease
 from panel.services.run.rows import SETTLING, Outcome, Wait, require_epoch
-from panel.services.run.trouble import RunStopped, cooling, wait_out
+from panel.services.run.trouble import RunStopped, cooling, note_success, wait_out
 from panel.services.servers import Look, connected_to, look_or_raise, refusal_of
 from panel.services.user_facts import UserFacts
 
@@ -47,7 +46,7 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     except NotAllowed as error:
         raise RunStopped(refusal_of(run.target, error).message) from None
     except PlatformError as error:
-        return wait_out(run, error, pace.name_for(run, run.target))
+        return wait_out(run, error, run.target)
     # What the target has told is not written while the source is asked: nothing is locked over a request.
     with db.session.no_autoflush:
         # What a link closes while the list is read may be open again by the time everyone is judged.
@@ -59,7 +58,8 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     lease.require()
     # What is given back was settled when the undo was written; nobody is judged.
     run.note = "" if run.kind is RunKind.UNDO else _judge(run, source_look, target_look, target)
-    run.prepared_at, run.outages, run.source_reached = utc_now(), 0, not run.note
+    run.prepared_at, run.source_reached = utc_now(), not run.note
+    note_success(run)
     if not run.source_reached:
         _remove_nothing(run, lease)
     require_epoch(run.id, lease.epoch)
@@ -90,7 +90,7 @@ def _needed_look(run: Migration, source: Remote) -> Look | Wait:
     except NotAllowed as error:
         raise RunStopped(refusal_of(run.source, error).message) from None
     except PlatformError as error:
-        return wait_out(run, error, pace.name_for(run, run.source))
+        return wait_out(run, error, run.source)
 
 
 def _source_look(run: Migration, source: Remote) -> Look | Wait:
@@ -99,11 +99,11 @@ def _source_look(run: Migration, source: Remote) -> Look | Wait:
     try:
         return look_or_raise(run.source, source)
     except TooManyRequests as error:
-        return wait_out(run, error, pace.name_for(run, run.source))
+        return wait_out(run, error, run.source)
     except PlatformError as error:
         patience = len(config().outage_waits_s) if _to_be_taken(run) else 1
         if (error.retryable or isinstance(error, UnexpectedAnswer)) and run.outages < patience:
-            return wait_out(run, error, pace.name_for(run, run.source))
+            return wait_out(run, error, run.source)
         return Look(refusal=refusal_of(run.source, error))
 
 

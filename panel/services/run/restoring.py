@@ -12,8 +12,8 @@ from panel.domain.platform import Platform
 from panel.extensions import db, execute
 from panel.models import Library, Migration, Move
 from panel.platforms.base import Kept, Member
-from panel.platforms.mediabrowser import SEALED
-from panel.services.remarks import with_sentence
+from panel.services.claims.unclaimed import has_chosen
+from panel.services.remarks import with_sealing
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Restoring:
     seals: bool = False
     "Whether the account is opened now and has no password: it gets one that nobody knows before."
     detail: str = ""
+    newly_noted: bool = False
+    "Whether nobody had written down before this attempt that it got such a password."
 
 
 def restoring_of(run: Migration, move: Move, member: Member, closed: Mapping[str, Kept]) -> Restoring:
@@ -45,26 +47,30 @@ def restoring_of(run: Migration, move: Move, member: Member, closed: Mapping[str
     if taken := _leave_out(settings, missing, {library.remote_id for library in run.source.libraries if library.is_there}):
         said.append(f"it stays without {', '.join(sorted(names[key] for key in taken))}")
     detail = f"Somebody has closed more of the account on {run.source.name} since: {' and '.join(said)}." if said else ""
-    seals = member.disabled and member.no_password and settings.get("IsDisabled") is False
+    seals = member.needs_sealing and settings.get("IsDisabled") is False
     return Restoring(replace(kept, settings=settings), seals, detail)
 
 
-def note_sealing(run: Migration, move: Move, member: Member) -> None:
+def note_sealing(run: Migration, move: Move, member: Member) -> bool:
     """Before it is done: the account gets a password that nobody knows. It is the first run's account, and so are the links to it.
-    Flushed."""
-    execute(update(Move).where(*_of_the_first(run, move), Move.target_account_id == member.account_id).values(sealed=True))
+    Flushed; answers whether that is new."""
+    whose = (*_of_the_first(run, move), Move.target_account_id == member.account_id, Move.sealed.is_(False))
+    return execute(update(Move).where(*whose).values(sealed=True)) == 1
 
 
 def note_not_sealed(run: Migration, move: Move) -> None:
-    """Nothing of that was carried out. Flushed."""
+    """Nothing of that was carried out; only where it was this attempt that had written it down. Flushed."""
     execute(update(Move).where(*_of_the_first(run, move)).values(sealed=False))
 
 
-def tell_of_sealing(run: Migration, move: Move) -> None:
-    """What its person needs is said with the first run, where the link can be made. Flushed by the caller."""
+def tell_of_sealing(run: Migration, move: Move, restoring: Restoring) -> None:
+    """What its person needs is said with the first run, where the link can be made; also where an earlier attempt has given the account
+    its password and this one has only opened it. Flushed by the caller."""
+    opens = restoring.kept.settings.get("IsDisabled") is False
     query = select(Move).where(*_of_the_first(run, move)).execution_options(populate_existing=True)
     for first in db.session.scalars(query):
-        first.remark = with_sentence(first.remark.replace(SEALED, "").strip(), SEALED)
+        if restoring.seals or (opens and first.sealed and not has_chosen(first)):
+            first.remark = with_sealing(first.remark)
 
 
 def kept_from(stored: Mapping[str, object]) -> Kept:

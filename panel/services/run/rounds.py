@@ -14,7 +14,6 @@ from panel.extensions import db, execute
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.platforms.base import PlatformError, TooManyRequests
-from panel.services import pace
 from panel.services.preflight import Preflight, assess
 from panel.services.run.lease import Lease
 from panel.services.run.rows import Outcome, Wait, require_epoch
@@ -104,7 +103,7 @@ def _judged(run: Migration) -> Preflight | Wait:
         try:
             looks.append(_look(server, as_target=server is run.target))
         except TooManyRequests as error:
-            return wait_out(run, error, pace.name_for(run, server))
+            return wait_out(run, error, server)
     target_look, source_look = looks
     away = target_look.refusal is not None and target_look.refusal.code is Blocker.SERVER_UNREACHABLE
     answers = None if away else (source_look, target_look)

@@ -23,10 +23,11 @@ from panel.services.run.lease import LeaseLost
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing can be done before `until`; `why` is a sentence for the page."""
+    """Nothing can be done before `until`; `why` is a sentence for the page. `awaited_id`: the server that does not answer."""
 
     until: datetime
     why: str = ""
+    awaited_id: int | None = None
 
 
 #: Those whose source access is to go: at work, to be tried again, or with an invite that was accepted.
@@ -56,10 +57,14 @@ def in_hand(run_id: int, epoch: int, step: Step) -> list[Move]:
     return _loaded(select(Move.id).where(Move.migration_id == run_id, Move.claim == epoch, Move.step == step))
 
 
+def is_due() -> ColumnElement[bool]:
+    """Users who are not put off, or no longer."""
+    return or_(Move.not_before.is_(None), Move.not_before <= utc_now())
+
+
 def due(run_id: int, step: Step, limit: int, statuses: Sequence[MoveStatus]) -> list[Move]:
     """The next users of this step whom nobody has in hand; nobody is to be taken who has to be looked at first."""
-    is_due = or_(Move.not_before.is_(None), Move.not_before <= utc_now())
-    query = select(Move.id).where(Move.migration_id == run_id, Move.step == step, Move.status.in_(statuses), Move.claim.is_(None), is_due)
+    query = select(Move.id).where(Move.migration_id == run_id, Move.step == step, Move.status.in_(statuses), Move.claim.is_(None), is_due())
     if step is Step.TAKE:
         query = query.where(Move.needs_look.is_(False))
     return _loaded(query.order_by(Move.position).limit(limit), with_libraries=step is Step.GIVE)

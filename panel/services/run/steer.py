@@ -19,7 +19,7 @@ class NotPossible(Exception):
 
 def pause(run: Migration) -> None:
     """The user in hand is finished, then nothing more happens until `resume`. Flushed. Raises `NotPossible`."""
-    _change(run, MigrationStatus.PAUSED, f"Migration {run.id} is {run.status}; only one at work can be paused.")
+    _change(run, MigrationStatus.PAUSED, f"Migration {run.id} is {run.status}; only one at work can be paused.", awaited_id=None)
 
 
 def resume(run: Migration) -> None:
@@ -29,7 +29,7 @@ def resume(run: Migration) -> None:
     execute(update(Move).where(Move.migration_id == run.id).values(secure_after=None))
     # However short the pause was: nobody loses anything on what was read back before it.
     execute(update(Move).where(Move.migration_id == run.id, Move.step == Step.TAKE).values(needs_look=True))
-    anew = {"prepared_at": None, "wake_at": None, "wake_reason": "", "outages": 0, "problem": ""}
+    anew = {"prepared_at": None, "wake_at": None, "wake_reason": "", "awaited_id": None, "outages": 0, "problem": ""}
     # One that has not begun waits for its time, or for a worker, as it did before.
     waits = Migration.started_at.is_(None)
     to = case((waits, _as_status(MigrationStatus.QUEUED)), else_=_as_status(MigrationStatus.RUNNING))
@@ -46,7 +46,7 @@ def resume(run: Migration) -> None:
 def cancel(run: Migration) -> None:
     """Nobody new is begun; the user in hand and those already given access are finished. Flushed. Raises `NotPossible`."""
     refusal = f"Migration {run.id} is {run.status}; there is nothing to cancel."
-    _change(run, MigrationStatus.CANCELLED, refusal, wake_at=None, wake_reason="")
+    _change(run, MigrationStatus.CANCELLED, refusal, wake_at=None, wake_reason="", awaited_id=None, problem="")
     drop_untouched(run.id)
 
 
@@ -94,7 +94,16 @@ def retry(run: Migration, move_id: int | None = None) -> int:
             db.session.rollback()
             raise NotPossible("Another migration or a sync is using one of the two servers; try again when it has ended.")
         # Time has passed: who may move is judged anew.
-        reopened = {"prepared_at": None, "ended_at": None, "wake_at": None, "wake_reason": "", "outages": 0, "problem": ""}
+        reopened = {
+            "prepared_at": None,
+            "retried_at": utc_now() if run.ended_at else run.retried_at,
+            "ended_at": None,
+            "wake_at": None,
+            "wake_reason": "",
+            "awaited_id": None,
+            "outages": 0,
+            "problem": "",
+        }
         _change(run, MigrationStatus.RUNNING, f"Migration {run.id} cannot be taken up again.", **reopened)
     return again
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import delete
@@ -24,13 +24,24 @@ from panel.services.claims import alone
 from panel.services.claims.closed_for_a_moment import closed_for_a_moment
 from panel.services.claims.closing import forget_closings_of
 from panel.services.people import shares_of
+from panel.services.run.check import is_fresh
 from panel.services.run.lease import Lease
 from panel.services.run.present import Present
 from panel.services.run.removal import Removal, carry_out, what_is_there
 from panel.services.run.restoring import note_not_sealed, note_sealing, restoring_of, tell_of_sealing
 from panel.services.run.rows import AHEAD, SETTLING, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
-from panel.services.run.trouble import RunStopped, cooling, fail_or_retry, give_up, is_theirs_alone, put_back, put_off, wait_out
+from panel.services.run.trouble import (
+    RunStopped,
+    cooling,
+    fail_or_retry,
+    give_up,
+    is_theirs_alone,
+    note_success,
+    put_back,
+    put_off,
+    wait_out,
+)
 from panel.services.run.turn import wait_for_turn
 from panel.services.run.undo import forget_invite
 
@@ -38,9 +49,8 @@ from panel.services.run.undo import forget_invite
 FRESH_S = 60.0
 
 
-def take(run: Migration, lease: Lease, remote: Remote) -> Outcome:
+def take(run: Migration, lease: Lease, taking: Taking) -> Outcome:
     """Remove the source access of everyone whose turn it is. Commits after each user."""
-    taking = Taking(run, lease, remote)
     for batch in side_by_side(taking.width, taking.claim, taking.perform):
         # Before what came of it: no outcome is ever stored without its requests.
         proof.write(run.id, run.source_id, [(removal.move.id, removal.sent) for removal, _ in batch])
@@ -74,8 +84,22 @@ class Taking:
         self._members: Present | None = None
         self._removed: list[str] = []
         self._listed = 0.0
+        self._listed_ahead = False
         self._ahead: list[Move] = []
         self._shares: dict[str, Share] = {}
+
+    def list_ahead(self, moves: Sequence[Move]) -> None:
+        """Ask for the source's list before the target is looked at for these users. A request to slow down is heeded; what else keeps it
+        from being had shows once it is asked for again, for somebody who is to be taken."""
+        if self._is_named_by_id(moves) or cooling(self.run.source):
+            return
+        try:
+            self._ask_for_list()
+            self._listed_ahead = True
+        except TooManyRequests as error:
+            self._halt(error)
+        except PlatformError:
+            return
 
     def claim(self, room: int) -> list[Removal]:
         """The next users, each claimed and what they had written down, committed (with what was noted before) before anything is sent."""
@@ -96,6 +120,7 @@ class Taking:
             # Nothing is locked while the source is asked; a crash leaves the claim.
             db.session.commit()
         removals = self._removals(moves) if moves else []
+        self._listed_ahead = False
         db.session.commit()
         return removals
 
@@ -143,7 +168,7 @@ class Taking:
                 pace.forgive(self.turn)
             self._note_taken(removal)
         else:
-            if removal.restoring and removal.restoring.seals and removal.is_refused_whole:
+            if removal.restoring and removal.restoring.newly_noted and removal.is_refused_whole:
                 note_not_sealed(self.run, removal.move)
             self._note_error(removal.move, outcome)
 
@@ -167,7 +192,7 @@ class Taking:
         if self.halts:
             return
         try:
-            self.wait = wait_out(self.run, error, self.turn)
+            self.wait = wait_out(self.run, error, self.run.source)
         except RunStopped as stop:
             self.stop = stop
 
@@ -179,7 +204,7 @@ class Taking:
             self.wait = Wait(utc_now() + timedelta(seconds=seconds), "")
         return seconds <= 0
 
-    def _is_named_by_id(self, moves: list[Move]) -> bool:
+    def _is_named_by_id(self, moves: Sequence[Move]) -> bool:
         """A Plex share is removed by its id alone, without a list. Only where nothing has this id any more a list tells whether another
         has come in its place. One that is made again what it was has to be known as it is now, so that no restriction set since is lifted.
         """
@@ -189,16 +214,27 @@ class Taking:
     def _has_to_ask(self, moves: list[Move]) -> bool:
         if self._is_named_by_id(moves):
             return False
-        return self._members is None or time.monotonic() - self._listed > FRESH_S
+        # The first who are taken after a look never wait for another list: that may take longer than what was told counts.
+        return self._members is None or (self._is_list_old and not self._listed_ahead)
+
+    @property
+    def _is_list_old(self) -> bool:
+        return time.monotonic() - self._listed > FRESH_S
 
     def _removals(self, moves: list[Move]) -> list[Removal]:
         if self._is_named_by_id(moves):
             return [self._kept(move, Member(move.source_member_id, "", move.name), by_id_alone=True) for move in moves]
+        asks = self._has_to_ask(moves)
         try:
             members = self._listed_members(moves)
         except PlatformError as error:
             self._halt(error)
             members = None
+        if members and asks and not is_fresh(self.run):
+            # It took so long that the target may have changed meanwhile. Before the next look the list is there already.
+            for move in moves:
+                put_back(move, self.lease.epoch, needs_look=True)
+            return []
         closed = closed_for_a_moment(self.run.source_id) if any(map(self._restores, moves)) else {}
         found = [(move, self._looked_up(move, members, closed)) for move in moves] if members else []
         if self.halts:
@@ -214,7 +250,7 @@ class Taking:
             return None
         try:
             found = members.of(move)
-            if found is None or (self._restores(move) and _may_be_closed(found, closed)):
+            if found is None or self._has_to_be_known_anew or (self._restores(move) and _may_be_closed(found, closed)):
                 found = self._asked_for(move)
             return Here(found)
         except PlatformError as error:
@@ -227,9 +263,19 @@ class Taking:
 
     def _listed_members(self, moves: list[Move]) -> Present:
         if self._members is None or self._has_to_ask(moves):
-            self._members = Present(self.remote.members(), shares=self.run.source.platform is Platform.PLEX)
-            self._listed = time.monotonic()
+            return self._ask_for_list()
         return self._members
+
+    def _ask_for_list(self) -> Present:
+        self._members = Present(self.remote.members(), shares=self.run.source.platform is Platform.PLEX)
+        self._listed = time.monotonic()
+        return self._members
+
+    @property
+    def _has_to_be_known_anew(self) -> bool:
+        """Whether the list is too old for a policy to be sent back whole as it was then; the one account is asked for instead. Of a share
+        nothing is sent back."""
+        return self._is_list_old and self.run.source.platform is not Platform.PLEX
 
     def _asked_for(self, move: Move) -> Member | None:
         """An account that is missing in the list, asked for by its id: no list is whole enough to note a removal by it alone."""
@@ -249,7 +295,7 @@ class Taking:
             return Removal(move, member, by_id_alone)
         restoring = restoring_of(self.run, move, member, closed or {})
         if restoring.seals:
-            note_sealing(self.run, move, member)
+            restoring = replace(restoring, newly_noted=note_sealing(self.run, move, member))
         return Removal(move, member, by_id_alone, restoring)
 
     def forget_removed(self) -> None:
@@ -260,8 +306,7 @@ class Taking:
 
     def _note_taken(self, removal: Removal) -> None:
         move, restoring = removal.move, removal.restoring
-        if self.run.outages:
-            self.run.outages = 0
+        note_success(self.run)
         status, step = (MoveStatus.MOVED, Step.DONE) if move.accepted else (MoveStatus.INVITED, Step.ACCEPT)
         detail = restoring.detail if restoring else ""
         if not record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now(), detail=detail):
@@ -270,8 +315,8 @@ class Taking:
             forget_invite(self.run, move.user_id)
         if self.run.source.platform is not Platform.PLEX:
             forget_closings_of(self.run.source_id, removal.member.account_id if removal.member else move.source_member_id)
-        if restoring and restoring.seals:
-            tell_of_sealing(self.run, move)
+        if restoring:
+            tell_of_sealing(self.run, move, restoring)
         if not self._restores(move):
             # What was made again as it was before is still there.
             self._removed += [move.source_member_id, *([removal.member.id] if removal.member else [])]
@@ -287,4 +332,4 @@ class Here:
 def _may_be_closed(member: Member, closed: Mapping[str, Kept]) -> bool:
     """Whether a link may have closed this account since the list was read, or somebody may have chosen a password since: it is asked for
     once more, now that nobody else of the panel is at it."""
-    return member.account_id in closed or (member.disabled and member.no_password)
+    return member.account_id in closed or member.needs_sealing

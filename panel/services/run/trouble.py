@@ -24,6 +24,7 @@ from panel.platforms.base import (
 )
 from panel.services import pace
 from panel.services.run.rows import Wait, record
+from panel.services.waiting import TRIED_AGAIN
 
 #: Seconds before a run that has ended asks again a server that stays away.
 ASK_AGAIN_S = 300.0
@@ -56,9 +57,27 @@ class RunStopped(Exception):
     """The whole run cannot go on; `str(error)` says why and what to do."""
 
 
-def later(seconds: float, why: str) -> Wait:
+def later(seconds: float, why: str, awaited_id: int | None = None) -> Wait:
     """Go on after so many seconds."""
-    return Wait(utc_now() + timedelta(seconds=seconds), why)
+    return Wait(utc_now() + timedelta(seconds=seconds), why, awaited_id)
+
+
+def write_wait(run: Migration, wait: Wait, *, briefly: bool = False) -> None:
+    """Write down what a run waits for. `briefly`: the worker waits itself. A server that does not answer stays the reason over the waits
+    that have none of their own, such as for a turn, and over brief ones: it is still being tried. Flushed by the caller."""
+    run.wake_at = None if briefly else wait.until
+    if wait.awaited_id is None and run.awaited_id is not None and (briefly or not wait.why):
+        return
+    run.awaited_id = wait.awaited_id
+    run.wake_reason = "" if briefly and wait.awaited_id is None else wait.why
+
+
+def note_success(run: Migration) -> None:
+    """Something was done: no server is awaited any more. Flushed by the caller."""
+    if run.outages:
+        run.outages = 0
+    if run.awaited_id is not None:
+        run.awaited_id, run.wake_reason = None, ""
 
 
 def cooling(*servers: Server) -> Wait | None:
@@ -67,25 +86,27 @@ def cooling(*servers: Server) -> Wait | None:
     return Wait(until, f"Slowed down by {pace.who_slows(*servers)}. The run goes on by itself.") if until else None
 
 
-def wait_out(run: Migration, error: PlatformError, turn: str) -> Wait:
-    """A server, not a user, is the trouble: how long the run waits for it. Raises `RunStopped` when waiting does not help (any more).
+def wait_out(run: Migration, error: PlatformError, server: Server) -> Wait:
+    """This server, or plex.tv about it, not a user, is the trouble: how long the run waits. Raises `RunStopped` when waiting does not help
+    (any more).
 
     Of a run that has ended nothing is to be stopped: whoever has accepted since waits until the server can be asked.
     """
     if isinstance(error, TooManyRequests):
-        seconds = pace.cool_down(turn, error.retry_after_s)
+        seconds = pace.cool_down(pace.name_for(run, server), error.retry_after_s)
         return later(seconds, f"{error} The run goes on by itself.")
     helpless = isinstance(error, (CredentialsRefused, WrongServer))
     waits = config().outage_waits_s
     if run.ended_at is not None and (helpless or run.outages >= len(waits)):
-        return later(ASK_AGAIN_S, f"{error} Trying again by itself.")
+        return later(ASK_AGAIN_S, f"{error} {TRIED_AGAIN}")
     if helpless:
         raise RunStopped(str(error))
     if run.outages >= len(waits):
         raise RunStopped(f"{error} It was tried {run.outages + 1} times; those not moved yet stayed as they were.")
     seconds = waits[run.outages]
     run.outages += 1
-    return later(seconds, f"{error} Trying again by itself.")
+    awaited_id = server.id if run.ended_at is None and not error.of_plex_tv else None
+    return later(seconds, f"{error} {TRIED_AGAIN}", awaited_id)
 
 
 def is_theirs_alone(run: Migration, error: PlatformError, remote: Remote) -> bool:
@@ -129,7 +150,7 @@ def wait_for_target(run: Migration, trouble: tuple[Move, PlatformError], target:
     if is_theirs_alone(run, error, target):
         fail_unjudged(move, error)
         return True
-    return wait_out(run, error, pace.name_for(run, run.target))
+    return wait_out(run, error, run.target)
 
 
 def give_up(move: Move, epoch: int, error: PlatformError, *, retryable: bool = True, **also: Any) -> None:

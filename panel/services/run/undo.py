@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import case, literal, select, update
 from sqlalchemy.orm import joinedload
 
 from panel.domain.platform import Platform
@@ -16,7 +16,10 @@ from panel.models import Library, Migration, Move
 from panel.models.types import utc_now
 from panel.services.remarks import with_sentence
 from panel.services.run.start import Blocked, hold_servers
-from panel.services.run.way_back import is_left_to_take_back
+from panel.services.run.way_back import is_kept, is_left_to_take_back
+
+TAKEN_BACK = "The invite was taken back."
+STILL_WAITS = "The invite is again what it was before the migration, and still waits."
 
 
 class NothingToUndo(ValueError):
@@ -90,12 +93,13 @@ def start_undo(run: Migration, move_ids: Collection[int] | None = None) -> Migra
 
 
 def forget_invite(back: Migration, user_id: int) -> None:
-    """`back` has withdrawn what the run it takes back had given this user: nobody is waited for any more, and nothing is to be given again.
-    In the transaction that notes the withdrawal; flushed."""
-    waited = or_(Move.status == MoveStatus.INVITED, and_(Move.status == MoveStatus.FAILED, Move.step == Step.GIVE))
+    """`back` has withdrawn what the run it takes back had given this user, or made it again what it was before: nobody is waited for any
+    more, and nothing is to be given again. In the transaction that notes it; flushed."""
     whose = (Move.migration_id == back.undoes_id, Move.user_id == user_id, Move.step != Step.DONE, Move.claim.is_(None))
-    values = {"status": MoveStatus.FAILED, "step": Step.DONE, "retryable": False, "detail": "The invite was taken back."}
-    execute(update(Move).where(*whose, waited).values(**values, changed_at=utc_now()))
+    said = case((is_kept(Move.before), literal(STILL_WAITS)), else_=literal(TAKEN_BACK))
+    execute(update(Move).where(*whose, Move.status == MoveStatus.INVITED).values(status=MoveStatus.FAILED, detail=said))
+    over = {"step": Step.DONE, "retryable": False, "changed_at": utc_now()}
+    execute(update(Move).where(*whose, Move.status == MoveStatus.FAILED).values(over))
 
 
 def undone_users(run: Migration) -> set[int]:
@@ -170,8 +174,10 @@ def _way_back(run: Migration, back: Migration, undoing: Undoing, position: int, 
 
 def _let_go(move: Move, back: Migration) -> None:
     """The run that is taken back removes nothing any more. Its invite is alive until it has been withdrawn (`forget_invite`): where that
-    comes to nothing, whoever accepts it is still waited for."""
+    comes to nothing, whoever accepts it is still waited for, and who had failed can be tried again (`is_taken_back` until then)."""
     move.remark = with_sentence(move.remark, begun_by(back.id))
+    if move.status is MoveStatus.FAILED:
+        return
     move.retryable = False
     if move.status is MoveStatus.INVITED and _did_something_there(move):
         move.step = Step.ACCEPT

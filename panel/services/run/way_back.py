@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from panel.domain.statuses import OPEN, MoveStatus
 from panel.extensions import db
@@ -105,13 +105,17 @@ def is_left_to_take_back() -> ColumnElement[bool]:
 
 
 def has_changed(move: Move) -> bool:
-    """Whether a run has changed something for this user, or has only begun to: the answer may have been lost."""
-    return move.given_at is not None or bool(move.taken or move.before)
+    """Whether a run has changed something for this user, or has only begun to: the answer may have been lost. 1 query."""
+    return bool(db.session.scalar(select(exists().where(Move.id == move.id, _has_changed()))))
+
+
+def is_kept(column: InstrumentedAttribute[dict[str, object]]) -> ColumnElement[bool]:
+    """Whether anything was written down in such a column of a user in a run, as `Move.taken` and `Move.before` are."""
+    return cast(column, Text) != "{}"
 
 
 def _has_changed() -> ColumnElement[bool]:
-    """`has_changed`, for the database."""
-    return or_(Move.given_at.is_not(None), cast(Move.taken, Text) != "{}", cast(Move.before, Text) != "{}")
+    return or_(Move.given_at.is_not(None), is_kept(Move.taken), is_kept(Move.before))
 
 
 def is_taken_back() -> ColumnElement[bool]:
