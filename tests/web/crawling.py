@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 #: How many addresses that differ by nothing but the ids in their path or query are followed.
 ALIKE = 1
+#: Which list somebody came from: the page is the same.
+WHENCE = {"next", "list"}
 #: What says whom a page is about; anything else in a query narrows or sorts a list, one at a time.
 ABOUT = {"source", "target", "user", "ids", "all", "platform", "account"}
 
@@ -73,8 +75,8 @@ class Crawl:
 
     def _is_new(self, address: str) -> bool:
         parts = urlsplit(address)
-        asked = [(name, value) for name, value in parse_qsl(parts.query) if name != "since"]
-        if len({name for name, _ in asked} - ABOUT) > 1:
+        asked = [(name, "" if name in WHENCE else value) for name, value in parse_qsl(parts.query) if name != "since"]
+        if len({name for name, _ in asked} - ABOUT - WHENCE) > 1:
             return False
         path = tuple("#" if step.isdigit() else step for step in parts.path.split("/"))
         query = tuple(sorted((name, "#" if value.isdigit() else value) for name, value in asked))
