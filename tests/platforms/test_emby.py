@@ -263,10 +263,12 @@ def test_it_links_emby_connect_last_and_once(server: Any, remote: EmbyRemote) ->
 
 def test_it_links_although_the_server_has_closed_the_connection_it_kept(server: Any, remote: EmbyRemote) -> None:
     """The link is tried once: it must not be lost on a connection that was closed after the answer before."""
+    films = access(remote, "Films")
     server.faults.append(Fault("POST", "/Policy", half=True, times=None))
     for number in range(5):
-        name = f"ada{number}"
-        given = remote.give(Person(name, f"{name}@example.test"), access(remote, "Films"))
+        name, anew = f"ada{number}", EmbyRemote(server.url, server.api_key)
+        given = anew.give(Person(name, f"{name}@example.test"), films)
+        anew.close()
         assert given.note == ""
         assert server.user(name).connect_email == f"{name}@example.test"
 
