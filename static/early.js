@@ -31,4 +31,6 @@
     if (!window.htmx) document.documentElement.classList.remove("js");
     waiting.forEach((again) => again());
   }));
+  // What an answer brings works at once: htmx gets to it only when it settles, and until then the browser would send its forms as well.
+  document.addEventListener("htmx:afterSwap", ({ target }) => window.htmx.process(target));
 })();

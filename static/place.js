@@ -13,13 +13,14 @@ document.addEventListener("click", ({ altKey, ctrlKey, detail, metaKey, shiftKey
   if (isByKey) remember(pressed);
 });
 
-// What to look for: what was pressed, else its row; where that is gone, the rows beside it.
+// What to look for: what was pressed, else its row; where that is gone, the rows beside it, else what stands for the list.
 const placeInHand = () => {
   const found = places.map((id) => document.getElementById(id)).find(Boolean);
   const row = found?.closest(ROW);
   const beside = [row?.nextElementSibling, row?.previousElementSibling].map((other) => other?.querySelector(row.matches("[data-row]") ? "a[id]" : "[data-menu]")?.id);
+  const standsFor = places.map((id) => document.getElementById(id)?.dataset.else).find(Boolean);
   const own = row?.id ? places.slice(0, places.indexOf(row.id) + 1) : places.filter((id) => document.getElementById(id)?.matches(focusable));
-  return { path: location.pathname, ids: [...own, ...beside].filter(Boolean), top: found?.getBoundingClientRect().top ?? 0 };
+  return { path: location.pathname, ids: [...own, ...beside, standsFor].filter(Boolean), top: found?.getBoundingClientRect().top ?? 0 };
 };
 window.addEventListener("pagehide", () => {
   if (!(dialog.open ? opener : isByKey)) return;

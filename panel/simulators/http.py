@@ -126,6 +126,11 @@ class Simulator:
         """Base URL without a trailing slash. Only meaningful once started."""
         return f"http://{self.host}:{self.port}"
 
+    @property
+    def is_talking(self) -> bool:
+        """Whether anybody holds a connection to it, or has sent what it has not read yet."""
+        return self._server is not None and bool(self._server.connections)
+
     def start(self, listener: socket.socket | None = None) -> str:
         """Answer on a free loopback port, after `stop` the same one again, or on a socket that listens already; gives the base URL."""
         if self._server is None:

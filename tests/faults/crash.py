@@ -149,6 +149,7 @@ def crash(stage: Stage, workers: Zygote, nth: int, moment: str) -> Crashed:
     stage.hook(killer.on_call)
     workers.start()
     code = workers.go()
+    stage.wait_for_silence()
     with killer.lock:
         assert code == (-signal.SIGKILL if killer.struck else 0), code
         if not killer.struck:

@@ -25,6 +25,7 @@ from panel.simulators.plex_tv import PlexTv
 from tests.compiled import remember_statements
 from tests.databases import upgraded_database_url
 from tests.faults.kept import keep_database
+from tests.processes import wait_until
 from tests.scene import Scene
 
 PEOPLE = ("ada", "ben")
@@ -73,6 +74,10 @@ class Stage:
         """Have every simulator tell of its calls."""
         for sim in self.sims:
             sim.on_call = on_call
+
+    def wait_for_silence(self) -> None:
+        """Until no simulator holds a connection: what a dead worker had on its way has arrived by then."""
+        wait_until(lambda: not any(sim.is_talking for sim in self.sims))
 
     @property
     def run(self) -> Migration:

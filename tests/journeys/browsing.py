@@ -13,6 +13,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
+from panel import jobs
 from panel.extensions import db
 from panel.services import admins
 from tests.browser import chromium_path
@@ -30,8 +31,10 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 
 @pytest.fixture
-def panel_url(app: Flask) -> Iterator[str]:
-    """The address of the running panel, whose administrator is Ada."""
+def panel_url(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of the running panel, whose administrator is Ada. It takes a worker to be there: that nobody works is told after a while,
+    and a test that takes longer must not see another page for it."""
+    monkeypatch.setattr(jobs, "workers_alive", lambda: 1)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     admins.create(EMAIL, PASSWORD)
     db.session.commit()
@@ -57,7 +60,8 @@ def pair(scene: Scene) -> Scene:
 
 def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window."""
-    width: Any = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    # The locator waits for the page that a press has asked for: until it begins there is no element to measure.
+    width: Any = page.locator("html").evaluate("html => html.scrollWidth - html.clientWidth")
     return int(width)
 
 

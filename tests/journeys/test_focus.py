@@ -63,6 +63,48 @@ def test_stays_with_what_was_tried_or_sent_again(visit: Open, pair: Scene, monke
     expect(page.get_by_text("Alice is tried again.")).to_have_count(0)
 
 
+#: What htmx waits before it settles what it swapped in, as long as on a machine that is very busy.
+SLOW_TO_SETTLE = (
+    "(() => { const soon = setTimeout; window.setTimeout = (act, ms, ...more) => soon(act, ms === 20 ? 1500 : ms, ...more); })()"
+)
+
+
+def test_what_an_answer_brings_works_before_htmx_has_settled_it(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "wake", lambda row_id: True)
+    run = pair.move()
+    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
+    db.session.commit()
+    page = visit()
+    page.add_init_script(SLOW_TO_SETTLE)
+    page.goto(f"/migrations/{run.id}?status=failed")
+    page.evaluate("window.isStillHere = true")
+    page.get_by_role("link", name="Actions for Alice").press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Retry").press("Enter")
+    expect(page.get_by_role("status").get_by_text("Alice is tried again.")).to_be_in_viewport()
+    assert page.evaluate("window.isStillHere")
+    expect(page.locator("#tab-failed")).to_be_focused()
+    page.get_by_role("button", name="Pause").press("Enter")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    assert page.evaluate("window.isStillHere")
+
+
+def test_comes_back_to_what_stands_for_a_list_that_the_row_has_left(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "wake", lambda row_id: True)
+    run = pair.move()
+    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
+    db.session.commit()
+    page = visit()
+    page.goto(f"/migrations/{run.id}?status=failed")
+    page.get_by_role("link", name="Actions for Alice").press("Enter")
+    retry = page.get_by_role("dialog").get_by_role("button", name="Retry")
+    retry.evaluate(
+        "button => { for (const name of button.form.getAttributeNames()) if (name.startsWith('hx-')) button.form.removeAttribute(name); htmx.process(button.form); }"
+    )
+    retry.press("Enter")
+    expect(page.get_by_text("Nobody is listed here now.")).to_be_visible()
+    expect(page.locator("#tab-failed")).to_be_focused()
+
+
 def test_leaves_the_focus_alone_that_is_elsewhere(visit: Open, pair: Scene) -> None:
     run = pair.start()
     page = visit()

@@ -102,7 +102,7 @@ def test_comes_back_from_the_dialog_to_the_list_as_it_was_narrowed_last(visit: O
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(page.get_by_text("Alice is saved.")).to_be_visible()
     expect(page.get_by_text("1 user found")).to_be_visible()
-    assert "q=ali" in page.url and "sort=-name" in page.url
+    page.wait_for_url(lambda address: "q=ali" in address and "sort=-name" in address)
     page.get_by_label("Name or e-mail").fill("bob")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Actions for Bob")).to_be_visible()

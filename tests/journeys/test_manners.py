@@ -293,6 +293,7 @@ def test_does_all_of_it_without_javascript(visit: Open, pair: Scene) -> None:
     expect(page.get_by_text("Ash was saved.")).to_be_visible()
     page.goto(f"/migrations/{run.id}")
     page.get_by_role("link", name="Actions for Alice").click()
+    expect(page.get_by_role("button", name="Password link")).to_be_visible()
     assert overflow(page) <= 0
     page.get_by_role("button", name="Password link").click()
     expect(page.get_by_label("The link")).to_be_visible()
