@@ -7,7 +7,7 @@ from flask import Flask, current_app
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import CursorResult, Delete, MetaData, Update, event
+from sqlalchemy import Connection, CursorResult, Delete, MetaData, Update, UpdateBase, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -48,6 +48,28 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     if isinstance(connection, sqlite3.Connection):
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=20000", "synchronous=FULL"):
             connection.execute(f"PRAGMA {pragma}")
+
+
+#: How long PostgreSQL leaves its locks to somebody who has written something and then says nothing more.
+SILENT_S = 30
+_WRITES = "panel.writes"
+
+
+@event.listens_for(Engine, "commit")
+@event.listens_for(Engine, "rollback")
+@event.listens_for(Engine, "rollback_savepoint")
+def _forget_writes(connection: Connection, *_: object) -> None:
+    connection.info.pop(_WRITES, None)
+
+
+@event.listens_for(Engine, "before_execute")
+def _let_go_when_silent(connection: Connection, statement: object, *_: object) -> None:
+    """A host that falls asleep or loses its network in the middle of a change must not keep everybody else from those rows. Whoever only
+    reads may be silent for as long as a media server takes to answer."""
+    is_first = isinstance(statement, UpdateBase) and _WRITES not in connection.info
+    if is_first and connection.dialect.name == "postgresql":
+        connection.info[_WRITES] = True
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{SILENT_S}s'")
 
 
 def bind(app: Flask) -> None:

@@ -21,12 +21,14 @@ const say = (text, byItself = false) => {
 
 dialog.addEventListener("close", () => say(""));
 
+// What somebody has sent may have been done all the same.
+const notDone = (verb) => (verb === "get" ? ". Try again." : ": what you did may not have arrived. Look whether it was done, else try again.");
 // Nobody waits for the look after the workers, and nobody is disturbed in a dialog by what the page behind it asks by itself.
 const isQuiet = (elt, { triggeringEvent }) => !triggeringEvent && (elt.id === "workers" || dialog.open);
 document.addEventListener("htmx:responseError", ({ detail: { elt, requestConfig, xhr } }) => {
   if (isQuiet(elt, requestConfig)) return;
   const isText = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
-  const sentence = isText && xhr.responseText ? xhr.responseText : "The panel could not answer. Reload the page, then try again.";
+  const sentence = isText && xhr.responseText ? xhr.responseText : `The panel could not answer${notDone(requestConfig.verb)}`;
   say(sentence, !requestConfig.triggeringEvent);
 });
 // What the page fetches by itself and what was chosen in a list is sent again; what somebody has pressed is sent once, and may have arrived.
@@ -34,11 +36,12 @@ document.addEventListener("htmx:sendError", ({ detail: { elt, requestConfig, req
   if (isQuiet(elt, requestConfig)) return;
   const isSentAgain = !triggeringEvent || elt.matches("[data-late]");
   if (isSentAgain) say("The panel cannot be reached; trying again. Migrations go on without this page.", true);
-  else if (verb === "get") say("The panel could not be reached. Try again.");
-  else say("The panel could not be reached: what you did may not have arrived. Look whether it was done, else try again.");
+  else say(`The panel could not be reached${notDone(verb)}`);
 });
 document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, successful, xhr } }) => {
-  if (successful && !notice.hidden && !xhr.getResponseHeader("HX-Redirect")) say("", !requestConfig.triggeringEvent);
+  // Whoever gets an answer is signed in, whatever has asked for it.
+  const isOver = Boolean(requestConfig.triggeringEvent) || notice.textContent === SIGNED_OUT;
+  if (successful && !notice.hidden && !xhr.getResponseHeader("HX-Redirect")) say("", !isOver);
 });
 
 // What was done is told until something else is done; what goes on in the background, until its part of the page no longer waits for it.
@@ -81,20 +84,25 @@ document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
   if (held?.isConnected && document.activeElement === document.body) held.focus({ preventScroll: true });
 });
 
-// Where what was in hand goes with an answer, the focus stays with it: at the heading of its part of the page, else of the page.
+// Where what was in hand goes with an answer, the focus stays with it: at what stands for its part of the page, else at the heading of that
+// part or of the page.
 let inHand = [];
-document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
-  inHand = [];
+const takeInHand = (target) => {
   if (!target.contains(document.activeElement) || dialog.contains(target)) return;
   for (let place = document.activeElement; place; place = place.parentElement) if (place.id) inHand.push(place.id);
+};
+document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  inHand = [];
+  takeInHand(target);
 });
+document.addEventListener("htmx:oobBeforeSwap", ({ detail: { target } }) => takeInHand(target));
 document.addEventListener("htmx:afterSettle", () => {
   const parts = document.activeElement === document.body && !dialog.open ? inHand.map((id) => document.getElementById(id)).filter(Boolean) : [];
   inHand = [];
-  const heading = parts.map((part) => part.querySelector("h1, h2")).find(Boolean);
-  if (!heading) return;
-  heading.tabIndex = -1;
-  heading.focus({ preventScroll: true });
+  const near = parts.map((part) => document.getElementById(part.dataset.else) || part.querySelector("h1, h2")).find(Boolean);
+  if (!near) return;
+  if (!near.matches(focusable)) near.tabIndex = -1;
+  near.focus({ preventScroll: true });
 });
 
 // Addresses name what was chosen, and nothing that was left as it is.

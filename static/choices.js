@@ -15,8 +15,12 @@ document.addEventListener("htmx:beforeSwap", ({ detail: { requestConfig, target 
   // So does another button of the same row.
   else if (detail.shouldSwap && requestConfig.verb === "post") unsaved.forEach(({ form }, address) => { if (target.contains(form)) unsaved.delete(address); });
 });
-document.addEventListener("htmx:afterRequest", ({ detail: { elt, successful } }) => {
-  if (successful && choiceOf(elt)?.state === "sent") unsaved.delete(elt.action);
+document.addEventListener("htmx:afterRequest", ({ detail: { elt, successful, xhr } }) => {
+  const choice = choiceOf(elt);
+  if (choice?.state !== "sent") return;
+  if (successful) unsaved.delete(elt.action);
+  // Nobody is signed in: it waits until somebody is.
+  else if (xhr.getResponseHeader("HX-Redirect")) putOff(choice);
 });
 const sendBehind = (form) => fetch(form.action, { method: "POST", body: new FormData(form), keepalive: true, headers: { "HX-Request": "true" } });
 window.addEventListener("pagehide", () => {
@@ -36,6 +40,11 @@ const markUnsaved = (form, sentence) => {
   said.className = "small text-danger-emphasis text-nowrap align-self-center";
   said.textContent = sentence;
 };
+const putOff = (choice) => {
+  choice.state = "failed";
+  markUnsaved(choice.form, "Not saved yet");
+  setTimeout(sendAgain, AGAIN_AFTER_MS, choice);
+};
 const isStillUnsaved = (choice) => unsaved.get(choice.form.action) === choice && choice.state === "failed";
 const sendAgain = (choice) => {
   if (!isStillUnsaved(choice)) return;
@@ -44,6 +53,12 @@ const sendAgain = (choice) => {
 };
 // Its row may be there again by now, and shows then itself what comes of it.
 const endBehind = async (choice, answer) => {
+  const token = answer.headers.get("X-CSRFToken");
+  if (token) choice.form.elements.csrf_token.value = token;
+  if (answer.headers.has("HX-Redirect") || isFirstRefusal(choice, answer.status === 400 && Boolean(token))) {
+    setTimeout(sendAgain, AGAIN_AFTER_MS, choice);
+    return;
+  }
   const text = answer.ok ? "" : await answer.text();
   if (choice.form.isConnected || !isStillUnsaved(choice)) {
     sendAgain(choice);
@@ -56,9 +71,21 @@ const endBehind = async (choice, answer) => {
 document.addEventListener("htmx:sendError", ({ detail: { elt } }) => {
   const choice = choiceOf(elt);
   if (choice?.state !== "sent") return;
+  putOff(choice);
+});
+// Refused for its token alone it is sent once more, with the one that has come along.
+const isFirstRefusal = (choice, isRefused) => {
+  const isFirst = isRefused && !choice.isRefused;
+  choice.isRefused = isRefused;
+  return isFirst;
+};
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { elt, xhr } = event.detail;
+  const choice = choiceOf(elt);
+  if (choice?.state !== "sent" || !isFirstRefusal(choice, isStale(xhr))) return;
+  event.preventDefault();
   choice.state = "failed";
-  markUnsaved(elt, "Not saved yet");
-  setTimeout(sendAgain, AGAIN_AFTER_MS, choice);
+  setTimeout(sendAgain, 0, choice);
 });
 document.addEventListener("htmx:responseError", ({ detail: { elt } }) => {
   if (choiceOf(elt)?.state !== "sent") return;

@@ -9,9 +9,12 @@ document.addEventListener("htmx:afterSettle", (event) => {
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target !== dialog) return;
   // What comes back from sending a form still holds what was typed; a page that was fetched holds nothing yet.
-  if (event.detail.requestConfig?.verb === "get") typed = null;
+  const { requestConfig: { elt, verb } = {}, xhr } = event.detail;
+  const wasLeft = leftBehind.contains(elt);
+  if (verb === "get") typed = null;
+  else if (wasLeft && xhr.status === 422) typed = dialog.querySelector("form[method=post]");
   if (!dialog.open) {
-    remember(event.detail.requestConfig?.elt);
+    if (!wasLeft) remember(elt);
     dialog.showModal();
   }
   (dialog.querySelector(".alert") || dialog).scrollIntoView({ block: "nearest" });
@@ -19,6 +22,44 @@ document.addEventListener("htmx:afterSwap", (event) => {
   (first || entries()[0] || document.getElementById("dialog-title"))?.focus();
   // Else htmx gives it the focus once more when it settles: somebody may be in another field by then.
   first?.removeAttribute("autofocus");
+});
+
+// What was sent from a dialog is answered also where that was left meanwhile: htmx finds the places of an answer from where it was sent, so
+// that stays in the page until then. It looks like nothing, and has no name that a dialog opened since may have.
+const leftBehind = document.createElement("div");
+leftBehind.hidden = true;
+document.body.append(leftBehind);
+const onTheWay = new Map();
+document.addEventListener("htmx:beforeSend", ({ detail: { requestConfig: { elt, triggeringEvent, verb }, xhr } }) => {
+  const isWhole = elt.matches("form") && !triggeringEvent?.submitter?.hasAttribute("formaction");
+  if (verb === "post" && (dialog.contains(elt) || leftBehind.contains(elt))) onTheWay.set(xhr, { elt, isWhole });
+});
+const setAside = () => {
+  const isAwaited = [...onTheWay.values()].some(({ elt }) => dialog.contains(elt));
+  const content = [...dialog.childNodes].filter((node) => node !== notice);
+  dialog.replaceChildren();
+  if (!isAwaited) return;
+  leftBehind.append(...content);
+  leftBehind.querySelectorAll("[id], [data-keep]").forEach((element) => {
+    element.removeAttribute("id");
+    element.removeAttribute("data-keep");
+  });
+};
+document.addEventListener("htmx:beforeSwap", ({ detail, detail: { requestConfig: { elt }, target, xhr } }) => {
+  // It comes back for what is wrong in it, unless somebody is in another dialog by now.
+  const isSeen = !leftBehind.contains(target) && (target !== dialog || !dialog.open);
+  if (isSeen || !leftBehind.contains(elt)) return;
+  detail.shouldSwap = false;
+  // Said once this answer has taken away what was said before.
+  if (xhr.status === 422) setTimeout(say, 0, "What was sent from the dialog before was not done: something in it was wrong.");
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
+  const sent = onTheWay.get(xhr);
+  onTheWay.delete(xhr);
+  // Where the page goes to another one, what it left is where to come back to.
+  if (!sent || xhr.getResponseHeader("HX-Redirect") || pressedAgain.has(sent.elt)) return;
+  // That it did not arrive is told a moment later, from where it was sent.
+  setTimeout(() => { if (![...onTheWay.values()].some(({ elt }) => leftBehind.contains(elt))) leftBehind.replaceChildren(); });
 });
 
 // What is done from a dialog to the page behind it shows there.
@@ -122,8 +163,10 @@ const isBeside = ({ target, clientX: x, clientY: y }) => {
   const box = dialog.getBoundingClientRect();
   return target === dialog && (x < box.left || x > box.right || y < box.top || y > box.bottom);
 };
+// What is being saved is not lost.
+const isOnItsWay = () => [...onTheWay.values()].some(({ elt, isWhole }) => isWhole && (elt === typed || !typed.isConnected));
 const leave = () => {
-  if (!typed) dialog.close();
+  if (!typed || isOnItsWay()) dialog.close();
   else if (!leaving.open) leaving.showModal();
 };
 leaving.addEventListener("close", () => {
@@ -143,7 +186,11 @@ dialog.addEventListener("submit", (event) => {
   leaving.showModal();
 });
 
-dialog.addEventListener("input", ({ target: { form } }) => { if (form?.method === "post") typed ||= form; });
+dialog.addEventListener("input", ({ target: { form } }) => {
+  if (form?.method !== "post") return;
+  typed ||= form;
+  onTheWay.forEach((sent) => { sent.isWhole = false; });
+});
 // A press within a field that ends beside the dialog selects text; its click belongs to the dialog all the same.
 dialog.addEventListener("pointerdown", (event) => { pressed = isBeside(event); });
 dialog.addEventListener("pointerup", (event) => { released = isBeside(event); });
@@ -165,7 +212,7 @@ dialog.addEventListener("close", (event) => {
   if (event.target !== dialog) return;
   if (document.activeElement === document.body || dialog.contains(document.activeElement)) giveFocusBack();
   typed = null;
-  dialog.replaceChildren();
+  setAside();
 });
 
 // What is left alone within a dialog closes it; without one the link goes back to the list.

@@ -9,25 +9,50 @@ document.addEventListener("input", ({ target }) => {
 });
 // A form that an answer has replaced is gone, what was typed into it is not.
 document.addEventListener("submit", ({ defaultPrevented, submitter, target: form }) => {
-  if (!defaultPrevented && !submitter?.formTarget && (form === typedIn || !typedIn?.isConnected)) saved();
+  if (defaultPrevented || submitter?.formTarget) return;
+  if (form === typed) typed = null;
+  if (form === typedIn || !typedIn?.isConnected) saved();
 });
-// Where the session has ended the page leads to signing in, but not away from what was typed: that can be sent once somebody is signed in.
+// Where the session has ended the page leads to signing in, but not away from what was typed or chosen: that can be sent once somebody is
+// signed in.
 const SIGNED_OUT = "You are signed out. Sign in in another tab, then go on.";
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   const { requestConfig, xhr } = event.detail;
   const address = xhr.getResponseHeader("HX-Redirect");
   if (!address) return;
   const isSignedOut = new URL(address, location.href).pathname === leaving.dataset.signIn;
-  if (!isSignedOut || !(typed || typedIn)) saved();
-  else {
+  if (!isSignedOut || !(typed || typedIn || unsaved.size)) {
+    saved();
+    typed = null;
+  } else {
     event.preventDefault();
     say(SIGNED_OUT, !requestConfig.triggeringEvent);
   }
 });
 // The forms of the page belong to the session before: they are sent for the one that has begun since.
+const tokenOf = (xhr) => xhr?.getResponseHeader("X-CSRFToken");
+const isStale = (xhr) => xhr?.status === 400 && Boolean(tokenOf(xhr));
 document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
-  const token = xhr?.getResponseHeader("X-CSRFToken");
+  const token = tokenOf(xhr);
   if (token) document.querySelectorAll("input[name=csrf_token]").forEach((field) => { field.value = token; });
+});
+// What was refused for its token alone has done nothing: it is pressed once more with the one that came along, and only once. What was
+// chosen in a list is sent again by choices.js.
+const pressedAgain = new WeakSet();
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { elt, requestConfig: { triggeringEvent }, xhr } = event.detail;
+  const isFirst = isStale(xhr) && !pressedAgain.has(elt);
+  pressedAgain.delete(elt);
+  if (!isFirst || !["click", "submit"].includes(triggeringEvent?.type) || elt.matches("[data-late]")) return;
+  event.preventDefault();
+  pressedAgain.add(elt);
+  const { submitter } = triggeringEvent;
+  setTimeout(() => {
+    if (!elt.isConnected) say(xhr.responseText);
+    else if (submitter) submitter.click();
+    else if (elt.matches("form")) elt.requestSubmit();
+    else elt.click();
+  });
 });
 
 const leadsAway = (link) => {
@@ -51,4 +76,4 @@ leaving.addEventListener("close", () => {
   }
   goal = "";
 }, true);
-window.addEventListener("beforeunload", (event) => { if (typedIn) event.preventDefault(); });
+window.addEventListener("beforeunload", (event) => { if (typedIn || typed) event.preventDefault(); });

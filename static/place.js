@@ -22,9 +22,15 @@ const placeInHand = () => {
   const own = row?.id ? places.slice(0, places.indexOf(row.id) + 1) : places.filter((id) => document.getElementById(id)?.matches(focusable));
   return { path: location.pathname, ids: [...own, ...beside, standsFor].filter(Boolean), top: found?.getBoundingClientRect().top ?? 0 };
 };
+// Where what was done in a dialog leads.
+let goesTo = null;
+document.addEventListener("htmx:beforeOnLoad", ({ detail: { elt, xhr } }) => {
+  const address = (dialog.contains(elt) || leftBehind.contains(elt)) && xhr.getResponseHeader("HX-Redirect");
+  if (address) goesTo = new URL(address, location.href).pathname;
+});
 window.addEventListener("pagehide", () => {
-  if (!(dialog.open ? opener : isByKey)) return;
-  try { sessionStorage.setItem(PLACE, JSON.stringify(placeInHand())); } catch { /* Private windows may refuse; the page then begins at its top. */ }
+  if (!(dialog.open || leftBehind.hasChildNodes() ? opener : isByKey)) return;
+  try { sessionStorage.setItem(PLACE, JSON.stringify({ ...placeInHand(), goesTo })); } catch { /* Private windows may refuse; the page then begins at its top. */ }
 });
 
 const comeBackTo = ({ ids, top }) => {
@@ -59,5 +65,5 @@ try {
     // Where a browser goes to a place in the page by itself, it lets go of what is in hand.
     if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
     comeBackTo(place);
-  }
+  } else if (place?.goesTo === location.pathname && !document.querySelector("#main [autofocus]")) comeBackTo({ ids: [] });
 } catch { /* Nothing was kept. */ }

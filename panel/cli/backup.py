@@ -84,21 +84,34 @@ def _report(file: Path, done: Restored) -> None:
     if done.paused:
         were = "1 migration was at work then and is" if done.paused == 1 else f"{done.paused} migrations were at work then and are"
         say(f"{were} paused now. Look what has happened since, then resume or cancel.")
-    if done.linkless:
-        for line in _about_links(done.linkless):
-            say(line)
+    for line in (*_about_accounts(done.unknown), *_about_links(done.linkless)):
+        say(line)
     if done.unreadable:
         say(f"{done.unreadable} stored tokens or passwords cannot be read with the backup's keys: enter them anew.", err=True)
     say("Start with “flask up”.")
 
 
+def _about_accounts(unknown: tuple[tuple[str, int], ...]) -> list[str]:
+    if not unknown:
+        return []
+    were = "1 account was" if len(unknown) == 1 else f"{len(unknown)} accounts were"
+    what = "being made then, and may be in use by now. Look on the target whether these people have theirs before you resume or cancel:"
+    return [f"{were} {what}", *_by_migration(unknown)]
+
+
 def _about_links(linkless: tuple[tuple[str, int], ...]) -> list[str]:
-    """Names by migration: that is where a fresh link is made."""
-    count = len(linkless)
-    had = "1 link to choose a password was" if count == 1 else f"{count} links to choose a password were"
-    lines = [f"{had} unused then and may have been used since: void now. Make fresh ones on the pages of these people:"]
-    for run_id in sorted({number for _name, number in linkless}):
-        names = [name for name, number in linkless if number == run_id]
+    if not linkless:
+        return []
+    had = "1 link to choose a password was" if len(linkless) == 1 else f"{len(linkless)} links to choose a password were"
+    what = "unused then and may have been used since: void now. Make fresh ones on the pages of these people:"
+    return [f"{had} {what}", *_by_migration(linkless)]
+
+
+def _by_migration(people: tuple[tuple[str, int], ...]) -> list[str]:
+    """Names by migration: that is where something can be done for them."""
+    lines = []
+    for run_id in sorted({number for _name, number in people}):
+        names = [name for name, number in people if number == run_id]
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         lines.append(f"  migration {run_id}: {', '.join(names[:MOST_NAMES])}{more}")
     return lines

@@ -65,7 +65,9 @@ class Migration(Model):
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_holder: Mapped[str] = mapped_column(String(120), default="")
     deaths: Mapped[int] = mapped_column(default=0)
-    "How many holders before the present one have died in a row without getting anywhere."
+    "How many holders before the present one have died in a row without getting anywhere; not those that were not to blame."
+    falls: Mapped[int] = mapped_column(default=0)
+    "The same with those that fell together with their machine, or lost their hold otherwise."
     stood: Mapped[str] = mapped_column(String(12), default="")
     "A digest of where the run stood when the present holder took it."
     wake_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -137,7 +139,11 @@ class Move(Model):
     sealed: Mapped[bool] = mapped_column(default=False)
     "Whether the account was there without a password and was given one nobody knows before it was opened; written before that."
     secure_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    "An account that may stand open could not be closed: not to be tried again before."
+    "An account that may stand open, or may yet be made, is not to be looked for again before; says nothing about what was found."
+    missing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "Since the last request that may have made an account, a look at this moment has found none, and no later one did."
+    from_backup: Mapped[bool] = mapped_column(default=False)
+    "Whether the account was being made when the backup was made that was restored: it is ours only where it has no password."
     given_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     taken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     taken: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)

@@ -22,7 +22,7 @@ from panel.models.types import UtcDateTime, utc_now
 #: What lies so many seconds ahead although it is past was written before the clock was put back.
 PUT_BACK_S = 60.0
 #: Seconds before a run that lets another one go first asks again.
-ASK_AGAIN_S = 0.05
+NEXT_IN_S = 0.05
 #: Seconds without a refusal, after a short cool-down, until the next one counts as the first.
 FORGIVEN_S = 60.0
 
@@ -73,14 +73,14 @@ def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
         return (due - now).total_seconds()
     if run_id is not None and _is_kept_for_another(name, run_id, now, timedelta(seconds=place_kept_s(interval_s))):
         _queue_up(name, run_id, now, now)
-        return ASK_AGAIN_S
+        return NEXT_IN_S
     unchanged = _still(Pacemaker.last_turn_at, row.last_turn_at)
     warm = or_(Pacemaker.cool_until.is_(None), Pacemaker.cool_until <= now)
     taken = execute(update(Pacemaker).where(Pacemaker.name == name, unchanged, warm).values(last_turn_at=now))
     if taken == 1 and run_id is not None:
         execute(delete(PaceWaiter).where(PaceWaiter.name == name, PaceWaiter.migration_id == run_id))
     db.session.commit()
-    return 0.0 if taken == 1 else ASK_AGAIN_S
+    return 0.0 if taken == 1 else NEXT_IN_S
 
 
 def end_turn(name: str, *, refused: bool = False) -> None:

@@ -77,7 +77,7 @@ def admit() -> BaseResponse | None:
     if request.endpoint is None or request.endpoint in PUBLIC:
         return None
     if not current_user.is_authenticated:
-        return _to_sign_in()
+        return to_sign_in()
     if request.method not in LOOKING and request.endpoint not in HARMLESS and current_user.role is not Role.ADMINISTRATOR:
         abort(403, VIEWER_SENTENCE)
     return None
@@ -95,7 +95,8 @@ def safe_next(address: str | None, otherwise: str = "") -> str:
     return address if address and clean else otherwise
 
 
-def _to_sign_in() -> BaseResponse:
+def to_sign_in() -> BaseResponse:
+    """To where somebody signs in, and from there back to the page that asked."""
     if not admins.exist():
         return htmx.go(url_for("auth.welcome"))
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None

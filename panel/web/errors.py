@@ -10,11 +10,12 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from panel.extensions import db
 from panel.models.types import SecretUnreadable
 from panel.web import htmx
-from panel.web.access import PUBLIC
+from panel.web.access import PUBLIC, to_sign_in
 
 TITLES = {
     400: "That did not work",
@@ -34,6 +35,7 @@ SENTENCES = {
 }
 
 STALE = "This page was open for too long or in another session. Reload it, then try again; nothing was changed."
+STALE_PRESSED = "Nothing was changed. Press it again."
 STALE_SIGNED_IN = "This page was open for too long or in another session. Nothing was changed yet; what you typed is still here."
 STALE_SIGNED_OUT = "You are not signed in any more. Nothing was changed yet. Sign in in another tab, then send it again from here."
 #: Fields that a page never gets back.
@@ -50,8 +52,10 @@ def register(app: Flask) -> None:
     app.register_error_handler(500, failed)
 
 
-def stale_form(_error: CSRFError) -> Response:
+def stale_form(_error: CSRFError) -> BaseResponse:
     """A form without a valid CSRF token: an old page, or another site's. What was typed on a page of ours can be sent again from here."""
+    if htmx.asks() and request.endpoint not in PUBLIC:
+        return _stale_press()
     if htmx.asks() or not _is_ours():
         return answer(400, STALE)
     fields = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
@@ -62,6 +66,16 @@ def stale_form(_error: CSRFError) -> Response:
     }
     sentence = STALE_SIGNED_IN if current_user.is_authenticated else STALE_SIGNED_OUT
     return make_response(render_template("errors/again.html", title=TITLES[400], sentence=sentence, **again), 400)
+
+
+def _stale_press() -> BaseResponse:
+    """What was pressed on a page that is still open: with the token that comes along it can be sent again from there."""
+    if current_user.is_authenticated:
+        return htmx.renew_token(answer(400, STALE_PRESSED))
+    response = to_sign_in()
+    # Else it would look as if it had been done.
+    response.status_code = 400
+    return response
 
 
 def _is_ours() -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urldefrag
 
-from flask import Response, flash, make_response, redirect, render_template, request
+from flask import Response, flash, make_response, redirect, render_template, request, session
+from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response as BaseResponse
 
 DIALOG = "dialog"
+#: Where an answer brings the token that the forms of the open page need from now on.
+TOKEN = "X-CSRFToken"
 
 
 def asks() -> bool:
@@ -49,3 +52,15 @@ def go(address: str, message: str = "", category: str = "success") -> BaseRespon
 def behind(body: str, element_id: str) -> Response:
     """The answer to what was sent from the dialog: this element of the page behind it, in the place of the one that is there."""
     return make_response(body, 200, {"HX-Retarget": f"#{element_id}", "HX-Reswap": "outerHTML"})
+
+
+def renew_token(response: Response) -> Response:
+    """A page that was open before somebody signed in anew can send its forms after this answer.
+
+    Only for whoever is signed in: the token is that of the session whose cookie came along. No other site can read it: it cannot make a
+    browser send `HX-Request` to us, and sees none of our headers, as nothing here allows it to (CORS).
+    """
+    # Never begun here: the page that is being drawn would not know.
+    if "csrf_token" in session:
+        response.headers[TOKEN] = generate_csrf()
+    return response

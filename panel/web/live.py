@@ -80,6 +80,11 @@ class Live:
         """The server the run waits for because it does not answer."""
         return waiting.awaited(self.run)
 
+    @cached_property
+    def nobody_works(self) -> str:
+        """Why nothing goes on now, whatever the run waits for: a sentence; empty while somebody works, and once it is over."""
+        return "" if self.run.ended_at else workers_problem()
+
     @property
     def was_retried(self) -> bool:
         """Whether somebody was tried again in it: then there may lie idle time between its start and its end."""
@@ -129,7 +134,7 @@ class Live:
     def marker(self) -> str:
         """What the browser sends back when it asks again: a sum over what stands around the table, then one for each row of it."""
         run = self.run
-        above = [self.page, self.progress, run.status, run.note, run.problem, run.prepared_at, run.ended_at, workers_problem()]
+        above = [self.page, self.progress, run.status, run.note, run.problem, run.prepared_at, run.ended_at, self.nobody_works]
         above += [people_mails.unsent_sum(run.id), waiting.is_overdue(run), self.holder]
         return _sum(above) + "".join(_sum(tuple(sight)) for sight in self.sights)
 

@@ -26,8 +26,7 @@ from panel.web.forms.payments import ExtendForm, PaymentForm
 from panel.web.listing import Ids, asked
 from panel.web.picked import Picked, picked
 from panel.web.place import back_to, begun_in
-from panel.web.users import OFFERED, find
-from panel.web.users import back as back_to_user
+from panel.web.users import OFFERED, address_of, find, is_shown
 from panel.web.words import both_numbers, brief, counted, zone
 
 screen = Blueprint("payments", __name__, url_prefix="/payments")
@@ -75,7 +74,8 @@ def actions(payment_id: int) -> Response:
     """What can be done about one payment."""
     payment = db.get_or_404(Payment, payment_id)
     title = f"Payment of {brief(payment.user.name)} for {brief(payment.plan.name)}"
-    return sheets.sheet("payments/_actions.html", title, _left(payment.user), payment=payment, next=begun_in(HOME))
+    values: dict[str, Any] = {"payment": payment, "next": begun_in(HOME), "is_shown": is_shown(payment.user)}
+    return sheets.sheet("payments/_actions.html", title, _left(payment.user), **values)
 
 
 @screen.get("/<int:payment_id>/edit")
@@ -217,5 +217,5 @@ def _back(chosen: Picked | None = None) -> sheets.Back:
 
 
 def _left(user: User) -> sheets.Back:
-    """Where the form was opened: the list as it was, else the user's page."""
-    return back_to(HOME, back_to_user(user))
+    """Where the form was opened: the list or the user's page as it was, else that page."""
+    return back_to(HOME, (user.name, address_of(user)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, request
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -15,7 +15,8 @@ from panel.services import users as service
 from panel.web import sheets
 from panel.web.forms.users import EmailsForm, UserForm
 from panel.web.htmx import go
-from panel.web.users import back
+from panel.web.place import begun_in
+from panel.web.users import HOME, address_of, back
 from panel.web.words import brief, counted
 
 screen = Blueprint("user_forms", __name__, url_prefix="/users")
@@ -109,7 +110,7 @@ def _save(user: User, action: str, done: str) -> BaseResponse:
         detail = audit.differences(before, values) if stored else f"User {user.id}"
         audit.note(current_user.email, action, user.name, detail)
     db.session.commit()
-    return go(back(user)[1] if stored else url_for("users.show", user_id=user.id), f"{brief(user.name)} {done}.")
+    return go(back(user)[1] if stored else address_of(user, begun_in(HOME)), f"{brief(user.name)} {done}.")
 
 
 def _form(form: UserForm, user: User | None, status: int = 200) -> Response:

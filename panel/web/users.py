@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
@@ -18,9 +19,8 @@ from panel.services import users as service
 from panel.services.listing import order_from, page_of
 from panel.services.run.way_back import ways_back
 from panel.web import htmx, sheets
-from panel.web.access import safe_next
 from panel.web.listing import Ids, asked
-from panel.web.place import back_to, begun_in
+from panel.web.place import alone, back_to, begun_in, opened_from
 from panel.web.words import all_counted, brief
 
 screen = Blueprint("users", __name__, url_prefix="/users")
@@ -61,7 +61,7 @@ def show(user_id: int) -> Response:
     values: dict[str, Any] = {
         "user": user,
         "back": back(),
-        "begun": begun_in(HOME),
+        "here": address_of(user, begun_in(HOME)),
         "payment": user_list.payment_now(user),
         "shares": db.session.scalars(share_rows.order_by(Share.id)).all(),
         "accounts": [(row[0], row[1]) for row in db.session.execute(account_rows.order_by(Server.name, Account.id))],
@@ -76,7 +76,7 @@ def show(user_id: int) -> Response:
 def actions(user_id: int) -> Response:
     """What can be done about one user."""
     user = db.get_or_404(User, user_id)
-    return sheets.sheet("users/_actions.html", user.name, back(), user=user, next=begun_in(HOME), list=_list())
+    return sheets.sheet("users/_actions.html", user.name, back(user), user=user, next=begun_in(HOME), is_shown=is_shown(user))
 
 
 @screen.get("/<int:user_id>/delete")
@@ -88,7 +88,7 @@ def ask_delete(user_id: int) -> Response:
         f"This deletes {brief(user.name)} from the panel{_with(loss)}. It cannot be taken back.",
         "No media server is asked: access there stays as it is, and a sync that finds this person again adds them as somebody new.",
     ]
-    why_not, fields = service.why_not_deletable(user), [("next", begun_in(HOME) or ""), ("list", _list() or "")]
+    why_not, fields = service.why_not_deletable(user), [("next", begun_in(HOME) or "")]
     return sheets.ask(f"Delete {brief(user.name)}?", back(user), sentences, "Delete", why_not, fields=fields)
 
 
@@ -96,7 +96,7 @@ def ask_delete(user_id: int) -> Response:
 def delete(user_id: int) -> BaseResponse:
     """Gone, with everything that hangs on them."""
     user = db.get_or_404(User, user_id)
-    loss, name = service.loss_of(user), user.name
+    loss, name, place = service.loss_of(user), user.name, _when_gone(user)
     try:
         service.remove(user)
     except service.InUse as refusal:
@@ -105,7 +105,7 @@ def delete(user_id: int) -> BaseResponse:
     detail = _with(loss).removeprefix(", ").capitalize()
     audit.note(current_user.email, "user.deleted", name, detail)
     db.session.commit()
-    return htmx.go(_list() or back()[1], f"{brief(name)} is deleted.")
+    return htmx.go(place, f"{brief(name)} is deleted.")
 
 
 @screen.get("/<int:user_id>/merge")
@@ -118,7 +118,7 @@ def ask_merge(user_id: int) -> Response:
     other = db.get_or_404(User, other_id)
     plan = merging.plan(user, other)
     values: dict[str, Any] = {"user": user, "other": other, "plan": plan, "counts": _counts(plan), "next": begun_in(HOME)}
-    return sheets.sheet("users/_merge.html", f"Merge {brief(other.name)} into {brief(user.name)}?", back(user), **values)
+    return sheets.sheet("users/_merge.html", f"Merge {brief(other.name)} into {brief(user.name)}?", back(user, other), **values)
 
 
 @screen.post("/<int:user_id>/merge")
@@ -126,7 +126,7 @@ def merge(user_id: int) -> BaseResponse:
     """The other's rows become this user's; the other is gone."""
     user = db.get_or_404(User, user_id)
     other = db.get_or_404(User, request.form.get("other", 0, int))
-    name = other.name
+    name, place = other.name, _when_gone(other, user)
     try:
         done = merging.merge(user, other)
     except merging.NotMergeable as refusal:
@@ -135,22 +135,33 @@ def merge(user_id: int) -> BaseResponse:
     moved = _counts(done)
     audit.note(current_user.email, "user.merged", user.name, f"Took over from {name}: {moved or 'nothing'}")
     db.session.commit()
-    return htmx.go(
-        back(user)[1],
-        f"{brief(name)} is {brief(user.name)} now and was taken over{f' with {moved}' if moved else ''}.",
-    )
+    return htmx.go(place, f"{brief(name)} is {brief(user.name)} now and was taken over{f' with {moved}' if moved else ''}.")
 
 
-def back(user: User | None = None) -> tuple[str, str]:
-    """Where a sheet about users belongs to: the list it was opened in as it was, else the user's page or all users."""
-    page = (user.name, url_for("users.show", user_id=user.id)) if user and user.id else ("Users", url_for(HOME))
-    return back_to(HOME, page)
+def address_of(user: User, begun: str | None = None) -> str:
+    """A user's own page, with the list it was opened from: so it can be come back to from what is done there."""
+    return url_for("users.show", user_id=user.id, next=alone(begun))
 
 
-def _list() -> str | None:
-    """The list that a user's own page was opened from, where something is done from there: after the user is gone only the list is left."""
-    wanted = request.values.get("list")
-    return safe_next(wanted, url_for(HOME)) if wanted else None
+def back(user: User | None = None, other: User | None = None) -> tuple[str, str]:
+    """Where a sheet about users belongs to: the list or the page it was opened in as it was, else the user's page or all users."""
+    pages = [(one.name, address_of(one)) for one in (user, other) if one and one.id]
+    return back_to(HOME, pages[0] if pages else ("Users", url_for(HOME)), *pages[1:])
+
+
+def is_shown(user: User) -> bool:
+    """Whether what is asked was begun on the user's own page, or nobody knows where."""
+    begun = begun_in(HOME)
+    return begun is None or urlsplit(begun).path == address_of(user)
+
+
+def _when_gone(user: User, stays: User | None = None) -> str:
+    """Where to go on to without this user: where it was begun; from their own page to that of the one who `stays`, else to the list."""
+    begun = begun_in(HOME)
+    if begun and not is_shown(user):
+        return begun
+    listed = opened_from(begun, HOME) if begun else None
+    return address_of(stays, listed) if stays else listed or url_for(HOME)
 
 
 def find(search: str, but: int = 0) -> list[User]:

@@ -179,10 +179,12 @@ def brief(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-def headline(run: Migration, counts: Counts) -> str:
-    """One sentence on where a run is."""
+def headline(run: Migration, counts: Counts, nobody_works: str = "") -> str:
+    """One sentence on where a run is; it speaks of nothing under way where `nobody_works` says why."""
     if run.status is MigrationStatus.CANCELLED and run.ended_at is None:
-        return "Cancelled. The people already in hand are being finished."
+        return f"Cancelled. The people already in hand are {'finished once a worker can work again' if nobody_works else 'being finished'}."
+    if nobody_works and run.status is MigrationStatus.RUNNING and waiting.awaited(run) is None:
+        return "It goes on by itself once a worker can work again."
     if waiting.is_held_up(run):
         return _held_up(run)
     if waiting.is_overdue(run):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 import time
 
-from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request, session
+from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request
 from flask_login import current_user
-from flask_wtf.csrf import generate_csrf
 from sqlalchemy import exists, select
 
 from panel import jobs
 from panel.domain.statuses import WORKABLE
 from panel.extensions import db
 from panel.models import Migration
+from panel.web import htmx
 
 screen = Blueprint("workers", __name__, url_prefix="/workers")
 
@@ -72,10 +72,7 @@ def banner() -> Response:
     """The banner for a page that shows one of `shown` characters, where it is another one by now: what stays is not read out again."""
     is_shown = request.args.get("shown", type=int) == len(workers_problem())
     response = Response(status=204) if is_shown else make_response(render_template("_workers.html"))
-    # A page that was open before somebody signed in anew can send its forms. Never begun here: the page that is being drawn would not know.
-    if "csrf_token" in session:
-        response.headers["X-CSRFToken"] = generate_csrf()
-    return response
+    return htmx.renew_token(response)
 
 
 def register(app: Flask) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from panel.config import ROOT, Config
 from panel.simulators.http import Call
 from tests.faults.stage import Stage
+from tests.faults.whose import asked_for
 
 DEADLINE_S = 60.0
 
@@ -102,8 +103,6 @@ class Killer:
     moment: str
     seen: int = 0
     struck: bool = False
-    open_then: list[str] = field(default_factory=list)
-    "Accounts that stood open when it died."
     takes_over: bool = False
     "Whether the second worker is at work: from then on nothing is in the way."
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -131,15 +130,28 @@ class Killer:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A changing request: about whom, and its path."""
+
+    name: str
+    path: str
+
+    @property
+    def closes(self) -> bool:
+        """Whether it closes an account, which stands in the path by its own id."""
+        return self.path.endswith(("/Password", "/Policy"))
+
+
+@dataclass(frozen=True)
 class Crashed:
-    """What became of a try: whether there were so many requests at all, how long the second worker took to its first request and to the
-    end (seconds), and the paths of the changing requests it sent first."""
+    """What became of a try: whether there were so many requests at all, how long the second worker took (seconds), whose accounts stood
+    open when it began, whom the dead one had in hand then, and the changing requests it sent."""
 
     struck: bool
-    first_s: float
-    whole_s: float
-    open_then: list[str]
-    first_changes: list[str]
+    whole_s: float = 0.0
+    open_then: frozenset[str] = frozenset()
+    in_hand: frozenset[str] = frozenset()
+    changes: tuple[Change, ...] = ()
 
 
 def crash(stage: Stage, workers: Zygote, nth: int, moment: str) -> Crashed:
@@ -153,13 +165,15 @@ def crash(stage: Stage, workers: Zygote, nth: int, moment: str) -> Crashed:
     with killer.lock:
         assert code == (-signal.SIGKILL if killer.struck else 0), code
         if not killer.struck:
-            return Crashed(False, 0, 0, [], [])
-        open_then = [name for side in stage.scene.sides if side.kind != "plex" for name in side.sim.exposure.still_open()]
+            return Crashed(False)
+        open_then = frozenset(name for side in stage.scene.sides if side.kind != "plex" for name in side.sim.exposure.still_open())
+        in_hand = stage.in_hand() if open_then else frozenset()
         sent = {id(sim): len(sim.journal) for sim in stage.sims}
         killer.takes_over = True
     workers.start(here=True)
     began = time.monotonic()
     assert workers.go() == 0
-    later = sorted((entry for sim in stage.sims for entry in sim.journal[sent[id(sim)] :]), key=lambda entry: entry.at)
-    changes = [entry.call.path for entry in later if entry.changes]
-    return Crashed(True, later[0].at - began if later else 0.0, time.monotonic() - began, open_then, changes[: len(open_then)])
+    whole_s = time.monotonic() - began
+    later = [(entry.at, sim, entry.call) for sim in stage.sims for entry in sim.journal[sent[id(sim)] :] if entry.changes]
+    changes = tuple(Change(asked_for(sim, call), call.path) for _, sim, call in sorted(later, key=lambda one: one[0]))
+    return Crashed(True, whole_s, open_then, in_hand, changes)

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import select
 
 from panel import create_app
 from panel.config import Config
 from panel.domain.statuses import MoveStatus, Removal
 from panel.extensions import db
 from panel.jobs import invites
-from panel.models import Migration, Setting, SmtpSecurity
+from panel.models import Migration, Move, Setting, SmtpSecurity
 from panel.models.types import utc_now
 from panel.services import run as running
+from panel.services.run import undo
 from panel.simulators.http import Call, Simulator
 from panel.simulators.plex_tv import PlexTv
 from tests.compiled import remember_statements
@@ -85,16 +87,20 @@ class Stage:
         db.session.rollback()
         return db.session.get_one(Migration, self.run_id, populate_existing=True)
 
+    def in_hand(self) -> frozenset[str]:
+        """The names of those whom a worker has in hand, or had when it died."""
+        whose = select(Move.name).where(Move.migration_id == self.run_id, Move.claim.is_not(None))
+        found = frozenset(db.session.scalars(whose))
+        self.let_go()
+        return found
+
     def labour(self) -> None:
         """Work in this process until the run has ended, everybody has accepted, and what follows from that is done too."""
         labour(self.run_id, self.accept)
 
     def accept(self) -> None:
         """Everybody accepts what they were invited to."""
-        for sim in self.scene.tv.servers:
-            for share in self.scene.tv.shares_of(sim):
-                if share.pending:
-                    self.scene.tv.accept(share)
+        accept(self.scene.tv)
 
     def _copied(self, value: Any) -> Any:
         """A deep copy in which simulators are themselves."""
@@ -119,11 +125,28 @@ def labour(run_id: int, accept: Callable[[], None]) -> None:
     raise AssertionError(f"The run never ends: {run.status} {run.wake_reason} {run.problem}")
 
 
+def accept(tv: PlexTv) -> None:
+    """Everybody accepts what they were invited to."""
+    for sim in tv.servers:
+        for share in tv.shares_of(sim):
+            if share.pending:
+                tv.accept(share)
+
+
 @contextmanager
 def stage(
-    source: str, target: str, *, width: int = 1, same_account: bool = False, database: str = "sqlite", mail_port: int = 0, **environ: str
+    source: str,
+    target: str,
+    *,
+    width: int = 1,
+    same_account: bool = False,
+    database: str = "sqlite",
+    mail_port: int = 0,
+    undoes: bool = False,
+    **environ: str,
 ) -> Iterator[Stage]:
-    """A stage for this pair; `width`: how many users are moved at once; `mail_port`: where a mail server listens, if one does."""
+    """A stage for this pair; `width`: how many users are moved at once; `mail_port`: where a mail server listens, if one does; `undoes`:
+    everybody has been moved, and the run that is ready to go takes that back."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
         tv = PlexTv()
@@ -133,7 +156,8 @@ def stage(
         config = Config.from_env(named).ensure()
         stack.enter_context(opened(config))
         scene = Scene(tv, stack)
-        made = Stage(scene, config, queued(scene, source, target, same_account=same_account, mail_port=mail_port))
+        run = queued(scene, source, target, same_account=same_account, mail_port=mail_port)
+        made = Stage(scene, config, taken_back(scene, run) if undoes else run)
         try:
             yield made
         finally:
@@ -151,6 +175,17 @@ def opened(config: Config) -> Iterator[Flask]:
         finally:
             db.session.remove()
             db.engine.dispose()
+
+
+def taken_back(scene: Scene, run: Migration) -> Migration:
+    """Everybody is moved; answers the run that is to take that back. What was on the way there counts for nothing any more."""
+    labour(run.id, lambda: accept(scene.tv))
+    back = undo.start_undo(db.session.get_one(Migration, run.id))
+    db.session.commit()
+    for side in scene.sides:
+        side.row = db.session.merge(side.row)
+    scene.tv.deleted_shares.clear()
+    return back
 
 
 def queued(

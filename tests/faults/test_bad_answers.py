@@ -4,6 +4,7 @@ not move have failed with a sentence, and a retry moves them. Nobody is doubled,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from panel.services.run import steer
 from panel.simulators.http import Call, Fault
 from tests.faults.stage import Stage, stage
 from tests.faults.state import differences, end_state, wrongs
+from tests.faults.whose import unproved
 from tests.scene import PAIRS
 
 #: Seconds a client waits for an answer here, and how long one takes that comes too late.
@@ -70,7 +72,7 @@ def undisturbed(on: Stage) -> tuple[dict[str, object], int]:
     """The end state of a run nobody disturbs, and how many requests it takes."""
     on.reset()
     on.labour()
-    assert not wrongs(on)
+    assert not wrongs(on) + unproved(on)
     assert on.scene.outcome(on.run) == {"ada": "moved", "ben": "moved"}
     return end_state(on), sum(len(sim.journal) for sim in on.sims)
 
@@ -93,6 +95,7 @@ def one_bad_answer(on: Stage, expected: dict[str, object], nth: int, kind: str) 
         db.session.commit()
         on.labour()
         found += wrongs(on)
+    found += unproved(on)
     different = differences(expected, end_state(on))
     if different and watch.hit.endswith("/Connect/Link") and not (fault.effect or fault.half):
         # A link may send the person an e-mail and is asked for once: who is moved without it is named.
@@ -111,10 +114,10 @@ def unexplained(on: Stage) -> list[str]:
     return found
 
 
-def run_all(source: str, target: str, kind: str, *, which: slice = slice(None), database: str = "sqlite") -> None:
+def run_all(source: str, target: str, kind: str, *, which: slice = slice(None), **staged: Any) -> None:
     """Every request of this pair's run."""
     failed = {}
-    with stage(source, target, database=database) as on:
+    with stage(source, target, **staged) as on:
         expected, count = undisturbed(on)
         for nth in range(1, count + 1)[which]:
             if found := one_bad_answer(on, expected, nth, kind):
@@ -127,6 +130,12 @@ def run_all(source: str, target: str, kind: str, *, which: slice = slice(None), 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_one_bad_answer_to_any_request_harms_nobody(source: str, target: str, kind: str) -> None:
     run_all(source, target, kind)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_bad_answer_to_any_request_within_one_plex_account_harms_nobody(kind: str) -> None:
+    run_all("plex", "plex", kind, same_account=True)
 
 
 @pytest.mark.faults

@@ -3,23 +3,24 @@ host that slept too long does nothing when it wakes up."""
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from panel import embedded_redis, var
+from panel import embedded_redis, jobs, var
 from panel.config import Config
 from panel.domain.statuses import Removal
 from panel.extensions import db
 from panel.models import Migration
-from panel.services.preflight import ask_both, assess
+from panel.services.preflight import Preflight, ask_both, assess
 from panel.services.run.start import Blocked, start
 from panel.simulators.http import Call, Entry, Simulator
 from panel.simulators.plex_tv import PlexTv
@@ -30,6 +31,8 @@ from tests.processes import wait_until
 from tests.scene import Scene, Side
 
 PACE_S = 1.0
+#: The pace of a Plex account where nobody has set another, and by how much of it a turn may come late: long enough for a slow machine.
+USUAL_PACE_S, MOST_LATE = 30.0, 0.05
 LEASE_S = 3.0
 
 
@@ -39,21 +42,31 @@ class Several:
     def __init__(self, scene: Scene, made: list[Host]) -> None:
         self.scene, self.hosts = scene, made
 
-    def run(self, source: Side, target: Side, people: int, *, removal: Removal = Removal.WHEN_ACTIVE, pace_s: float = 0.0) -> Migration:
-        """A run of so many people between two sides of the stage, queued."""
+    def planned(self, source: Side, target: Side, people: int, *, removal: Removal = Removal.WHEN_ACTIVE, pace_s: float = 0.0) -> Preflight:
+        """A run of so many people between two sides of the stage, not begun yet."""
         for number in range(people):
             self.scene.person(f"{source.row.name}{number}".lower(), on=source)
-        flight = assess(source.row, target.row, looks=ask_both(source.row, target.row), removal=removal, pace_s=pace_s)
-        run = start(flight)
-        db.session.commit()
-        return run
+        return assess(source.row, target.row, looks=ask_both(source.row, target.row), removal=removal, pace_s=pace_s)
 
-    def work(self, *runs: Migration) -> None:
-        """All hosts, until these runs have ended."""
+    def queue(self, *flights: Preflight) -> list[Migration]:
+        """These runs wait for their workers, all of them from one moment on."""
+        runs = [start(flight) for flight in flights]
+        db.session.commit()
+        return runs
+
+    def listen(self) -> None:
+        """A worker of every host waits for work: which run is begun when is not left to how soon a process has started."""
+        db.session.commit()
         for host in self.hosts:
-            if host.process is None:
-                host.start()
+            host.start()
+        wait_until(lambda: jobs.workers_alive() == len(self.hosts), 120)
+
+    def work(self, *flights: Preflight) -> list[Migration]:
+        """All hosts, on runs that begin at the same moment, until these have ended."""
+        self.listen()
+        runs = self.queue(*flights)
         wait_until(lambda: all(ended(run) for run in runs), 200)
+        return runs
 
     def changes(self, path: str = "") -> list[Entry]:
         """The changing requests to plex.tv, in order."""
@@ -69,7 +82,13 @@ def ended(run: Migration) -> bool:
 
 
 @pytest.fixture
-def several(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Several]:
+def width() -> int:
+    """How many users of a run are moved at once."""
+    return 2
+
+
+@pytest.fixture
+def several(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, width: int) -> Iterator[Several]:
     """Two hosts, or as many as the test asks for."""
     count = getattr(request, "param", 2)
     made_simulator = Simulator.__init__
@@ -93,6 +112,7 @@ def several(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.
             "SECRET_KEY": var.random_text(),
             "PANEL_ENCRYPTION_KEYS": var.fernet_key(),
             "PANEL_LEASE_S": str(LEASE_S),
+            "PANEL_SIDE_BY_SIDE": str(width),
             "PANEL_OUTAGE_WAITS_S": "0.1,0.1,0.2",
             "PANEL_RETRY_WAITS_S": "0.1,0.1,0.1",
         }
@@ -117,9 +137,14 @@ def moved_once(scene: Scene, source: Side, target: Side, run: Migration) -> None
         assert len(scene.tv.shares_of(target.sim)) == len(outcome)
 
 
-def overrun(gaps: list[float]) -> str:
+def gaps_between(sent: list[Entry]) -> list[float]:
+    """Seconds from each request to the next one."""
+    return [later.at - earlier.at for earlier, later in itertools.pairwise(sent)]
+
+
+def overrun(gaps: list[float], pace_s: float = PACE_S) -> str:
     """For people to read (`-rP`): by how much the pace was over."""
-    told = f"gaps {min(gaps):.3f} to {max(gaps):.3f} s at a pace of {PACE_S} s; namespaces: {has_namespaces()}"
+    told = f"gaps {min(gaps):.3f} to {max(gaps):.3f} s at a pace of {pace_s} s; namespaces: {has_namespaces()}"
     sys.stdout.write(f"{told}\n")
     return told
 
@@ -130,36 +155,77 @@ def test_each_user_is_moved_once(several: Several) -> None:
     scene = several.scene
     scene.plan("Basic")
     sides = [scene.add_server(kind, name) for kind, name in (("jellyfin", "One"), ("emby", "Two"), ("emby", "Three"), ("jellyfin", "Four"))]
-    runs = [several.run(sides[0], sides[1], 6), several.run(sides[2], sides[3], 6)]
-    several.work(*runs)
+    runs = several.work(several.planned(sides[0], sides[1], 6), several.planned(sides[2], sides[3], 6))
     moved_once(scene, sides[0], sides[1], runs[0])
     moved_once(scene, sides[2], sides[3], runs[1])
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("width", [3])
+def test_each_user_of_a_run_that_goes_to_and_fro_between_two_workers_is_moved_once(several: Several) -> None:
+    scene, people = several.scene, 12
+    scene.plan("Basic")
+    source, target = scene.add_server("jellyfin", "One"), scene.add_server("emby", "Two")
+    flight = several.planned(source, target, people)
+    one, other = several.hosts
+    changes, handed_on = itertools.count(1), []
+
+    def hand_on(call: Call, moment: str) -> None:
+        """After so many changes whoever has the run falls asleep in the middle of them, and the other one is awake."""
+        if moment == "after" and call.method == "POST" and next(changes) in (7, 20, 33):
+            asleep, awake = (one, other) if len(handed_on) % 2 == 0 else (other, one)
+            handed_on.append(asleep.number)
+            asleep.send(signal.SIGSTOP)
+            if awake.process is None:
+                awake.start()
+            else:
+                awake.send(signal.SIGCONT)
+
+    target.sim.on_call = hand_on
+    [run] = several.queue(flight)
+    one.start()
+    wait_until(lambda: ended(run), 200)
+    assert handed_on == [one.number, other.number, one.number]
+    one.send(signal.SIGCONT)
+    moved_once(scene, source, target, run)
+    made = Counter(entry.call.body for entry in target.sim.calls(path="/Users/New", changes=True) if entry.status == 200)
+    assert len(made) == people and set(made.values()) == {1}, made
+    assert db.session.get_one(Migration, run.id, populate_existing=True).epoch > len(handed_on)
+
+
+@pytest.mark.faults
 @pytest.mark.parametrize("several", [2, 4], indirect=True)
-def test_runs_that_share_an_account_share_its_pace_fairly(several: Several, record_property: pytest.RecordProperty) -> None:
+def test_runs_that_share_an_account_share_its_pace(several: Several, record_property: pytest.RecordProperty) -> None:
+    sent, turns = turns_of_two(several, 6, PACE_S)
+    gaps = gaps_between(sent)
+    record_property("pace", overrun(gaps))
+    assert min(gaps) >= PACE_S
+    # At so short a pace a place is kept for a tenth of a second: who comes later, on a busy machine, loses it.
+    assert len(set(turns[:6])) == 2, "neither has to wait until the other one is through"
+
+
+@pytest.mark.faults
+def test_at_the_usual_pace_they_take_turns_and_none_is_more_than_a_twentieth_late(
+    several: Several, record_property: pytest.RecordProperty
+) -> None:
+    sent, turns = turns_of_two(several, 2, USUAL_PACE_S)
+    gaps = gaps_between(sent)
+    record_property("pace", overrun(gaps, USUAL_PACE_S))
+    assert min(gaps) >= USUAL_PACE_S
+    assert max(gaps) <= USUAL_PACE_S * (1 + MOST_LATE)
+    assert all(one != following for one, following in itertools.pairwise(turns)), turns
+
+
+def turns_of_two(several: Several, people: int, pace_s: float) -> tuple[list[Entry], list[str]]:
+    """Two runs of one Plex account that begin at the same moment: their invites, in order, and the server each was for."""
     scene = several.scene
     scene.plan("Basic")
     first = scene.add_server("plex", "One")
     sides = [first, *(scene.add_server("plex", name, owner=first.owner) for name in ("Two", "Three", "Four"))]
-    runs = [several.run(sides[index], sides[index + 1], 6, removal=Removal.KEEP, pace_s=PACE_S) for index in (0, 2)]
-    several.work(*runs)
+    several.work(*(several.planned(sides[index], sides[index + 1], people, removal=Removal.KEEP, pace_s=pace_s) for index in (0, 2)))
     sent = several.changes()
-    assert len(sent) == 12, "one invite each"
-    gaps = [later.at - earlier.at for earlier, later in pairwise(sent)]
-    record_property("pace", overrun(gaps))
-    assert min(gaps) >= PACE_S
-    turns = [next(side.row.name for side in sides if side.sim.machine_id.encode() in entry.call.body) for entry in sent]
-    assert fairly_shared(turns), turns
-
-
-def fairly_shared(turns: list[str]) -> bool:
-    """Whether from the moment at which both were at work, and as long as both had work, neither had two turns more than the other."""
-    both = turns[max(turns.index(name) for name in set(turns)) :]
-    last = min(len(both) - both[::-1].index(name) for name in set(turns))
-    leads = [2 * both[:count].count(both[0]) - count for count in range(1, last + 1)]
-    return max(leads) - min(leads) <= 2 and max(leads) <= 2
+    assert len(sent) == 2 * people, "one invite each"
+    return sent, [next(side.row.name for side in sides if side.sim.machine_id.encode() in entry.call.body) for entry in sent]
 
 
 @pytest.mark.faults
@@ -170,16 +236,19 @@ def test_runs_that_share_no_account_do_not_wait_for_each_other(several: Several,
     for one, other in (("One", "Two"), ("Three", "Four")):
         sides.append(scene.add_server("plex", one))
         sides.append(scene.add_server("plex", other, owner=sides[-1].owner))
-    runs = [several.run(sides[index], sides[index + 1], 5, removal=Removal.KEEP, pace_s=PACE_S) for index in (0, 2)]
-    several.work(*runs)
-    sent = several.changes()
-    for owner in (sides[0].owner, sides[2].owner):
-        mine = [entry.at for entry in sent if entry.call.headers.get("x-plex-token") == owner.token]
-        assert len(mine) == 5
-        gaps = [later - earlier for earlier, later in pairwise(mine)]
-        record_property("pace", overrun(gaps))
-        assert min(gaps) >= PACE_S
-        assert len([entry for entry in sent if mine[0] < entry.at < mine[-1]]) > 5, "the other's came in between"
+    patient = several.planned(sides[0], sides[1], 2, removal=Removal.KEEP, pace_s=3600.0)
+    quick = several.planned(sides[2], sides[3], 5, removal=Removal.KEEP, pace_s=PACE_S)
+    several.listen()
+    runs = several.queue(patient)
+    wait_until(lambda: several.changes(), 120)
+    runs += several.queue(quick)
+    wait_until(lambda: ended(runs[1]), 120)
+    assert not ended(runs[0]), "it waits for its own pace, and the other run did not"
+    tokens = [entry.call.headers.get("x-plex-token") for entry in several.changes()]
+    assert tokens == [sides[0].owner.token] + [sides[2].owner.token] * 5
+    gaps = gaps_between(several.changes()[1:])
+    record_property("pace", overrun(gaps))
+    assert min(gaps) >= PACE_S
 
 
 @pytest.mark.faults
@@ -187,7 +256,7 @@ def test_a_host_that_slept_longer_than_its_hold_does_nothing_when_it_wakes_up(se
     scene = several.scene
     scene.plan("Basic")
     source, target = scene.add_server("jellyfin", "One"), scene.add_server("emby", "Two")
-    run = several.run(source, target, 6)
+    [run] = several.queue(several.planned(source, target, 6))
     sleeper, other = several.hosts
     asleep = threading.Event()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from werkzeug.serving import make_server
 
 from panel import jobs
@@ -65,6 +67,41 @@ def overflow(page: Page) -> int:
     return int(width)
 
 
+def sign_in(context: BrowserContext) -> None:
+    """By the form's own address, not drawn: that a browser can do it is test_browser's. The page that comes after it is drawn."""
+    typed = {"csrf_token": _token_on(context, "/sign-in"), "email": EMAIL, "password": PASSWORD}
+    answer = context.request.post("/sign-in", form=typed)
+    assert answer.ok and answer.url.endswith("/servers"), answer.text()
+
+
+def sign_out(context: BrowserContext) -> None:
+    """As in another tab."""
+    answer = context.request.post("/sign-out", form={"csrf_token": _token_on(context, "/servers")})
+    assert answer.ok and answer.url.endswith("/sign-in"), answer.text()
+
+
+def _token_on(context: BrowserContext, address: str) -> str:
+    token = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', context.request.get(address).text())
+    assert token is not None
+    return token[1]
+
+
+@contextmanager
+def held_back(page: Page, address: str) -> Iterator[Callable[[], None]]:
+    """What is sent to `address` waits until this is called; it then arrives."""
+    held: list[Route] = []
+    page.route(address, lambda route: held.append(route))
+
+    def let_go() -> None:
+        deadline = time.monotonic() + 30
+        while not held and time.monotonic() < deadline:
+            page.wait_for_timeout(20)
+        held.pop().continue_()
+
+    yield let_go
+    page.unroute(address)
+
+
 class Visit:
     """A browser window in which Ada is signed in, and what the browser complained about."""
 
@@ -75,17 +112,8 @@ class Visit:
         self.complaints: list[str] = []
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self._sign_in()
+        sign_in(self.context)
         self.page.goto("/servers")
-
-    def _sign_in(self) -> None:
-        """By the form's own address, not drawn: that a browser can do it is test_browser's."""
-        form = self.context.request.get("/sign-in").text()
-        token = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', form)
-        assert token is not None
-        typed = {"csrf_token": token[1], "email": EMAIL, "password": PASSWORD}
-        answer = self.context.request.post("/sign-in", form=typed, max_redirects=0)
-        assert answer.status == 303, answer.text()
 
 
 @pytest.fixture

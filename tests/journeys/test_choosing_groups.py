@@ -7,13 +7,14 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Page, Route, expect
 
 from panel.extensions import db
 from panel.models import Library, LibraryGroup
 from panel.services import basics
 from tests.browser import REASON, chromium_path
-from tests.journeys.browsing import browser_type_launch_args, pair, panel_url, visit
+from tests.journeys.browsing import browser_type_launch_args, pair, panel_url, sign_in, sign_out, visit
 from tests.journeys.test_unreachable import UNREACHABLE, cut_off, refuse
 from tests.scene import Scene
 
@@ -191,3 +192,23 @@ def test_says_that_a_choice_was_refused_though_its_row_is_gone(visit: Open, film
     page.route(address, partial(refuse, 409))
     page.clock.fast_forward(4000)
     expect(page.locator("#notice")).to_have_text("Group of Films: not saved. Said 409.")
+
+
+def test_saves_what_was_chosen_while_signed_out_once_somebody_has_signed_in_again(app: Flask, visit: Open, films: int) -> None:
+    app.config["WTF_CSRF_ENABLED"] = True
+    page = visit(forgiven=["400"])
+    page.goto("/libraries")
+    choice, notice = page.locator(f"#group-{films}"), page.locator("#notice")
+    sign_out(page.context)
+    choice.select_option("Private")
+    expect(notice).to_have_text("You are signed out. Sign in in another tab, then go on.")
+    expect(page.locator(f"#library-{films} [data-unsaved]")).to_have_text("Not saved yet")
+    sign_in(page.context)
+    await_group(films, "Private")
+    expect(page.locator("[data-unsaved]")).to_have_count(0)
+    expect(notice).to_be_hidden()
+    sign_out(page.context)
+    sign_in(page.context)
+    choice.select_option("Standard")
+    await_group(films, "Standard")
+    expect(page.locator("[data-unsaved]")).to_have_count(0)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from panel import jobs
-from panel.domain.statuses import MoveStatus, Step
+from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
 from panel.models import Setting
 from tests.browser import REASON, chromium_path
-from tests.journeys.browsing import EMAIL, browser_type_launch_args, pair, panel_url, visit
+from tests.journeys.browsing import EMAIL, browser_type_launch_args, held_back, pair, panel_url, visit
 from tests.scene import Scene
 
 __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
@@ -98,7 +99,8 @@ def test_comes_back_to_what_stands_for_a_list_that_the_row_has_left(visit: Open,
     page.get_by_role("link", name="Actions for Alice").press("Enter")
     retry = page.get_by_role("dialog").get_by_role("button", name="Retry")
     retry.evaluate(
-        "button => { for (const name of button.form.getAttributeNames()) if (name.startsWith('hx-')) button.form.removeAttribute(name); htmx.process(button.form); }"
+        "button => { for (const name of button.form.getAttributeNames()) if (name.startsWith('hx-')) button.form.removeAttribute(name);"
+        " htmx.process(button.form); }"
     )
     retry.press("Enter")
     expect(page.get_by_text("Nobody is listed here now.")).to_be_visible()
@@ -114,6 +116,78 @@ def test_leaves_the_focus_alone_that_is_elsewhere(visit: Open, pair: Scene) -> N
     pair.finish(run)
     expect(page.locator("#migration-progress").get_by_text("finished", exact=True)).to_be_visible()
     expect(elsewhere).to_be_focused()
+
+
+def test_goes_to_what_stands_for_a_list_that_the_row_leaves_by_itself(visit: Open, pair: Scene) -> None:
+    run = pair.move()
+    run.status, run.ended_at = MigrationStatus.PAUSED, None
+    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
+    db.session.commit()
+    page = visit()
+    page.goto(f"/migrations/{run.id}?status=failed")
+    page.get_by_role("link", name="Actions for Alice").focus()
+    run.moves[0].status = MoveStatus.PENDING
+    db.session.commit()
+    expect(page.get_by_text("Nobody is listed here now.")).to_be_visible()
+    expect(page.locator("#tab-failed")).to_be_focused()
+
+
+def test_hears_what_became_of_what_was_sent_from_a_dialog_that_was_left(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "wake", lambda row_id: True)
+    run = pair.move()
+    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
+    db.session.commit()
+    page = visit()
+    page.goto(f"/migrations/{run.id}?status=failed")
+    page.get_by_role("link", name="Actions for Alice").press("Enter")
+    with held_back(page, "**/retry*") as let_go:
+        page.get_by_role("dialog").get_by_role("button", name="Retry").press("Enter")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.get_by_role("link", name="Actions for Alice")).to_be_focused()
+        let_go()
+        expect(page.get_by_role("status").get_by_text("Alice is tried again.")).to_be_in_viewport()
+    expect(page.get_by_text("Nobody is listed here now.")).to_be_visible()
+    expect(page.locator("#tab-failed")).to_be_focused()
+    expect(page.locator("body > div[hidden] form")).to_have_count(0)
+
+
+def test_does_not_speak_of_losing_what_is_being_saved(visit: Open, pair: Scene) -> None:
+    page = visit(viewport={"width": 380, "height": 700})
+    page.goto("/plans")
+    link, dialog = page.get_by_role("link", name="New plan…"), page.get_by_role("dialog", name="New plan")
+    asks = page.get_by_role("dialog", name="Leave without saving?")
+    link.press("Enter")
+    dialog.get_by_label("Name", exact=True).fill("Premium")
+    with held_back(page, "**/plans/new") as let_go:
+        dialog.get_by_role("button", name="Save").press("Enter")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        let_go()
+        expect(dialog.locator(".is-invalid").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(asks).to_be_visible()
+    asks.get_by_role("button", name="Leave it").press("Enter")
+    expect(link).to_be_focused()
+
+
+def test_hears_of_what_was_left_also_from_within_another_dialog(visit: Open, pair: Scene) -> None:
+    page = visit()
+    page.goto("/plans")
+    page.get_by_role("link", name="New plan…").press("Enter")
+    dialog = page.get_by_role("dialog", name="New plan")
+    dialog.get_by_label("Name", exact=True).fill("Premium")
+    with held_back(page, "**/plans/new") as let_go:
+        dialog.get_by_role("button", name="Save").press("Enter")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.get_by_role("link", name=re.compile("^Actions for")).first.press("Enter")
+        menu = page.get_by_role("dialog")
+        expect(menu.locator(".action").first).to_be_focused()
+        let_go()
+        expect(menu.locator("#notice")).to_contain_text("was not done: something in it was wrong.")
+    expect(menu.locator(".action").first).to_be_visible()
+    expect(menu.locator("[name=name]")).to_have_count(0)
 
 
 def test_keeps_sync_all_in_hand(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

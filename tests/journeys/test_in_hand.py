@@ -127,6 +127,21 @@ def test_stays_on_the_page_of_a_user_with_what_was_in_hand(visit: Open, pair: Sc
     expect(page.locator("#change")).to_be_focused()
 
 
+def test_begins_at_the_heading_where_what_was_done_in_a_dialog_leads_to_another_page(visit: Open, pair: Scene) -> None:
+    db.session.add(User(name="Zoe"))
+    db.session.commit()
+    page = visit()
+    page.goto(f"/users/{user('Zoe').id}")
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("link", name="Actions", exact=True).press("Enter")
+    dialog.get_by_role("link", name="Delete…").press("Enter")
+    press(page, dialog.get_by_role("button", name="Delete", exact=True))
+    expect(page).to_have_url(re.compile("/users$"))
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    page.reload()
+    expect(page.locator("body")).to_be_focused()
+
+
 def test_takes_a_message_away_that_is_over(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "wake_sync", lambda server_id: True)
     monkeypatch.setattr("panel.web.servers.workers_problem", lambda: "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -212,6 +213,26 @@ def test_comes_back_to_the_list_as_it_was_from_the_page_of_a_user_who_is_deleted
     dialog.get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator("#told")).to_contain_text("Lapsed is deleted.")
     page.wait_for_url("**/users?q=a&sort=-name*")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_comes_back_to_the_list_as_it_was_after_all_that_was_done_on_a_users_page(visit: Open, pair: Scene, scripts: bool) -> None:
+    page = visit(java_script_enabled=scripts)
+    sheet = page.get_by_role("dialog") if scripts else page.locator("#main")
+    page.goto("/users?q=a&sort=-paid")
+    page.locator("#main").get_by_role("link", name="Alice", exact=True).click()
+    for entry, button, told in (("Edit…", "Save", "Alice is saved."), ("Add a payment…", "Add", "The payment is saved.")):
+        page.get_by_role("link", name="Actions", exact=True).click()
+        sheet.get_by_role("link", name=entry).click()
+        sheet.get_by_role("button", name=button, exact=True).click()
+        expect(page.locator("#told")).to_contain_text(told)
+        page.wait_for_url(re.compile(r"/users/\d+\?next="))
+    page.get_by_role("link", name="Actions", exact=True).click()
+    sheet.get_by_role("link", name="Delete…").click()
+    sheet.get_by_role("link", name="Cancel").click()
+    expect(page.locator("#main h1")).to_have_text("Alice")
+    page.locator("#main").get_by_role("link", name="Users", exact=True).click()
+    page.wait_for_url("**/users?q=a&sort=-paid*")
 
 
 def test_keeps_the_button_in_hand_that_tests_a_server(visit: Open, pair: Scene) -> None:

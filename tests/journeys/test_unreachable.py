@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Page, Route, expect
 
 from panel import jobs
 from panel.extensions import db
 from panel.models import Plan
 from tests.browser import REASON, chromium_path
-from tests.journeys.browsing import EMAIL, PASSWORD, browser_type_launch_args, pair, panel_url, visit
+from tests.journeys.browsing import EMAIL, PASSWORD, browser_type_launch_args, pair, panel_url, sign_in, sign_out, visit
 from tests.scene import Scene
 
 __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
@@ -58,7 +59,7 @@ def refuse(status: int, route: Route) -> None:
 
 
 def test_keeps_the_button_in_hand_and_says_what_may_not_have_arrived(visit: Open, pair: Scene) -> None:
-    page = visit(forgiven=(*UNREACHABLE, "500", "400"), viewport={"width": 380, "height": 500})
+    page = visit(forgiven=(*UNREACHABLE, "500", "400", "502"), viewport={"width": 380, "height": 500})
     page.goto("/plans")
     page.get_by_role("link", name="New plan…").click()
     dialog = page.get_by_role("dialog", name="New plan")
@@ -77,6 +78,10 @@ def test_keeps_the_button_in_hand_and_says_what_may_not_have_arrived(visit: Open
         expect(notice).to_have_text(f"Said {status}.")
         expect(save).to_be_focused()
         page.unroute("**/plans/new")
+    page.route("**/plans/new", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>"))
+    save.press("Enter")
+    expect(notice).to_contain_text("could not answer: what you did may not have arrived")
+    page.unroute("**/plans/new")
     save.press("Enter")
     expect(page.locator("#told")).to_contain_text("Premium")
     assert db.session.scalars(db.select(Plan).where(Plan.name == "Premium")).one()
@@ -150,6 +155,62 @@ def test_keeps_what_was_typed_when_somebody_has_signed_out_elsewhere(visit: Open
     expect(in_dialog.locator("#told")).to_contain_text("Premium")
     page.get_by_role("button", name="Add").click()
     expect(page.locator("#told")).to_contain_text("Typed by hand")
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_saves_what_was_typed_once_somebody_has_signed_in_again(app: Flask, visit: Open, pair: Scene, is_told: bool) -> None:
+    app.config["WTF_CSRF_ENABLED"] = True
+    page = visit(forgiven=["400"])
+    page.goto("/plans")
+    page.get_by_role("link", name="New plan…").click()
+    dialog = page.get_by_role("dialog", name="New plan")
+    dialog.get_by_label("Name", exact=True).fill("Premium")
+    dialog.get_by_label("Standard", exact=True).check()
+    sign_out(page.context)
+    save, notice = dialog.get_by_role("button", name="Save"), page.locator("#notice")
+    if is_told:
+        save.click()
+        expect(dialog.locator("#notice")).to_have_text("You are signed out. Sign in in another tab, then go on.")
+    sign_in(page.context)
+    if is_told:
+        look_after_the_workers(page)
+        expect(notice).to_be_hidden()
+    save.press("Enter")
+    expect(page.locator("#told")).to_contain_text("Premium")
+    assert db.session.scalars(db.select(Plan).where(Plan.name == "Premium")).one()
+
+
+def test_presses_once_more_and_not_for_ever_what_is_refused_for_its_token(app: Flask, visit: Open, pair: Scene) -> None:
+    page = visit(forgiven=["400"])
+    page.goto("/plans")
+    page.get_by_role("link", name="New plan…").click()
+    dialog = page.get_by_role("dialog", name="New plan")
+    dialog.get_by_label("Name", exact=True).fill("Premium")
+    sent: list[str] = []
+
+    def refuse_it(route: Route) -> None:
+        sent.append(route.request.method)
+        route.fulfill(status=400, content_type="text/plain", headers={"X-CSRFToken": "fresh"}, body="Nothing was changed. Press it again.")
+
+    page.route("**/plans/new", refuse_it)
+    dialog.get_by_role("button", name="Save").press("Enter")
+    expect(dialog.locator("#notice")).to_have_text("Nothing was changed. Press it again.")
+    expect(dialog.get_by_role("button", name="Save")).to_be_focused()
+    expect(dialog.locator("[name=csrf_token]").first).to_have_value("fresh")
+    assert sent == ["POST", "POST"]
+
+
+def test_asks_before_a_page_goes_with_what_was_typed_into_its_dialog(visit: Open, pair: Scene) -> None:
+    page = visit()
+    page.goto("/plans")
+    page.get_by_role("link", name="New plan…").click()
+    name = page.get_by_role("dialog", name="New plan").get_by_label("Name", exact=True)
+    name.press("P")
+    with page.expect_event("dialog") as asked:
+        page.once("dialog", lambda dialog: dialog.dismiss())
+        page.evaluate("setTimeout(() => location.reload())")
+    assert asked.value.type == "beforeunload"
+    expect(name).to_have_value("P")
 
 
 def test_is_silent_in_a_dialog_about_what_the_page_asks_by_itself(visit: Open, pair: Scene) -> None:

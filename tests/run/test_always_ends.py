@@ -120,10 +120,11 @@ def test_a_death_counts_only_where_nothing_came_of_the_work_before_it(scene: Sce
     for moment in range(6):
         # Each dies with the run in its hands, the fourth of them after somebody was given access.
         monkeypatch.setattr(lease_module, "is_dead", lambda _name: True)
+        monkeypatch.setattr(lease_module, "is_to_blame", lambda _name: True)
         lease = acquire(run.id, 5)
         assert lease is not None
         db.session.refresh(run)
-        assert run.deaths == lease.deaths
+        assert run.deaths == lease.deaths and run.falls == lease.falls == lease.deaths
         found.append(lease.deaths)
         if moment == 3:
             db.session.execute(update(Move).where(Move.name == "ada").values(step=Step.CHECK, given_at=utc_now()))
@@ -351,7 +352,7 @@ def test_nobody_fails_alone_beside_somebody_for_whom_the_run_waits(app: Flask, s
     assert set(scene.outcome(run).values()) == {"moved"}
 
 
-@pytest.mark.parametrize("broken", ["proof.note_left_behind", "run.rounds.follow_up", "run.stop_all"])
+@pytest.mark.parametrize("broken", ["proof.note_left_behind", "run.rounds.follow_up", "run.mishaps.stop_all"])
 def test_a_mistake_in_ending_it_does_not_bring_the_run_straight_back(
     app: Flask, scene: Scene, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:

@@ -11,18 +11,21 @@ from flask import Flask
 from sqlalchemy import select
 
 from panel.domain.platform import Platform
-from panel.domain.statuses import MigrationStatus
+from panel.domain.statuses import MigrationStatus, Step
 from panel.extensions import db
 from panel.models import Migration, Server
 from panel.models.types import utc_now
+from panel.services import pace, server_removal, waiting
 from panel.services import run as running
-from panel.services import server_removal, waiting
 from panel.services.run import steer
 from panel.services.run.rows import Wait
 from panel.services.run.trouble import write_wait
 from panel.simulators.http import Call, Fault
 from tests.databases import BOTH
 from tests.run.test_faults import set_up, work_off
+from tests.run.test_looked_at_first import later
+from tests.run.test_taken_late import set_up as taking_set_up
+from tests.run.test_taken_late import work_until_taking
 from tests.scene import Scene
 
 
@@ -121,6 +124,25 @@ def test_stays_over_a_wait_for_a_turn_and_gives_way_to_another_reason(stuck: Mig
         assert (stuck.awaited_id, stuck.wake_reason, stuck.wake_at) == (awaited, said, None if briefly else until)
     write_wait(stuck, Wait(until, "In use."))
     assert (stuck.awaited_id, stuck.wake_reason) == (None, "In use.") and not waiting.is_held_up(stuck)
+
+
+def test_is_over_once_it_has_answered_however_long_the_source_makes_the_run_wait(scene: Scene) -> None:
+    taking_set_up(scene, "plex", "jellyfin", "ada", "ben")
+    run = scene.start(pace_s=0.01)
+    work_until_taking(scene, run)
+    run.pace_s = 3600.0
+    db.session.commit()
+    pace.take_turn(pace.name_of(scene.source.row), 0.0)
+    later(hours=2)
+    scene.target.sim.faults.append(Fault(drop=True, times=1))
+    try_again(run)
+    assert run.awaited_id == scene.target.row.id and waiting.is_held_up(run)
+    scene.target.sim.journal.clear()
+    try_again(run)
+    assert {entry.status for entry in scene.target.sim.journal} == {200}
+    assert (run.awaited_id, run.wake_reason, waiting.is_held_up(run)) == (None, "", False)
+    assert run.outages == 1, "nothing has been done yet"
+    assert {move.step for move in run.moves} == {Step.TAKE} and run.wake_at is not None and run.wake_at > utc_now()
 
 
 def test_stays_where_a_worker_looks_in_before_the_wait_is_over(stuck: Migration) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 
-from panel.domain.statuses import Removal
+from panel.domain.statuses import Removal, Step
 from panel.extensions import db
 from panel.models import Server, Share
 from panel.services import run as running
 from panel.services import sync
 from panel.services.run import steer
+from panel.simulators.http import Call
 from tests.clock import Clock, clock
 from tests.databases import BOTH
 from tests.run.test_claims_beside_runs import aside, works
-from tests.run.test_claims_in_trouble import choose, closed_without_a_password, housekeep, link_to, pair
+from tests.run.test_claims_in_trouble import CHOSEN, choose, closed_without_a_password, housekeep, link_to, pair
 from tests.run.test_looked_at_first import later
 from tests.run.test_looks_in_trouble import work_until_checking
 from tests.run.test_taken_late import work_until_taking
@@ -53,6 +56,53 @@ def test_who_chooses_a_password_before_the_source_access_goes_is_waited_for(
     scene.finish(run)
     assert scene.outcome(run) == {"ada": "moved"}
     assert scene.opened("ada") == {"Films", "Shows"} and scene.opened("ada", scene.source) is None
+
+
+def within_a_list(app: Flask, scene: Scene, token: str) -> Callable[[], bool]:
+    """The next list of the target is made while the person's account is closed; they have begun after it was asked for, and are done before
+    it arrives. Answers whether that is what has happened."""
+    closed, listed, done = threading.Event(), threading.Event(), threading.Event()
+
+    def press() -> None:
+        with app.app_context():
+            choose(token)
+        done.set()
+
+    pressing = threading.Thread(target=press)
+
+    def on_call(call: Call, moment: str) -> None:
+        is_list = call.method == "GET" and call.path.rstrip("/").endswith(("/Users", "/Users/Query"))
+        if is_list and moment == "before" and pressing.ident is None:
+            pressing.start()
+            assert closed.wait(30)
+        elif is_list and not listed.is_set():
+            listed.set()
+            pressing.join(30)
+        elif at_the_reset(call, moment):
+            closed.set()
+            listed.wait(30)
+
+    scene.target.sim.on_call = on_call
+    return done.is_set
+
+
+@pytest.mark.parametrize("database_kind", BOTH)
+def test_who_begins_and_ends_while_a_list_is_on_its_way_is_looked_at_again_and_loses_no_try(app: Flask, scene: Scene, clock: Clock) -> None:
+    pair(scene)
+    run = scene.start()
+    work_until_taking(scene, run)
+    later(hours=1)
+    is_done = within_a_list(app, scene, link_to(run.moves[0]))
+    works(run)()
+    scene.target.sim.on_call = None
+    db.session.expire_all()
+    assert is_done() and scene.target.sim.can_sign_in("ada", CHOSEN)
+    assert (scene.outcome(run), run.moves[0].step, run.moves[0].attempts) == ({"ada": "moving"}, Step.TAKE, 0)
+    clock.ahead += timedelta(seconds=31)
+    run.wake_at = None
+    db.session.commit()
+    scene.finish(run)
+    assert scene.outcome(run) == {"ada": "moved"} and scene.opened("ada", scene.source) is None
 
 
 def test_who_chooses_a_password_during_the_read_back_is_not_given_access_again(app: Flask, scene: Scene, clock: Clock) -> None:

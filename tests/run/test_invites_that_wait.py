@@ -9,7 +9,9 @@ import pytest
 
 from panel.domain.statuses import MoveStatus
 from panel.extensions import db
+from panel.jobs import housekeeping
 from panel.jobs import invites as job
+from panel.jobs import sync as sync_job
 from panel.models import Email, EmailStatus, Migration, Move, Pacemaker, Setting
 from panel.models.types import utc_now
 from panel.platforms.base import TooManyRequests
@@ -19,7 +21,10 @@ from panel.services import run as running
 from panel.services.run import steer
 from panel.services.run.accept import check_invites
 from panel.simulators.http import Fault
+from tests.clock import Clock, clock
 from tests.scene import Scene
+
+__all__ = ["clock"]
 
 
 @pytest.fixture
@@ -68,16 +73,32 @@ def test_a_declined_invite_fails_and_a_retry_invites_again(scene: Scene, run: Mi
     assert share_of(scene, "ada")
 
 
-def test_somebody_who_accepts_a_year_later_is_still_handled(scene: Scene, run: Migration) -> None:
-    for move in run.moves:
-        move.given_at = utc_now() - timedelta(days=366)
-    run.ended_at = utc_now() - timedelta(days=366)
+def test_somebody_who_accepts_a_year_later_is_still_handled(
+    scene: Scene, run: Migration, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = Setting.current()
+    setting.smtp_host, setting.remind_after_d = "mail.example.test", 3
+    db.session.query(Email).delete()
     db.session.commit()
+    run_id, servers, mails, synced = run.id, {side.row.id for side in scene.sides}, set[int](), set[int]()
+
+    def sync(server_id: int) -> None:
+        synced.add(server_id)
+        sync_job.sync(server_id)
+
+    for name, done_at_once in (("wake", running.work), ("wake_invites", job.check), ("wake_mail", mails.add), ("wake_sync", sync)):
+        monkeypatch.setattr(housekeeping, name, done_at_once)
+    for days in (*range(0, 361, 30), 366):
+        clock.ahead = timedelta(days=days)
+        housekeeping.tick()
+        assert scene.outcome(db.session.get_one(Migration, run_id)) == {"ada": "invited", "ben": "invited"}, f"after {days} days"
+    assert (synced, len(mails)) == (servers, 2), "all that time the panel was at work; each was reminded once"
     scene.tv.accept(share_of(scene, "ada"))
-    job.check(scene.target.row.id)
-    running.work(run.id)
-    assert move_of(run, "ada").status is MoveStatus.MOVED
-    assert scene.opened("ada", scene.source) is None
+    for minutes in (6, 12):
+        clock.ahead = timedelta(days=366, minutes=minutes)
+        housekeeping.tick()
+    assert scene.outcome(db.session.get_one(Migration, run_id)) == {"ada": "moved", "ben": "invited"}
+    assert [scene.source.sim.user(name).policy["IsDisabled"] for name in ("ada", "ben")] == [True, False]
 
 
 def test_an_accepted_share_that_somebody_changed_is_not_waited_for_forever(scene: Scene, run: Migration) -> None:

@@ -3,9 +3,12 @@ others, and nobody in it fails who could have waited."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
@@ -14,7 +17,9 @@ from panel.models.types import utc_now
 from panel.services import run as running
 from panel.services.run import steer
 from panel.services.run.accept import check_invites
-from panel.services.run.deaths import MOST_DEATHS, where_it_stands
+from panel.services.run.deaths import MOST_DEATHS, MOST_FALLS, where_it_stands
+from panel.services.run.holder import process_name
+from panel.services.run.lease import acquire
 from panel.services.run.trouble import ASK_AGAIN_S
 from tests.clock import Clock, clock
 from tests.run.test_taken_late import go, set_up, work_until_taking
@@ -31,6 +36,48 @@ def leave_dead(run: Migration) -> None:
     run.lease_holder, run.deaths, run.stood = "a host/a boot/1/2/3", MOST_DEATHS - 1, where_it_stands(run.id)
     run.lease_until = utc_now() - timedelta(seconds=1)
     db.session.commit()
+
+
+def test_one_that_takes_its_machine_down_each_time_ends_too(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby", "ada", "ben")
+    run = scene.start()
+    running.work(run.id, slice_s=0)
+    machine, _, namespace, pid, started = process_name().split("/")
+    for falls in range(MOST_FALLS):
+        lease = acquire(run.id, 60.0)
+        assert lease is not None and (lease.deaths, lease.falls) == (0, falls)
+        db.session.execute(update(Migration).values(lease_holder=f"{machine}/start {falls}/{namespace}/{pid}/{started}"))
+        db.session.commit()
+    running.work(run.id)
+    db.session.expire_all()
+    assert run.status is MigrationStatus.FAILED and run.ended_at is not None and "died again and again" in run.problem
+    assert (run.deaths, run.falls) == (0, 0)
+
+
+@pytest.mark.parametrize("again", [steer.resume, steer.retry])
+def test_one_that_is_taken_up_again_at_that_moment_goes_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, again: Callable[[Migration], object]
+) -> None:
+    set_up(scene, "jellyfin", "emby", "ada", "ben")
+    run = scene.start()
+    running.work(run.id, slice_s=0)
+    db.session.expire_all()
+    if again is steer.resume:
+        steer.pause(run)
+    leave_dead(run)
+    stop_all = running.stop_all
+
+    def taken_up_again(stopped: Migration, *what: Any) -> None:
+        stop_all(stopped, *what)
+        again(stopped)
+        db.session.commit()
+
+    monkeypatch.setattr(running, "stop_all", taken_up_again)
+    verdict = running.work(run.id)
+    db.session.expire_all()
+    assert run.status is MigrationStatus.RUNNING and run.wake_at is None and verdict.more and run.id in running.due()
+    scene.finish(run)
+    assert set(scene.outcome(run).values()) == {"moved"}
 
 
 def test_a_paused_one_with_an_account_in_doubt_is_left_for_a_while(scene: Scene, clock: Clock) -> None:

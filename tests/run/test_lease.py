@@ -52,9 +52,9 @@ def test_only_one_worker_has_a_run_in_hand(run: Migration) -> None:
     with first:
         assert acquire(run.id, 5) is None
         db.session.refresh(run)
-        assert (run.lease_holder, run.deaths, len(run.stood)) == (process_name(), 0, 12)
+        assert (run.lease_holder, run.deaths, run.falls, len(run.stood)) == (process_name(), 0, 0, 12)
     db.session.refresh(run)
-    assert (run.lease_holder, run.deaths, run.stood) == ("", 0, "")
+    assert (run.lease_holder, run.deaths, run.falls, run.stood) == ("", 0, 0, "")
     assert acquire(run.id, 5) is not None, "given back at the end"
 
 
@@ -86,6 +86,29 @@ def test_who_fell_together_with_the_machine_is_not_to_blame(run: Migration, boot
     db.session.commit()
     lease = acquire(run.id, 60.0)
     assert lease is not None and lease.deaths == deaths
+
+
+def test_a_machine_without_a_number_is_known_by_its_name_after_it_has_started_anew(run: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holder, "_machine_id", lambda: "")
+    assert acquire(run.id, 60.0) is not None
+    db.session.execute(update(Migration).values(deaths=2, lease_until=utc_now() - timedelta(seconds=1)))
+    db.session.commit()
+    monkeypatch.setattr(holder, "_boot_id", lambda: "another")
+    lease = acquire(run.id, 60.0)
+    assert lease is not None and (lease.deaths, lease.falls) == (2, 1)
+    db.session.execute(update(Migration).values(lease_until=utc_now() - timedelta(seconds=1)))
+    db.session.commit()
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    lease = acquire(run.id, 60.0)
+    assert lease is not None and (lease.deaths, lease.falls) == (3, 2), "about another host nobody here can tell"
+
+
+def test_who_lives_still_has_not_died(run: Migration) -> None:
+    assert acquire(run.id, 60.0) is not None
+    db.session.execute(update(Migration).values(deaths=2, lease_until=utc_now() - timedelta(seconds=1)))
+    db.session.commit()
+    lease = acquire(run.id, 60.0)
+    assert lease is not None and (lease.deaths, lease.falls) == (2, 1), "it was asleep, or could not give its hold back"
 
 
 def test_a_holder_that_fell_silent_loses_the_run(run: Migration) -> None:

@@ -181,7 +181,8 @@ def test_a_source_that_always_takes_minutes_to_list_everybody_is_removed_from_al
     set_up(scene, "emby", "jellyfin", *(f"person{number}" for number in range(6)))
     run = scene.start()
     work_until_taking(scene, run)
-    monkeypatch.setattr(sys.modules["panel.services.run.take"], "time", SimpleNamespace(monotonic=lambda: clock.ahead.total_seconds()))
+    by_the_clock = SimpleNamespace(monotonic=lambda: clock.ahead.total_seconds())
+    monkeypatch.setattr(sys.modules["panel.services.run.source_list"], "time", by_the_clock)
     asked: list[str] = []
 
     def slowly(call: Any, moment: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -91,6 +94,25 @@ def test_has_a_row_for_each_changing_request(scene: Scene, monkeypatch: pytest.M
     # Where an effect was lost, the next attempt may be told that it is there already.
     assert len([row for row in rows if row.result]) >= len(TROUBLES[trouble])
     assert trouble != "nothing" or not [row.result for row in rows if row.result and not row.path.endswith("/Connect/Link")]
+
+
+@pytest.mark.parametrize("trouble", ["nothing", "lost before and after the effect"])
+@pytest.mark.parametrize(("source", "target"), PAIRS[:2])
+def test_is_exported_as_the_servers_have_it(scene: Scene, source: str, target: str, trouble: str) -> None:
+    set_up(scene, source, target)
+    run = scene.start()
+    host = scene.tv if target == "plex" else scene.target.sim
+    host.faults += [Fault(**vars(fault)) for fault in TROUBLES[trouble]]
+    work_off(scene, run)
+    table = list(csv.DictReader(io.StringIO(proof_report.sent_csv(run))))
+    document = json.loads(json.dumps(proof_report.document(run)))["requests"]
+    assert Counter((row["method"], row["path"], int(row["status"]) if row["status"] else None) for row in table) == arrived(scene)
+    assert Counter((line["method"], line["path"], line["status"]) for line in document) == arrived(scene)
+    # A cell that a spreadsheet would take for a formula is disarmed; none of these is one.
+    assert table == [{**line, "status": str(line["status"] or "")} for line in document]
+    times = [datetime.fromisoformat(row["time"]) for row in table]
+    assert times == sorted(times) and all(run.created_at - timedelta(seconds=1) < at <= (run.ended_at or at) for at in times)
+    assert {(row["user"], row["server"]) for row in table} == {(name, server) for name in PEOPLE for server in ("Old", "New")}
 
 
 def test_says_of_whom_and_to_which_server(scene: Scene) -> None:

@@ -156,7 +156,7 @@ def test_what_was_at_work_waits_for_the_admin(saved: Path, new: Flask) -> None:
         assert (paused.status, failed.status) == (MigrationStatus.PAUSED, MigrationStatus.FAILED)
         assert paused.note.startswith("The source was slow. Restored from a backup made at 2026-05-01T12:00:00+00:00:")
         assert (paused.lease_until, paused.lease_holder, paused.wake_at, paused.prepared_at, paused.epoch) == (None, "", None, None, 5)
-        assert (paused.deaths, paused.stood, paused.awaited_id) == (0, "", None)
+        assert (paused.deaths, paused.falls, paused.stood, paused.awaited_id) == (0, 0, "", None)
         assert failed.retried_at is not None, "that somebody was tried again stays so"
         move = db.session.get_one(Move, 1)
         assert (move.claim, move.step, move.needs_look) == (None, Step.TAKE, True)
@@ -183,13 +183,17 @@ def test_users_in_hand_are_looked_for_first_and_nothing_is_closed_unasked(old: F
     with at_work(old):
         move = db.session.get_one(Move, 1)
         move.status, move.step, move.created_account, move.target_member_id = MoveStatus.MOVING, Step.GIVE, True, ""
-        move.needs_look, move.secure_after = False, None
+        move.needs_look, move.secure_after, move.missing_since = False, None, NOW
         db.session.commit()
         backup.make(tmp_path / "saved.zip", db.engine, config_of(old), NOW)
-    _done, again = restored(new, tmp_path / "saved.zip")
+    printed = flask(new, "restore", tmp_path / "saved.zip")
+    assert "1 account was being made then, and may be in use by now. Look on the target" in printed.output
+    assert "\n  migration 1: Zoë Ünal 🎬\n" in printed.output
+    again = installation(config_of(new).var, config_of(new).database_url)
     with at_work(again):
         move = db.session.get_one(Move, 1)
-        assert (move.status, move.claim, move.needs_look) == (MoveStatus.PENDING, None, True)
+        assert (move.status, move.claim, move.needs_look, move.from_backup) == (MoveStatus.PENDING, None, True, True)
+        assert move.missing_since is None, "what was seen then says nothing about what was sent since"
         assert run.due() == []
 
 
@@ -208,7 +212,9 @@ def test_a_link_that_was_unused_then_is_void_and_its_person_named(old: Flask, ne
     with at_work(again):
         assert links.find(links.CLAIM, token) is None and links.find(links.SETUP, setup) is None
         entry = db.session.scalars(db.select(AuditEntry).where(AuditEntry.action == "backup.restored")).one()
-        assert entry.detail == "1 migrations were paused, 1 links to choose a password are void."
+        assert entry.detail == (
+            "1 migrations were paused, 1 links to choose a password are void, what became of 0 accounts that were being made is not known."
+        )
         assert links.find(links.CLAIM, links.make(links.CLAIM, 1)) is not None
 
 

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from panel import create_app
+from panel import create_app, jobs
 from panel.config import Config
 from panel.extensions import db
 from panel.models import Admin, Role
@@ -34,6 +34,12 @@ def app(config: Config) -> Iterator[Flask]:
         yield made
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker is there, as far as the panel can tell: else the page of a run speaks of nothing under way."""
+    monkeypatch.setattr(jobs, "workers_alive", lambda: 1)
 
 
 @pytest.fixture

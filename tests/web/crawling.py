@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 #: How many addresses that differ by nothing but the ids in their path or query are followed.
 ALIKE = 1
 #: Which list somebody came from: the page is the same.
-WHENCE = {"next", "list"}
+WHENCE = {"next"}
 #: What says whom a page is about; anything else in a query narrows or sorts a list, one at a time.
 ABOUT = {"source", "target", "user", "ids", "all", "platform", "account"}
 

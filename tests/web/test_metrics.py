@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from panel import embedded_redis, jobs, quick_redis, tally
 from panel.config import Config
-from panel.domain.statuses import MigrationStatus
+from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Server
 from panel.platforms.base import PlatformError, TooManyRequests, Unreachable, WrongServer
@@ -46,6 +46,11 @@ def numbers(answer_text: str) -> dict[tuple[str, ...], float]:
         for family in families
         for sample in family.samples
     }
+
+
+#: By the text format: a name, label="value" pairs in which quotes, backslashes and line ends are escaped, a number.
+LABEL = r'[a-zA-Z_]\w*="(?:\\[\\n"]|[^\\"\n])*"'
+SAMPLE = re.compile(rf"([a-zA-Z_:][\w:]*)(?:{{{LABEL}(?:,{LABEL})*}})? [-+\d.eE]+", re.ASCII)
 
 
 def with_token(app: Flask, token: str) -> None:
@@ -107,6 +112,41 @@ def test_adds_up_what_processes_hand_over(app: Flask, ada: FlaskClient) -> None:
     assert found["streamferry_requests_total", "unreachable", "emby"] == 1
     assert (found["streamferry_pace_waits_total",], found["streamferry_pace_wait_seconds_total",]) == (2, 1.75)
     assert found["streamferry_up", "redis"] == 1
+
+
+@pytest.mark.usefixtures("redis_running")
+def test_has_the_form_that_prometheus_reads(ada: FlaskClient, pair: Scene) -> None:
+    pair.move()
+    assert metrics.flush()
+    text, families, seen = ada.get("/metrics").text, dict[str, str](), set[str]()
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            name, kind = line.split()[2:]
+            assert name not in families, "each family stands there once"
+            families[name] = kind
+        elif not line.startswith("# HELP "):
+            sample, newest = SAMPLE.fullmatch(line), next(reversed(families))
+            assert sample and sample[1] == newest, f"{line} below {newest}"
+            assert sample[1].startswith("streamferry_") and (families[newest] == "counter") == sample[1].endswith("_total"), line
+            assert line.rpartition(" ")[0] not in seen, "each sample stands there once"
+            seen.add(line.rpartition(" ")[0])
+    assert {f"streamferry_{name}" for name in ("users", "migrations", "mails", "workers", "queue_jobs", "requests_total")} <= {*families}
+
+
+@pytest.mark.usefixtures("redis_running")
+def test_counts_the_waits_of_a_run_that_has_a_pace(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Old")
+    scene.plan("Basic")
+    scene.add_server("plex", "New", owner=scene.source.owner)
+    for name in ("ann", "ben", "cleo"):
+        scene.person(name)
+    scene.move(removal=Removal.KEEP, pace_s=0.5)
+    assert metrics.flush()
+    found = numbers(ada.get("/metrics").text)
+    assert found["streamferry_pace_waits_total",] >= 2, "from the first user to the second, from the second to the third"
+    assert 0.5 < found["streamferry_pace_wait_seconds_total",] < 5
+    assert found["streamferry_requests_total", "ok", "plex"] >= 3
 
 
 @pytest.mark.usefixtures("redis_running")

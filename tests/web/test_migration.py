@@ -16,6 +16,7 @@ from panel.services import report
 from tests.scene import Scene
 from tests.web.asking import by_htmx
 
+pytestmark = pytest.mark.usefixtures("worker")
 LIVE = by_htmx("migration-progress")
 
 

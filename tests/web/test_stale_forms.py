@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from panel.extensions import db
 from panel.models import Admin, Server, User
 from tests.scene import Scene
+from tests.web.asking import by_htmx
 
 OURS = {"Origin": "http://localhost"}
 TYPED = {"name": "Bea", "email": "bea@example.test", "notes": '\n<script>alert("x")</script>\nsecond line', "csrf_token": "stale"}
@@ -52,6 +53,21 @@ def test_gives_no_secret_back_but_names_it(ada: FlaskClient) -> None:
 def test_asks_those_signed_out_to_sign_in_elsewhere_first(app: Flask, ada: FlaskClient) -> None:
     text = app.test_client().post("/plans/new", data={"name": "Mini", "csrf_token": "stale"}, headers=OURS).text
     assert "Sign in in another tab, then send it again" in text and hidden(text)["name"] == "Mini"
+
+
+def test_lets_what_htmx_has_sent_be_sent_again_from_the_page_that_is_open(ada: FlaskClient, pair: Scene) -> None:
+    ada.get("/servers")
+    fields = {"name": "Mini", "duration_days": "30", "csrf_token": "stale"}
+    refused = ada.post("/plans/new", data=fields, headers=by_htmx("dialog"))
+    assert refused.status_code == 400 and refused.text == "Nothing was changed. Press it again."
+    again = ada.post("/plans/new", data={**fields, "csrf_token": refused.headers["X-CSRFToken"]}, headers=by_htmx("dialog"))
+    assert again.status_code == 422 and 'value="Mini"' in again.text
+
+
+def test_leads_what_htmx_has_sent_while_signed_out_to_signing_in_and_not_as_if_it_were_done(app: Flask, ada: FlaskClient) -> None:
+    headers = {**by_htmx("dialog"), "HX-Current-URL": "http://localhost/plans"}
+    answer = app.test_client().post("/plans/new", data={"name": "Mini", "csrf_token": "stale"}, headers=headers)
+    assert answer.status_code == 400 and answer.headers["HX-Redirect"] == "/sign-in?next=/plans" and "X-CSRFToken" not in answer.headers
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://evil.test"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site", **OURS}])

@@ -13,12 +13,14 @@ from flask.testing import FlaskClient
 from panel import jobs
 from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
-from panel.models import Migration, Server
+from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.services import run as running
+from panel.web import workers
 from tests.scene import Scene
 from tests.web.asking import by_htmx
 
+pytestmark = pytest.mark.usefixtures("worker")
 LIVE, LIST = by_htmx("migration-progress"), by_htmx("migrations")
 
 
@@ -120,6 +122,65 @@ def test_goes_on_as_before_once_the_server_answers(ada: FlaskClient, pair: Scene
     pair.finish(silent)
     text = words(ada.get(f"/migrations/{silent.id}").text)
     assert "Finished: 2 moved" in text and "Waiting for" not in text and "does not answer" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "is_prepared", "active", "idle"),
+    [
+        (MigrationStatus.RUNNING, False, "Asking both servers who is there now.", "It goes on by itself once a worker can work again."),
+        (MigrationStatus.RUNNING, True, "People are being moved.", "It goes on by itself once a worker can work again."),
+        (MigrationStatus.CANCELLED, True, "are being finished.", "are finished once a worker can work again."),
+    ],
+)
+def test_speaks_of_no_work_and_no_time_left_while_nobody_works(
+    app: Flask,
+    ada: FlaskClient,
+    pair: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    status: MigrationStatus,
+    is_prepared: bool,
+    active: str,
+    idle: str,
+) -> None:
+    alive: int | None = 1
+    monkeypatch.setattr(jobs, "workers_alive", lambda: alive)
+    monkeypatch.setattr(workers, "GRACE_S", 0.0)
+    monkeypatch.setattr(workers, "FRESH_S", 0.0)
+    monkeypatch.setattr(workers, "PATIENCE_S", 30.0)
+    run = pair.start()
+    run.status, run.started_at, run.prepared_at = status, utc_now(), utc_now() if is_prepared else None
+    db.session.commit()
+
+    def says(text: str, sentence: str, other: str, *, is_told: bool) -> None:
+        assert sentence in words(text) and other not in words(text)
+        assert bool(re.search(r"About .* left", words(text))) is (not is_told and status is MigrationStatus.RUNNING)
+        assert ("flask up" in text) is is_told
+
+    page = ada.get(f"/migrations/{run.id}").text
+    says(page, active, idle, is_told=False)
+    for gone in (0, None):
+        alive = gone
+        told = ada.get(poll_address(page, "migration-progress"), headers=LIVE)
+        assert told.status_code == 200, "what is so by now is news to the page"
+        says(told.text, idle, active, is_told=True)
+        assert ada.get(poll_address(told.text, "migration-progress"), headers=LIVE).status_code == 204
+    alive = 1
+    says(ada.get(poll_address(told.text, "migration-progress"), headers=LIVE).text, active, idle, is_told=False)
+
+
+def test_tries_nothing_now_while_nobody_works(app: Flask, ada: FlaskClient, silent: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "workers_alive", lambda: 0)
+    monkeypatch.setattr(workers, "PATIENCE_S", 30.0)
+    text = words(ada.get(f"/migrations/{silent.id}").text)
+    assert "Waiting for Birch, which does not answer." in text and "Birch does not answer (" in text and "Edit Birch" in text
+    assert "No worker is running" in text
+    assert "Next try" not in text and "Trying again by itself" not in text and "It is tried now" not in text
+    silent.wake_reason, silent.awaited_id = "plex.tv does not answer. Trying again by itself.", None
+    db.session.execute(db.delete(Move))
+    db.session.commit()
+    text = words(ada.get(f"/migrations/{silent.id}").text)
+    assert "It goes on by itself once a worker can work again." in text and "Not begun yet" in text
+    assert "It is tried" not in text and "Trying again" not in text and "Getting ready" not in text
 
 
 @pytest.mark.parametrize("way", ["row", "page", "command"])

@@ -56,11 +56,13 @@ def alone_at(link_id: int, move: Move) -> Iterator[Remote]:
         raise
 
 
-def used_by_links(server_id: int, account_ids: Iterable[str] | None = None) -> set[str]:
-    """Those of these accounts of a server (or of all) for which a link is being used now: another password may need one closed a moment.
-    A run that gives or takes asks once it is committed that it has their people in hand: see `_others_at_the_account`."""
+def used_by_links(server_id: int, account_ids: Iterable[str] | None = None, *, or_used_up_since: datetime | None = None) -> set[str]:
+    """Those of these accounts of a server (or of all) for which a link is being used now, or has been used up since then: another password
+    may need one closed a moment. A run that gives or takes asks once it is committed that it has their people in hand: see
+    `_others_at_the_account`."""
     query = select(Move.target_account_id).join(OneTimeLink, OneTimeLink.move_id == Move.id).join(Move.migration)
-    query = query.where(Migration.target_id == server_id, OneTimeLink.purpose == CLAIM, _in_use())
+    used = _in_use() if or_used_up_since is None else or_(_in_use(), OneTimeLink.used_at.between(or_used_up_since, utc_now()))
+    query = query.where(Migration.target_id == server_id, OneTimeLink.purpose == CLAIM, used)
     return set(db.session.scalars(query if account_ids is None else query.where(Move.target_account_id.in_(list(account_ids)))))
 
 

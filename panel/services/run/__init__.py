@@ -9,31 +9,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, exists, or_, select
 
 from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, Step
-from panel.extensions import config, db, execute
+from panel.extensions import config, db
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.platforms.base import Remote
 from panel.services.run.check import check
 from panel.services.run.clock import go_by_the_clock
-from panel.services.run.deaths import MOST_DEATHS
+from panel.services.run.deaths import MOST_DEATHS, MOST_FALLS
 from panel.services.run.finish import finish, free_ended, stop, stop_all
 from panel.services.run.give import give
 from panel.services.run.holder import is_dead
 from panel.services.run.lease import Lease, LeaseLost, acquire, lasts_too_long
 from panel.services.run.look_again import let_go_at_take, look_again
+from panel.services.run.mishaps import after_mishap
 from panel.services.run.prepare import prepare
 from panel.services.run.rounds import HELD_S, begin
 from panel.services.run.rows import SETTLING, Outcome, Wait, claim_left_behind, drop_untouched, in_hand, is_due, require_epoch
-from panel.services.run.secure import doubtful, secure
+from panel.services.run.secure import doubtful, leave_in_doubt, secure
 from panel.services.run.start import hold_servers
 from panel.services.run.take import Taking, take
 from panel.services.run.trouble import ASK_AGAIN_S, RunStopped, later, write_wait
 from panel.services.servers import remote_for
-from panel.services.waiting import TRIED_AGAIN
 
 log = logging.getLogger(__name__)
 
@@ -58,17 +58,19 @@ def work(run_id: int, *, slice_s: float = 20.0) -> Verdict:
     lease = acquire(run_id, config().lease_s)
     if lease is None:
         return Verdict()
+    working: Working | None = None
     with lease:
         try:
             lease.work_until = time.monotonic() + slice_s
-            return Working(run_id, lease).go_on()
+            working = Working(run_id, lease)
+            return working.go_on()
         except LeaseLost:
             db.session.rollback()
             return Verdict()
         except Exception:  # The edge of the job: a mistake of ours must not leave a run at work forever, or keep a worker in a circle.
             log.exception("Work on run %s failed in a way nobody foresaw.", run_id)
             db.session.rollback()
-            return _after_mishap(run_id, lease)
+            return Verdict(wake_at=after_mishap(run_id, lease, secured=working is not None and working.secured))
 
 
 class Working:
@@ -77,11 +79,13 @@ class Working:
     def __init__(self, run_id: int, lease: Lease) -> None:
         self.lease = lease
         self.run = db.session.get_one(Migration, run_id, populate_existing=True)
+        self.secured = False
+        "Whether what may stand open has been closed or put off as it should: what is in doubt now came to be so since."
 
     def go_on(self) -> Verdict:
         """Stage after stage until there is nothing to do, a wait is too long, or the time is up."""
         claim_left_behind(self.run.id, self.lease.epoch)
-        if self.lease.deaths >= MOST_DEATHS:
+        if self.lease.deaths >= MOST_DEATHS or self.lease.falls >= MOST_FALLS:
             return self._end_after_deaths()
         with _connected(self.run.source, self.lease) as source, _connected(self.run.target, self.lease) as target:
             while True:
@@ -105,16 +109,20 @@ class Working:
             stop_all(self.run, self.lease, DEADLY)
             db.session.refresh(self.run)
             return self._rest() if self.run.ended_at is None else Verdict()
-        log.error("Work on run %s, which has ended, has killed %s workers in a row.", self.run.id, self.lease.deaths)
+        log.error("Work on run %s, which has ended, has killed %s workers in a row.", self.run.id, self.lease.falls)
         return self._rest()
 
     def _rest(self) -> Verdict:
         """Whatever killed its workers is left for a while: accounts in doubt, whoever is in hand, and of a run that has ended the servers
-        as well, which others may want."""
-        self.run.wake_at = utc_now() + timedelta(seconds=ASK_AGAIN_S)
-        later_on = update(Move).where(Move.migration_id == self.run.id, doubtful()).values(secure_after=self.run.wake_at)
+        as well, which others may want. One that somebody has taken up again meanwhile goes on at once."""
+        # Its row is written first, so that no resume or retry comes in between.
         require_epoch(self.run.id, self.lease.epoch)
-        execute(later_on)
+        db.session.refresh(self.run)
+        if self.run.status is not MigrationStatus.PAUSED and self.run.ended_at is None:
+            db.session.commit()
+            return Verdict(more=True)
+        self.run.wake_at = utc_now() + timedelta(seconds=ASK_AGAIN_S)
+        leave_in_doubt(self.run.id, self.run.wake_at)
         let_go_at_take(self.run.id, self.lease.epoch)
         free_ended(self.run.id, self.lease.epoch)
         db.session.commit()
@@ -126,7 +134,9 @@ class Working:
         outcome: Outcome = False
         if in_hand(run.id, lease.epoch, Step.GIVE):
             return give(run, lease, target)
+        self.secured = False
         secure(run, lease, target)
+        self.secured = True
         if run.wake_at is not None and run.wake_at > utc_now():
             return Wait(run.wake_at, run.wake_reason, run.awaited_id)
         if run.status is MigrationStatus.PAUSED:
@@ -186,35 +196,6 @@ class Working:
         if patient:
             self.lease.sleep(max(0.0, seconds))
         return patient
-
-
-def _after_mishap(run_id: int, lease: Lease) -> Verdict:
-    """Put the run off, and end it once that has not helped. It is put off first: what goes wrong in ending it goes wrong again."""
-    try:
-        require_epoch(run_id, lease.epoch)
-        run = db.session.get_one(Migration, run_id, populate_existing=True)
-        waits = config().outage_waits_s
-        may_help = run.outages < len(waits)
-        wake_at = utc_now() + timedelta(seconds=waits[run.outages] if may_help else ASK_AGAIN_S)
-        run.wake_at, run.outages = wake_at, run.outages + 1
-        run.wake_reason, run.awaited_id = f"Something unforeseen went wrong. {TRIED_AGAIN}", None
-        db.session.commit()
-        return Verdict(wake_at=wake_at) if may_help else _end_after_mishaps(run, lease)
-    except LeaseLost:
-        db.session.rollback()
-        return Verdict()
-
-
-def _end_after_mishaps(run: Migration, lease: Lease) -> Verdict:
-    """End a run that something of ours keeps from going on, and that is put off; one that cannot be ended stays so."""
-    try:
-        stop_all(run, lease, "Something unforeseen went wrong repeatedly; the log of the worker has the details.")
-    except LeaseLost:
-        raise
-    except Exception:  # As above: it must not come back at every tick.
-        log.exception("Run %s could not be ended.", run.id)
-        db.session.rollback()
-    return Verdict(wake_at=run.wake_at)
 
 
 def due() -> list[int]:

@@ -18,15 +18,16 @@ class BesideLinks:
     """The accounts of a server at which links were from before its list was asked until after it had come: `look` again then."""
 
     def __init__(self, server: Server) -> None:
-        self._server = server
+        self._server, self._since = server, utc_now()
         self._used: set[str] = set()
         self._closed: set[str] = set()
         self.look()
 
     def look(self) -> None:
-        """At whom links are now; 2 queries, none for Plex, where nobody has to be closed for a password."""
+        """At whom links are now, or have been since the first look; 2 queries, none for Plex, where nobody has to be closed for a
+        password."""
         if self._server.platform is not Platform.PLEX:
-            self._used |= used_by_links(self._server.id)
+            self._used |= used_by_links(self._server.id, or_used_up_since=self._since)
             self._closed |= set(closed_for_a_moment(self._server.id))
 
     def puts_off(self, move: Move) -> bool:

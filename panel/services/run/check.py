@@ -28,7 +28,7 @@ from panel.services.run.trouble import cooling, leave_unjudged, note_success, wa
 OPENING = ("IsDisabled", "EnableAllFolders", "EnabledFolders")
 
 #: How old a read-back may be, in seconds since its list was there, for a source access to be removed on it.
-FRESH_S = 60.0
+COUNTS_S = 60.0
 #: At a pace it lasts for so many turns, and at most for so many seconds: what it costs is shared by as many users.
 TURNS, PACED_S = 10, 600.0
 
@@ -126,7 +126,7 @@ def is_fresh(run: Migration) -> bool:
 
 def still_counts(run: Migration, told_at: datetime) -> bool:
     """Whether a source access may be removed on what the target told then."""
-    lasts_s = max(FRESH_S, min(TURNS * run.pace_s, PACED_S)) if paced_at_take(run.source.platform) else FRESH_S
+    lasts_s = max(COUNTS_S, min(TURNS * run.pace_s, PACED_S)) if paced_at_take(run.source.platform) else COUNTS_S
     # One that lies ahead was written before the clock was put back.
     return 0.0 <= (utc_now() - told_at).total_seconds() <= lasts_s
 

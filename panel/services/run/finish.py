@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import exists, update
+from sqlalchemy import case, exists, update
 
 from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, Step
 from panel.extensions import db, execute
@@ -85,10 +85,12 @@ def stop(run: Migration, lease: Lease, problem: str) -> None:
 
 def _let_go(run_id: int, epoch: int) -> None:
     """Whoever is in hand waits for the run to be resumed: what was sent for them is unknown, and is looked up before anything else is sent
-    for them, except what closes an account that may stand open. Flushed."""
+    for them, except what closes an account that may stand open. It counts as a try: they are finished also where the run is cancelled.
+    Flushed."""
     proof.note_left_behind(run_id, epoch)
     in_hand = update(Move).where(Move.migration_id == run_id, Move.claim == epoch)
-    execute(in_hand.where(Move.step == Step.GIVE).values(status=MoveStatus.PENDING, claim=None, needs_look=True))
+    tries = case((Move.attempts > 0, Move.attempts), else_=1)
+    execute(in_hand.where(Move.step == Step.GIVE).values(status=MoveStatus.PENDING, claim=None, needs_look=True, attempts=tries))
     execute(in_hand.values(claim=None, needs_look=True))
 
 

@@ -10,6 +10,7 @@ from panel.models import Migration, Move
 from panel.platforms.base import Access, Kept, Member, Person
 from panel.platforms.present import not_looser
 from panel.platforms.sent import SentCall
+from panel.services.run.after_restore import is_nobodys_to_touch
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ def gift_of(run: Migration, move: Move, known: Member | None) -> Gift:
 
 def _is_unfinished(move: Move, known: Member) -> bool:
     """Whether an account that was made for this user still has to be finished: its id is not known, or it was closed before it was given.
-    Once it was read back it is finished, and its person may have chosen a password since."""
+    Once it was read back it is finished, and its person may have chosen a password since; also where a backup does not know of that."""
+    if is_nobodys_to_touch(move, known):
+        return False
     return not move.target_member_id or (move.given_at is None and known.disabled)
 
 

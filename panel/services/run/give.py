@@ -17,16 +17,13 @@ from panel.platforms.base import Given, NameTaken, PlatformError, Remote, TooMan
 from panel.platforms.sent import collecting
 from panel.services import pace, proof
 from panel.services.claims import alone
-from panel.services.claims.closing import forget_closings_of
-from panel.services.claims.unclaimed import has_chosen
-from panel.services.remarks import with_sealing, without_warning
 from panel.services.run.gift import Gift, gift_of, remembered_member
+from panel.services.run.given import note_given
 from panel.services.run.grant import grant
-from panel.services.run.intents import is_to_be_kept, is_to_be_sealed, without_effect, write_intents
+from panel.services.run.intents import is_to_be_kept, is_to_be_sealed, may_have_arrived, without_effect, write_intents
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
-from panel.services.run.made_anew import forget_claims
-from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, record, require_epoch, write_down
+from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, require_epoch, write_down
 from panel.services.run.side_by_side import side_by_side
 from panel.services.run.trouble import (
     RunStopped,
@@ -34,7 +31,6 @@ from panel.services.run.trouble import (
     fail_or_retry,
     give_up,
     is_theirs_alone,
-    note_success,
     put_back,
     wait_out,
     write_wait,
@@ -81,8 +77,6 @@ class Giving:
         self.on_plex = run.target.platform is Platform.PLEX
         self.paced = self.on_plex or (run.pace_s > 0 and paced_at_give(run.source.platform, run.target.platform, run.removal))
         self.turn = pace.name_for(run, run.target if self.on_plex else pace.plex_side(run))
-        self.asked = pace.name_for(run, run.target)
-        "Whom a request to slow down concerns: the target alone, whatever turn was taken."
         self.own_pace = self.paced and pace.plex_side(run) is None
         "Whether turns are taken of nothing but the run's own pace, which then goes more slowly too."
         self.width = 1 if self.paced else config().side_by_side
@@ -92,6 +86,8 @@ class Giving:
         self._members: Listed | None = None
         self._ahead: list[Move] = []
         self._waiting: list[Move] = []
+        self._begun: set[int] = set()
+        "For whom something may have been changed (move ids), by a dead worker or by a request that has failed."
 
     def claim(self, room: int) -> list[Gift]:
         """The next users, each claimed and free of links; what is about to happen to them is written down and committed, with what was
@@ -101,6 +97,12 @@ class Giving:
             return []
         self.lease.require()
         left_behind = self._left_behind()
+        self.wait = self._cooling if left_behind else None
+        if self.wait:
+            # What may stand open of theirs is closed before the wait, and nothing else is asked.
+            self._waiting = left_behind
+            db.session.commit()
+            return []
         moves = left_behind or self._claim_next(room)
         # An account that may stand open is closed without waiting for a turn; on Plex nothing can stand open.
         if not moves or (self.paced and (self.on_plex or not left_behind) and not self._turn_taken(moves)):
@@ -131,7 +133,7 @@ class Giving:
         free: list[Gift] = []
         for gift in gifts:
             if gift.known is not None and gift.known.account_id in busy:
-                put_back(gift.move, self.lease.epoch, needs_look=True, not_before=utc_now() + alone.TAKES)
+                self._put_back(gift.move, needs_look=True, not_before=utc_now() + alone.TAKES)
             elif now := self._as_it_is_now(gift):
                 free.append(now)
         return free
@@ -157,7 +159,7 @@ class Giving:
             if gift.ours or gift.intended:
                 self._waiting.append(gift.move)
             else:
-                put_back(gift.move, self.lease.epoch, needs_look=True)
+                self._put_back(gift.move, needs_look=True)
 
     def perform(self, gift: Gift) -> Given:
         """The requests for one user; runs in a thread."""
@@ -172,11 +174,16 @@ class Giving:
             pace.end_turn(self.turn, refused=(self.own_pace or self.on_plex) and slow_down)
         if isinstance(outcome, Given):
             if gift.sent and not slow_down:
-                pace.forgive(self.asked)
-            self._note_given(gift, outcome)
+                pace.forgive(pace.name_of(self.run.target))
+            note_given(self.run, self.lease.epoch, gift, outcome)
+            if outcome.slow_down:
+                # It came once this user had all that was meant for them; the others wait.
+                self._halt(outcome.slow_down)
             return
         if isinstance(outcome, NameTaken) and self._looks_again(gift):
             return
+        if may_have_arrived(gift):
+            self._begun.add(gift.move.id)
         if not outcome.had_no_effect:
             # What the list says of this user may be no longer so; nothing is sent again on it.
             self._members = None
@@ -186,10 +193,17 @@ class Giving:
         if error.about_server and not self.halts and is_theirs_alone(self.run, error, self.remote):
             give_up(move, self.lease.epoch, error, **also)
         elif error.about_server:
-            put_back(move, self.lease.epoch, needs_look=True, **also)
+            self._put_back(move, needs_look=True, **also)
             self._halt(error)
         else:
             fail_or_retry(move, self.lease.epoch, error, **also)
+
+    def _put_back(self, move: Move, *, needs_look: bool, **also: Any) -> None:
+        """Leave a user as they were. For whom something may have been changed that counts as a try: they are finished also where the run is
+        cancelled meanwhile. A server that was silent before anything was sent costs nobody one. Flushed."""
+        if move.id in self._begun:
+            also = {"attempts": max(1, move.attempts), **also}
+        put_back(move, self.lease.epoch, needs_look=needs_look, **also)
 
     def _looks_again(self, gift: Gift) -> bool:
         """Whether a name that was free in the list and is taken now may be our own doing: the request of a worker that died since can
@@ -208,13 +222,14 @@ class Giving:
         there was anybody."""
         waiting, self._waiting = self._waiting, []
         for move in waiting:
-            put_back(move, self.lease.epoch, needs_look=True)
+            self._put_back(move, needs_look=True)
         db.session.commit()
         return bool(waiting)
 
     def _left_behind(self) -> list[Move]:
         if not self.did_something:
             self._waiting = in_hand(self.run.id, self.lease.epoch, Step.GIVE)
+            self._begun |= {move.id for move in self._waiting}
         moves, self._waiting = self._waiting, []
         return moves
 
@@ -229,8 +244,7 @@ class Giving:
     def _claim_next(self, room: int) -> list[Move]:
         if not self._ahead:
             self._ahead = due(self.run.id, Step.GIVE, room if self.paced else AHEAD, GIVING)
-            # On Plex no turn is due before.
-            self.wait = cooling(self.run.target) if self._ahead and not self.on_plex else None
+            self.wait = self._cooling if self._ahead else None
             if self.wait:
                 return []
         moves, self._ahead = self._ahead[:room], self._ahead[room:]
@@ -238,6 +252,11 @@ class Giving:
         if len(taken) < len(moves):
             self._ahead = []  # Something has changed meanwhile: look anew.
         return taken
+
+    @property
+    def _cooling(self) -> Wait | None:
+        """A wait while the target has asked to be left alone. On Plex no turn is due before."""
+        return None if self.on_plex else cooling(self.run.target)
 
     @property
     def halts(self) -> bool:
@@ -258,7 +277,7 @@ class Giving:
         seconds = wait_for_turn(self.run, self.lease, self.turn, Step.GIVE)
         if seconds > 0:
             for move in moves:
-                put_back(move, self.lease.epoch, needs_look=False)
+                self._put_back(move, needs_look=False)
             self.wait = Wait(utc_now() + timedelta(seconds=seconds), "")
         return seconds <= 0
 
@@ -271,7 +290,7 @@ class Giving:
                 self._members = Listed(self.remote.members(), names=not self.on_plex)
             except PlatformError as error:
                 for move in moves:
-                    put_back(move, self.lease.epoch, needs_look=True)
+                    self._put_back(move, needs_look=True)
                 self._halt(error)
                 return []
         return list(filter(None, (self._looked_up(move) for move in moves)))
@@ -280,7 +299,7 @@ class Giving:
         """`None`: whether there is an account of theirs could not be found out."""
         if self.halts:
             # The target has just not answered about somebody else.
-            put_back(move, self.lease.epoch, needs_look=True)
+            self._put_back(move, needs_look=True)
             return None
         try:
             return self._gift(move)
@@ -294,32 +313,3 @@ class Giving:
         else:
             known = remembered_member(move)
         return gift_of(self.run, move, known)
-
-    def _note_given(self, gift: Gift, given: Given) -> None:
-        move, made = gift.move, gift.known is None or gift.ours
-        also = {"account_mail": ""} if made else {}
-        note_success(self.run)
-        remark = " ".join(filter(None, (without_warning(move.remark), given.note)))
-        if is_to_be_sealed(gift) or (gift.sealed and not has_chosen(move)):
-            # By this attempt or an earlier one: only the first of them finds the account without a password.
-            remark = with_sealing(remark)
-        done = record(
-            move.id,
-            self.lease.epoch,
-            step=Step.CHECK,
-            target_member_id=given.member_id,
-            target_account_id=given.account_id,
-            given_at=utc_now(),
-            detail="",
-            remark=remark,
-            needs_look=False,
-            **also,
-        )
-        if done and gift.sent and not self.on_plex:
-            # What it opens has been written: a link that had closed it opens it no more.
-            forget_closings_of(self.run.target_id, given.account_id)
-        if done and made:
-            forget_claims(move)
-        if given.slow_down:
-            # It came once this user had all that was meant for them; the others wait.
-            self._halt(given.slow_down)

@@ -7,6 +7,9 @@ import os
 import re
 import socket
 
+#: How many digits of a machine's 32 stay the same when it starts anew, where it has no number of its own.
+_OF_HOST = 16
+
 
 def process_name() -> str:
     """Machine, its start, the process numbers' space, the process and its start: tells whether a holder on this machine still lives."""
@@ -24,19 +27,30 @@ def is_dead(name: str) -> bool:
     return namespace == _namespace() and _started(int(pid)) != started
 
 
-def fell_with_its_machine(name: str) -> bool:
-    """Whether this machine has started anew since the holder had it: the holder is not to blame."""
-    machine, boot = (name.split("/") + [""] * 2)[:2]
-    return machine == _machine() and boot != _boot_id()
+def is_to_blame(name: str) -> bool:
+    """Whether a holder that has lost its hold died by itself, as far as can be told here: not together with its machine, and it does not
+    live still, asleep for example. Who has no machine number, and another host name at each start, cannot be known again: they are."""
+    machine, boot, namespace, pid, started = (name.split("/") + [""] * 5)[:5]
+    if machine[:_OF_HOST] != _machine()[:_OF_HOST]:
+        return True
+    if boot != _boot_id():
+        return False
+    lives = machine == _machine() and namespace == _namespace() and pid.isdigit() and _started(int(pid)) == started
+    return not lives
 
 
 def _machine() -> str:
-    """32 hexadecimal digits, so that the whole name always has room where it is stored."""
+    """32 hexadecimal digits, so that the whole name always has room where it is stored; the first half outlasts a start of the machine."""
     found = _machine_id()
     if re.fullmatch(r"[0-9a-f]{32}", found):
         return found
     # A name alone is shared by machines made from one image: with the start of the machine it is unique, and a restart is waited out.
-    return hashlib.sha256(f"{socket.gethostname()}-{_boot_id()}".encode()).hexdigest()[:32]
+    host = socket.gethostname()
+    return _digits(host) + _digits(f"{host}-{_boot_id()}")
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_OF_HOST]
 
 
 def _machine_id() -> str:

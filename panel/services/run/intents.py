@@ -13,6 +13,9 @@ from panel.services.claims.closed_for_a_moment import closed_for_a_moment, membe
 from panel.services.run.gift import Gift, as_kept
 from panel.services.run.rows import write_down
 
+#: No look has been taken yet at what may come of a request.
+UNLOOKED = {"secure_after": None, "missing_since": None, "from_backup": False}
+
 
 def write_intents(run: Migration, epoch: int, gifts: Sequence[Gift]) -> None:
     """For users in hand whom no link is at, right before their requests leave; flushed. Of an account that a link has closed for a moment
@@ -51,16 +54,16 @@ def without_effect(gift: Gift, error: PlatformError) -> dict[str, Any]:
     taken_back: dict[str, Any] = {}
     if gift.known is None and not gift.intended and error.had_no_effect:
         taken_back["created_account"] = False
-    if is_to_be_sealed(gift) and not gift.sealed and not _may_have_arrived(gift):
+    if is_to_be_sealed(gift) and not gift.sealed and not may_have_arrived(gift):
         taken_back["sealed"] = False
     if gift.known is not None and isinstance(error, (Refused, NotAllowed)):
         taken_back["before"] = {}  # Nothing was changed: whatever there is at the next attempt counts.
     return taken_back
 
 
-def _may_have_arrived(gift: Gift) -> bool:
+def may_have_arrived(gift: Gift) -> bool:
     """Whether anything that was sent in this attempt may have been carried out: all but what was refused in so many words. A person whose
-    account may have a password that nobody knows keeps their link."""
+    account may have a password that nobody knows keeps their link, and nobody counts as cancelled for whom something may have changed."""
     return any(call.status is None or not 400 <= call.status < 500 for call in gift.sent)
 
 
@@ -68,6 +71,6 @@ def _new_account(run: Migration, gift: Gift) -> dict[str, Any]:
     if not gift.intended:
         # What was there before is gone: an account made now is known by nothing but its name until it is answered for.
         also = {} if run.target.platform is Platform.PLEX else {"target_account_id": ""}
-        return {"created_account": True, "target_member_id": "", "secure_after": None, **also}
+        return {"created_account": True, "target_member_id": "", **UNLOOKED, **also}
     # Looks at what came of an earlier request say nothing about this one.
-    return {"secure_after": None} if gift.move.secure_after is not None else {}
+    return UNLOOKED if gift.move.secure_after is not None or gift.move.missing_since is not None else {}

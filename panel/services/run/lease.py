@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import datetime, timedelta
 from types import TracebackType
+from typing import Any
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.engine import Engine
@@ -17,9 +18,12 @@ from panel.models import Migration
 from panel.models.types import utc_now
 from panel.platforms.stopwatch import Stopwatch
 from panel.services.run.deaths import where_it_stands
-from panel.services.run.holder import fell_with_its_machine, is_dead, process_name
+from panel.services.run.holder import is_dead, is_to_blame, process_name
 
 log = logging.getLogger(__name__)
+
+#: Holders lost in a row: those that died by themselves, and all.
+Lost = tuple[int, int]
 
 
 class LeaseLost(Exception):
@@ -32,12 +36,12 @@ class Lease:
     Used as a context manager it renews itself in a thread, so that a long request does not lose it, and gives it back at the end.
     """
 
-    def __init__(self, run_id: int, epoch: int, seconds: float, since: Stopwatch | None = None, deaths: int = 0) -> None:
+    def __init__(self, run_id: int, epoch: int, seconds: float, since: Stopwatch | None = None, lost: Lost = (0, 0)) -> None:
         self.run_id = run_id
         self.epoch = epoch
         self.seconds = seconds
-        self.deaths = deaths
-        "How many holders have died in a row before this one, without getting anywhere."
+        self.deaths, self.falls = lost
+        "How many holders were lost in a row before this one, without getting anywhere: those that died by themselves, and all."
         self.work_until = float("inf")
         "When to take nobody new in hand any more (`time.monotonic` seconds), so that other runs have their turn."
         self._engine: Engine = db.engine
@@ -75,7 +79,7 @@ class Lease:
         self._over.set()
         db.session.rollback()
         mine = Migration.id == self.run_id, Migration.epoch == self.epoch
-        execute(update(Migration).where(*mine).values(lease_until=None, lease_holder="", deaths=0, stood=""))
+        execute(update(Migration).where(*mine).values(lease_until=None, lease_holder="", deaths=0, falls=0, stood=""))
         db.session.commit()
 
     def _keep(self) -> None:
@@ -110,7 +114,7 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
     """Take the run in hand, committed; `None` while somebody else has it. A holder known to be dead counts for nothing. A hold from before
     the clock was put back is cut down to the length of one: whoever lives renews it until then."""
     since, now = Stopwatch(), utc_now()
-    columns = Migration.lease_holder, Migration.epoch, Migration.lease_until, Migration.deaths, Migration.stood
+    columns = Migration.lease_holder, Migration.epoch, Migration.lease_until, Migration.deaths, Migration.falls, Migration.stood
     held = db.session.execute(select(*columns).where(Migration.id == run_id)).one_or_none()
     if held is None:
         return None
@@ -118,9 +122,7 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
     if held.lease_holder and is_dead(held.lease_holder):
         free = or_(free, Migration.lease_holder == held.lease_holder)
     stands = where_it_stands(run_id)
-    # One that still stands as its holder has not let go.
-    died = bool(held.lease_holder) and held.stood == stands
-    deaths = held.deaths + (not fell_with_its_machine(held.lease_holder)) if died else 0
+    deaths, falls = lost = _lost_in_a_row(held, stands)
     taken = execute(
         update(Migration)
         .where(Migration.id == run_id, Migration.epoch == held.epoch, free)
@@ -129,6 +131,7 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
             lease_until=now + timedelta(seconds=seconds),
             lease_holder=process_name(),
             deaths=deaths,
+            falls=falls,
             stood=stands,
         )
     )
@@ -136,4 +139,11 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
         as_read = Migration.id == run_id, Migration.epoch == held.epoch, Migration.lease_until == held.lease_until
         execute(update(Migration).where(*as_read).values(lease_until=now + timedelta(seconds=seconds)))
     db.session.commit()
-    return Lease(run_id, held.epoch + 1, seconds, since, deaths) if taken == 1 else None
+    return Lease(run_id, held.epoch + 1, seconds, since, lost) if taken == 1 else None
+
+
+def _lost_in_a_row(held: Any, stands: str) -> Lost:
+    """With the holder before this one, where it has not let go (it still stands as the holder) and nothing has come of it."""
+    if not held.lease_holder or held.stood != stands:
+        return 0, 0
+    return held.deaths + is_to_blame(held.lease_holder), held.falls + 1

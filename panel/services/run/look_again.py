@@ -20,7 +20,7 @@ from panel.services.run.check import is_fresh, leave, note_list, only_has_to_sta
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Found, Listed
 from panel.services.run.rows import SETTLING, Outcome, in_hand, is_due, require_epoch
-from panel.services.run.trouble import cooling, leave_unjudged, put_back, wait_for_target, wait_out
+from panel.services.run.trouble import cooling, leave_unjudged, note_answer, put_back, wait_for_target, wait_out
 from panel.services.sync.shares import why_doubtful
 
 _TO_BE_TAKEN = (Move.step == Step.TAKE, Move.status.in_(SETTLING))
@@ -77,6 +77,8 @@ def _look(run: Migration, lease: Lease, target: Remote, list_source: Callable[[S
     found = listed.found(_at_take(run, lease), target)
     lease.require()
     links.look()
+    if not found.trouble:
+        note_answer(run, run.target)
     note_list(run, listed_at)
     _judge_all(run, _at_take(run, lease), found, listed_at, links)
     if found.trouble:

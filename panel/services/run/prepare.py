@@ -19,6 +19,7 @@ from panel.platforms.restricted import is_restricted
 from panel.services.candidates import account_name_of
 from panel.services.claims.closed_for_a_moment import as_open, closed_for_a_moment
 from panel.services.preflight import Preflight, assess
+from panel.services.run.after_restore import awaits_judgement
 from panel.services.run.gift import as_kept
 from panel.services.run.lease import Lease
 from panel.services.run.rows import SETTLING, Outcome, Wait, require_epoch
@@ -137,6 +138,9 @@ def _write_out(run: Migration, flight: Preflight, target: Remote) -> None:
         verdict = verdicts.get(move.user_id)
         if verdict is None:
             move.status, move.step, move.detail = MoveStatus.SKIPPED, Step.DONE, "The user was removed from the panel."
+        elif awaits_judgement(move):
+            # Judged once it is known what stands there.
+            continue
         elif move.created_account and not move.target_member_id and not verdict.moves:
             _write_doubtful(move, verdict)
         elif (move.taken or move.taken_at is not None) and Reason.NOT_SHARED in verdict.reasons:

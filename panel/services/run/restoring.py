@@ -59,7 +59,8 @@ def note_sealing(run: Migration, move: Move, member: Member) -> bool:
 
 
 def note_not_sealed(run: Migration, move: Move) -> None:
-    """Nothing of that was carried out; only where it was this attempt that had written it down. Flushed."""
+    """Nothing of that was carried out: it is as if it had not been written down. To be called only by the attempt that has written it down
+    (`Restoring.newly_noted`). Flushed."""
     execute(update(Move).where(*_of_the_first(run, move)).values(sealed=False))
 
 

@@ -18,6 +18,7 @@ from panel.extensions import db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
 from panel.services import proof
+from panel.services.run.after_restore import is_unjudged
 from panel.services.run.lease import LeaseLost
 
 
@@ -67,6 +68,8 @@ def due(run_id: int, step: Step, limit: int, statuses: Sequence[MoveStatus]) -> 
     query = select(Move.id).where(Move.migration_id == run_id, Move.step == step, Move.status.in_(statuses), Move.claim.is_(None), is_due())
     if step is Step.TAKE:
         query = query.where(Move.needs_look.is_(False))
+    if step is Step.GIVE:
+        query = query.where(~is_unjudged())
     return _loaded(query.order_by(Move.position).limit(limit), with_libraries=step is Step.GIVE)
 
 
@@ -146,7 +149,8 @@ def _write(move_id: int, epoch: int, values: dict[str, Any]) -> bool:
 
 def _is_begun(of_move: ColumnElement[bool]) -> ColumnElement[bool]:
     """For whom something was changed on the target, or may have been: to be finished, also in a cancelled run. `of_move`: whether the run
-    moves users; of one that takes back it was written before, what there was on the other server."""
+    moves users; of one that takes back it was written before, what there was on the other server. Who has to be looked at and has had a try
+    may have been changed: whoever puts somebody back who was sent something, or was left behind, counts that as one."""
     column = _MOVES.c
     edited = of_move & (sql_cast(column.before, Text) != "{}")
     return or_(column.created_account, column.given_at.is_not(None), edited, column.needs_look & (column.attempts > 0))

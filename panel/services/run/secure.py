@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from panel.domain.names import fold
 from panel.domain.platform import Platform
 from panel.domain.statuses import OPEN, MoveStatus, Step
-from panel.extensions import db
+from panel.extensions import db, execute
 from panel.models import Account, Evidence, Migration, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
@@ -18,7 +19,8 @@ from panel.platforms.mediabrowser import random_password
 from panel.services import proof
 from panel.services.people import record_account
 from panel.services.remarks import with_warning, without_warning
-from panel.services.run.lease import Lease
+from panel.services.run.after_restore import is_nobodys_to_touch, leave_alone, note_judged, wait_for_judgement
+from panel.services.run.lease import Lease, LeaseLost
 from panel.services.run.listed import Listed
 from panel.services.run.made_anew import forget_claims
 from panel.services.run.rows import require_epoch
@@ -30,6 +32,11 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def doubtful() -> ColumnElement[bool]:
+    """Those in doubt whose account is to be looked for now."""
+    return and_(_in_doubt(), or_(Move.secure_after.is_(None), Move.secure_after <= utc_now()))
+
+
+def _in_doubt() -> ColumnElement[bool]:
     """Users whom nobody has in hand while an account of theirs may stand open on the target: it was to be made, and nobody knows whether
     it was. That they are taken back by another run changes nothing: it knows of no account either."""
     given_up = Move.status == MoveStatus.FAILED
@@ -40,15 +47,21 @@ def doubtful() -> ColumnElement[bool]:
         Move.created_account,
         Move.target_member_id == "",
         Move.claim.is_(None),
-        or_(Move.secure_after.is_(None), Move.secure_after <= utc_now()),
     )
+
+
+def leave_in_doubt(run_id: int, until: datetime) -> None:
+    """Nobody in doubt is looked for before: something of ours goes wrong with it each time. What was found of them stands. Flushed."""
+    sooner = or_(Move.secure_after.is_(None), Move.secure_after < until)
+    execute(update(Move).where(Move.migration_id == run_id, _in_doubt(), sooner).values(secure_after=until))
 
 
 def secure(run: Migration, lease: Lease, remote: Remote) -> None:
     """Close what may stand open: a password nobody knows, no libraries, disabled. Commits after each account.
 
     Whoever is given access later gets it on the closed account. What cannot be closed now is tried again in a minute, whatever becomes of
-    the run; nothing waits for it. What a later run has given under that name is left alone. On Plex nothing can stand open.
+    the run; nothing waits for it. What a later run has given under that name is left alone. On Plex nothing can stand open. A mistake of
+    ours about one of them is raised once the others were tried. Raises `LeaseLost`.
     """
     if run.target.platform is Platform.PLEX:
         return
@@ -61,32 +74,51 @@ def secure(run: Migration, lease: Lease, remote: Remote) -> None:
     except PlatformError as error:
         _put_off(moves, error)
         return
-    for move in moves:
-        try:
-            with proof.announced(run.id, move.id, run.target_id):
-                _close(move, listed.of(move), run, remote)
-        except PlatformError as error:
-            _put_off([move], error)
-        require_epoch(run.id, lease.epoch)
-        db.session.commit()
+    mistakes = [mistake for move in moves if (mistake := _secured(move, listed, run, lease, remote))]
+    if mistakes:
+        raise mistakes[0]
+
+
+def _secured(move: Move, listed: Listed, run: Migration, lease: Lease, remote: Remote) -> Exception | None:
+    """One account closed, or put off; committed. Answers what nobody foresaw: it must not keep others from being closed."""
+    try:
+        with proof.announced(run.id, move.id, run.target_id):
+            _close(move, listed.of(move), run, remote)
+    except PlatformError as error:
+        _put_off([move], error)
+    except (LeaseLost, SQLAlchemyError):
+        raise
+    except Exception as mistake:
+        db.session.rollback()
+        return mistake
+    require_epoch(run.id, lease.epoch)
+    db.session.commit()
+    return None
 
 
 def _close(move: Move, member: Member | None, run: Migration, remote: Remote) -> None:
     if member is None:
-        _look_once_more(move)
+        _look_once_more(run, move)
+        return
+    move.missing_since = None
+    if is_nobodys_to_touch(move, member):
+        _settle(run, move)
+        leave_alone(run, move, member)
         return
     if _is_about_to_be_known(move, run):
         move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
+        wait_for_judgement(move)
         return
     if member.is_owner or _is_anothers(member, move, run):
         # Neither an administrator's account is touched nor one that came to be otherwise than by the request that was lost.
-        move.created_account, move.remark = False, without_warning(move.remark)
+        _settle(run, move)
         return
     # Nothing is locked while the target is asked.
     db.session.commit()
     remote.set_password(member.account_id, random_password())
     remote.take(member)
     move.target_member_id, move.target_account_id, move.remark = member.id, member.account_id, without_warning(move.remark)
+    note_judged(run, move)
     forget_claims(move)
     # It is another one than was given before, if any was.
     move.given_at, move.account_mail = None, ""
@@ -119,17 +151,29 @@ def _is_anothers(member: Member, move: Move, run: Migration) -> bool:
     return bool(db.session.scalar(select(or_(given, known))))
 
 
-def _look_once_more(move: Move) -> None:
-    """Nothing stands there now, but a request that was given up may still arrive: only a second look, a minute later, settles it. From then
-    on an account of this name is somebody else's, also where the user is to be tried again anyway. A further request begins anew."""
-    if move.secure_after is None:
-        move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
+def _look_once_more(run: Migration, move: Move) -> None:
+    """Nothing stands there now, but a request that was given up may still arrive: only a second look, at least a minute later, settles it,
+    however often it was put off without a look. From then on an account of this name is somebody else's, also where the user is to be tried
+    again anyway. A further request begins anew, and so does a clock that was put back."""
+    now, apart = utc_now(), timedelta(seconds=LOOK_AGAIN_S)
+    if move.missing_since is None or move.missing_since > now:
+        move.missing_since = now
+    if now - move.missing_since >= apart:
+        _settle(run, move)
     else:
-        move.created_account, move.remark = False, without_warning(move.remark)
+        move.secure_after = move.missing_since + apart
+        wait_for_judgement(move)
+
+
+def _settle(run: Migration, move: Move) -> None:
+    """None of ours stands there."""
+    move.created_account, move.missing_since, move.remark = False, None, without_warning(move.remark)
+    note_judged(run, move)
 
 
 def _put_off(moves: Sequence[Move], error: PlatformError) -> None:
     for move in moves:
         move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
+        wait_for_judgement(move)
         move.remark = with_warning(move.remark, str(error))
     db.session.commit()

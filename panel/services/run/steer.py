@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, case, literal, update
+from sqlalchemy import ColumnElement, case, literal, select, update
 
 from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, Step, before
 from panel.extensions import db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
+from panel.services.run.after_restore import look_for
+from panel.services.run.overtaken import is_overtaken, overtaken_by
 from panel.services.run.rows import drop_untouched
 from panel.services.run.start import hold_servers
 from panel.services.run.way_back import is_taken_back, way_back
@@ -47,12 +49,15 @@ def cancel(run: Migration) -> None:
     """Nobody new is begun; the user in hand and those already given access are finished. Flushed. Raises `NotPossible`."""
     refusal = f"Migration {run.id} is {run.status}; there is nothing to cancel."
     _change(run, MigrationStatus.CANCELLED, refusal, wake_at=None, wake_reason="", awaited_id=None, problem="")
+    look_for(run.id)
     drop_untouched(run.id)
 
 
 def may_be_retried(run_id: int) -> tuple[ColumnElement[bool], ...]:
-    """Of whom in a run another try makes sense: who has failed, and was not taken back since. `why_no_retry` is the same in words."""
-    return Move.migration_id == run_id, Move.status == MoveStatus.FAILED, Move.step != Step.DONE, ~is_taken_back()
+    """Of whom in a run another try makes sense: who has failed, and was not taken back since; of a run that takes another back, whom no
+    other has taken back or moved since. `why_no_retry` is the same in words."""
+    failed = (Move.migration_id == run_id, Move.status == MoveStatus.FAILED, Move.step != Step.DONE)
+    return *failed, ~is_taken_back(), ~is_overtaken()
 
 
 def why_no_retry(move: Move) -> str:
@@ -62,7 +67,7 @@ def why_no_retry(move: Move) -> str:
     back = way_back(move)
     if move.step is Step.DONE or (back and (back.is_under_way or back.is_done)):
         return f"What this migration did for {move.name} is taken back by another one. To move them again, start a new migration."
-    return ""
+    return overtaken_by(move)
 
 
 def retry(run: Migration, move_id: int | None = None) -> int:
@@ -71,41 +76,48 @@ def retry(run: Migration, move_id: int | None = None) -> int:
     Raises `NotPossible` when there is nobody, or one of the servers is in use.
     """
     chosen = Move.retryable.is_(True) if move_id is None else Move.id == move_id
-    again = execute(
-        update(Move)
-        .where(*may_be_retried(run.id), chosen)
-        .values(
-            status=MoveStatus.PENDING,
-            attempts=0,
-            not_before=None,
-            retryable=False,
-            needs_look=True,
-            secure_after=None,
-            detail="",
-            changed_at=utc_now(),
-        )
-    )
+    again = execute(update(Move).where(*may_be_retried(run.id), chosen).values(**_begun_anew()))
     if not again:
-        move = db.session.get(Move, move_id) if move_id is not None else None
+        whom = select(Move).where(Move.migration_id == run.id, Move.status == MoveStatus.FAILED, chosen).order_by(Move.position)
+        move = db.session.get(Move, move_id) if move_id is not None else db.session.scalars(whom).first()
         raise NotPossible((move and why_no_retry(move)) or f"Nobody in run {run.id} has failed in a way that could be tried again.")
     db.session.refresh(run)
     if run.status not in ACTIVE:
-        if not hold_servers(run):
-            db.session.rollback()
-            raise NotPossible("Another migration or a sync is using one of the two servers; try again when it has ended.")
-        # Time has passed: who may move is judged anew.
-        reopened = {
-            "prepared_at": None,
-            "retried_at": utc_now() if run.ended_at else run.retried_at,
-            "ended_at": None,
-            "wake_at": None,
-            "wake_reason": "",
-            "awaited_id": None,
-            "outages": 0,
-            "problem": "",
-        }
-        _change(run, MigrationStatus.RUNNING, f"Migration {run.id} cannot be taken up again.", **reopened)
+        _take_up_again(run)
     return again
+
+
+def _begun_anew() -> dict[str, object]:
+    """The columns of a user who is tried again: what there is on the servers is looked up first."""
+    return {
+        "status": MoveStatus.PENDING,
+        "attempts": 0,
+        "not_before": None,
+        "retryable": False,
+        "needs_look": True,
+        "secure_after": None,
+        "detail": "",
+        "changed_at": utc_now(),
+    }
+
+
+def _take_up_again(run: Migration) -> None:
+    """A run that has ended holds its servers again and goes on. Flushed. Raises `NotPossible`."""
+    if not hold_servers(run):
+        db.session.rollback()
+        raise NotPossible("Another migration or a sync is using one of the two servers; try again when it has ended.")
+    # Time has passed: who may move is judged anew.
+    reopened = {
+        "prepared_at": None,
+        "retried_at": utc_now() if run.ended_at else run.retried_at,
+        "ended_at": None,
+        "wake_at": None,
+        "wake_reason": "",
+        "awaited_id": None,
+        "outages": 0,
+        "problem": "",
+    }
+    _change(run, MigrationStatus.RUNNING, f"Migration {run.id} cannot be taken up again.", **reopened)
 
 
 def _as_status(status: MigrationStatus) -> ColumnElement[MigrationStatus]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import delete
@@ -17,20 +15,20 @@ from panel.domain.statuses import MoveStatus, RunKind, Step
 from panel.extensions import config, db, execute
 from panel.models import Migration, Move, Share
 from panel.models.types import utc_now
-from panel.platforms.base import Kept, Member, NotThere, PlatformError, Remote, TooManyRequests
+from panel.platforms.base import Kept, Member, PlatformError, Remote, TooManyRequests
 from panel.platforms.sent import collecting
 from panel.services import pace, proof
 from panel.services.claims import alone
 from panel.services.claims.closed_for_a_moment import closed_for_a_moment
 from panel.services.claims.closing import forget_closings_of
 from panel.services.people import shares_of
-from panel.services.run.check import is_fresh
 from panel.services.run.lease import Lease
-from panel.services.run.present import Present
 from panel.services.run.removal import Removal, carry_out, what_is_there
 from panel.services.run.restoring import note_not_sealed, note_sealing, restoring_of, tell_of_sealing
 from panel.services.run.rows import AHEAD, SETTLING, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
+from panel.services.run.source_list import Here, SourceList
+from panel.services.run.told import Told
 from panel.services.run.trouble import (
     RunStopped,
     cooling,
@@ -44,9 +42,6 @@ from panel.services.run.trouble import (
 )
 from panel.services.run.turn import wait_for_turn
 from panel.services.run.undo import forget_invite
-
-#: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
-FRESH_S = 60.0
 
 
 def take(run: Migration, lease: Lease, taking: Taking) -> Outcome:
@@ -81,21 +76,25 @@ class Taking:
         self.wait: Wait | None = None
         self.stop: RunStopped | None = None
         self.did_something = False
-        self._members: Present | None = None
+        self._told = Told(run)
+        self._list = SourceList(run, remote)
         self._removed: list[str] = []
-        self._listed = 0.0
-        self._listed_ahead = False
         self._ahead: list[Move] = []
         self._shares: dict[str, Share] = {}
 
-    def list_ahead(self, moves: Sequence[Move]) -> None:
+    def list_ahead(self, _moves: Sequence[Move]) -> None:
         """Ask for the source's list before the target is looked at for these users. A request to slow down is heeded; what else keeps it
-        from being had shows once it is asked for again, for somebody who is to be taken."""
-        if self._is_named_by_id(moves) or cooling(self.run.source):
+        from being had shows once it is asked for again, for somebody who is to be taken.
+
+        Plex is asked after the look: a share that is made again what it was gets its settings out of the list, since it cannot be asked for
+        by its id, and what somebody has forbidden during the look would be lifted. Its list is two requests.
+        """
+        self._told.just_now = True
+        if self.run.source.platform is Platform.PLEX or cooling(self.run.source):
             return
         try:
-            self._ask_for_list()
-            self._listed_ahead = True
+            self._list.ask()
+            self._list.is_ahead = True
         except TooManyRequests as error:
             self._halt(error)
         except PlatformError:
@@ -103,14 +102,12 @@ class Taking:
 
     def claim(self, room: int) -> list[Removal]:
         """The next users, each claimed and what they had written down, committed (with what was noted before) before anything is sent."""
-        if self.wait or self.stop or room <= 0 or (self.did_something and self.lease.is_used_up):
+        if self.wait or self.stop or room <= 0 or (self.did_something and (self.lease.is_used_up or self._told.has_aged)):
             db.session.commit()
             return []
         self.lease.require()
-        moves = [] if self.did_something else in_hand(self.run.id, self.lease.epoch, Step.TAKE)
-        if moves:
-            self._shares = shares_of(self.run.source, [move.source_member_id for move in moves])
-        moves = moves or self._claim_next(room)
+        moves = self._left_behind() or self._claim_next(room)
+        self._told.begin(first=not self.did_something)
         if not moves or (self.paced and not self._turn_taken(moves)):
             db.session.commit()
             return []
@@ -120,9 +117,19 @@ class Taking:
             # Nothing is locked while the source is asked; a crash leaves the claim.
             db.session.commit()
         removals = self._removals(moves) if moves else []
-        self._listed_ahead = False
+        self._list.is_ahead = self._told.just_now = False
         db.session.commit()
         return removals
+
+    def _left_behind(self) -> list[Move]:
+        """Whom a dead worker had in hand. A source that has asked to be left alone is not asked about them either: the run waits."""
+        moves = [] if self.did_something else in_hand(self.run.id, self.lease.epoch, Step.TAKE)
+        # On Plex no turn is due before.
+        self.wait = cooling(self.run.source) if moves and not self.paced else None
+        if self.wait or not moves:
+            return []
+        self._shares = shares_of(self.run.source, [move.source_member_id for move in moves])
+        return moves
 
     def _without_claims_under_way(self, moves: list[Move]) -> list[Move]:
         """Whose person is choosing a password at this moment for the account that is to go waits a little: what the claim has read of it
@@ -137,6 +144,8 @@ class Taking:
         return [move for move in moves if move.source_member_id not in busy]
 
     def _claim_next(self, room: int) -> list[Move]:
+        if self.wait:
+            return []
         if not self._ahead:
             self._ahead = due(self.run.id, Step.TAKE, room if self.paced else AHEAD, SETTLING)
             # On Plex no turn is due before.
@@ -212,47 +221,59 @@ class Taking:
         return self.run.source.platform is Platform.PLEX and not restored and not any(move.attempts for move in moves)
 
     def _has_to_ask(self, moves: list[Move]) -> bool:
-        if self._is_named_by_id(moves):
-            return False
-        # The first who are taken after a look never wait for another list: that may take longer than what was told counts.
-        return self._members is None or (self._is_list_old and not self._listed_ahead)
-
-    @property
-    def _is_list_old(self) -> bool:
-        return time.monotonic() - self._listed > FRESH_S
+        return not self._is_named_by_id(moves) and self._list.has_to_be_asked_for
 
     def _removals(self, moves: list[Move]) -> list[Removal]:
         if self._is_named_by_id(moves):
             return [self._kept(move, Member(move.source_member_id, "", move.name), by_id_alone=True) for move in moves]
-        asks = self._has_to_ask(moves)
-        try:
-            members = self._listed_members(moves)
-        except PlatformError as error:
-            self._halt(error)
-            members = None
-        if members and asks and not is_fresh(self.run):
-            # It took so long that the target may have changed meanwhile. Before the next look the list is there already.
-            for move in moves:
-                put_back(move, self.lease.epoch, needs_look=True)
-            return []
+        found: list[tuple[Move, Here]] = []
+        if asks := self._list.has_to_be_asked_for:
+            self._ask_for_list()
         closed = closed_for_a_moment(self.run.source_id) if any(map(self._restores, moves)) else {}
-        found = [(move, self._looked_up(move, members, closed)) for move in moves] if members else []
+        if not (self.halts or self._told.is_too_old):
+            found = self._all_looked_up(moves, closed)
         if self.halts:
             # Nothing more is sent: not about those either who were found before it was answered so.
             for move in moves:
                 put_back(move, self.lease.epoch, needs_look=False)
             return []
-        return [self._kept(move, here.member, closed=closed) for move, here in found if here is not None]
+        if self._told.is_too_old:
+            by_id = [move for move, here in found if here.by_id]
+            self._look_first(moves, by_id or (moves if asks else []))
+            return []
+        return [self._kept(move, here.member, closed=closed) for move, here in found]
 
-    def _looked_up(self, move: Move, members: Present, closed: Mapping[str, Kept]) -> Here | None:
+    def _look_first(self, moves: list[Move], asked: list[Move]) -> None:
+        """It took so long that the target may have changed meanwhile: it is looked at again first, before which the list is there already.
+        Where a look would not help, it costs those a try about whom the source was `asked`: so it ends. Flushed."""
+        for move in moves:
+            if move in asked and self._told.is_fault_of_source:
+                fail_or_retry(move, self.lease.epoch, self._told.trouble)
+            else:
+                put_back(move, self.lease.epoch, needs_look=True)
+
+    def _all_looked_up(self, moves: list[Move], closed: Mapping[str, Kept]) -> list[tuple[Move, Here]]:
+        """About whom it was found out; those who have to be asked for by their id after somebody about whom it took long are let go of:
+        they come next, on their own."""
+        found: list[tuple[Move, Here]] = []
+        for move in moves:
+            on_their_own = self._told.takes_long and any(here.by_id for _, here in found)
+            if here := self._looked_up(move, closed, asks=not on_their_own):
+                found.append((move, here))
+        return found
+
+    def _looked_up(self, move: Move, closed: Mapping[str, Kept], *, asks: bool) -> Here | None:
         """`None`: whether the access is still there could not be found out."""
         if self.halts:
             return None
-        try:
-            found = members.of(move)
-            if found is None or self._has_to_be_known_anew or (self._restores(move) and _may_be_closed(found, closed)):
-                found = self._asked_for(move)
+        found = self._list.found(move)
+        if self._list.tells_enough(found, closed if self._restores(move) else None):
             return Here(found)
+        if not asks:
+            put_back(move, self.lease.epoch, needs_look=False)
+            return None
+        try:
+            return self._list.asked_for(move)
         except PlatformError as error:
             self._note_error(move, error)
             return None
@@ -261,31 +282,11 @@ class Taking:
         """Whether an access that was there before the run which is taken back is made again what it was."""
         return self.run.kind is RunKind.UNDO and bool(move.before)
 
-    def _listed_members(self, moves: list[Move]) -> Present:
-        if self._members is None or self._has_to_ask(moves):
-            return self._ask_for_list()
-        return self._members
-
-    def _ask_for_list(self) -> Present:
-        self._members = Present(self.remote.members(), shares=self.run.source.platform is Platform.PLEX)
-        self._listed = time.monotonic()
-        return self._members
-
-    @property
-    def _has_to_be_known_anew(self) -> bool:
-        """Whether the list is too old for a policy to be sent back whole as it was then; the one account is asked for instead. Of a share
-        nothing is sent back."""
-        return self._is_list_old and self.run.source.platform is not Platform.PLEX
-
-    def _asked_for(self, move: Move) -> Member | None:
-        """An account that is missing in the list, asked for by its id: no list is whole enough to note a removal by it alone."""
-        if self.run.source.platform is Platform.PLEX or not move.source_member_id:
-            return None
-        # Nothing is locked while the source is asked; a crash leaves the claim.
-        db.session.commit()
-        with suppress(NotThere):
-            return self.remote.member(move.source_member_id)
-        return None
+    def _ask_for_list(self) -> None:
+        try:
+            self._list.ask()
+        except PlatformError as error:
+            self._halt(error)
 
     def _kept(self, move: Move, member: Member | None, *, by_id_alone: bool = False, closed: Mapping[str, Kept] | None = None) -> Removal:
         """What there is now is written down, and what is going to be done that another attempt has to know of; flushed."""
@@ -320,16 +321,3 @@ class Taking:
         if not self._restores(move):
             # What was made again as it was before is still there.
             self._removed += [move.source_member_id, *([removal.member.id] if removal.member else [])]
-
-
-@dataclass(frozen=True)
-class Here:
-    """What was found out about somebody's access; `member` is `None` when it is gone."""
-
-    member: Member | None
-
-
-def _may_be_closed(member: Member, closed: Mapping[str, Kept]) -> bool:
-    """Whether a link may have closed this account since the list was read, or somebody may have chosen a password since: it is asked for
-    once more, now that nobody else of the panel is at it."""
-    return member.account_id in closed or member.needs_sealing

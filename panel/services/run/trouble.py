@@ -80,6 +80,13 @@ def note_success(run: Migration) -> None:
         run.awaited_id, run.wake_reason = None, ""
 
 
+def note_answer(run: Migration, server: Server) -> None:
+    """This server has told what it was asked for: it is awaited no more. Nothing was done by that, so its outages still count. Flushed by
+    the caller."""
+    if run.awaited_id == server.id:
+        run.awaited_id, run.wake_reason = None, ""
+
+
 def cooling(*servers: Server) -> Wait | None:
     """A wait while one of these servers, or its Plex account, has asked to be left alone: then not even a list is asked for."""
     until = pace.cooling_until(servers)

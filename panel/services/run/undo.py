@@ -19,7 +19,8 @@ from panel.services.run.start import Blocked, hold_servers
 from panel.services.run.way_back import is_kept, is_left_to_take_back
 
 TAKEN_BACK = "The invite was taken back."
-STILL_WAITS = "The invite is again what it was before the migration, and still waits."
+#: Of what was there before. Whether the person has accepted it meanwhile may not have been asked yet.
+AS_BEFORE = "The access is again what it was before the migration; an invite that was not accepted still waits."
 
 
 class NothingToUndo(ValueError):
@@ -96,7 +97,7 @@ def forget_invite(back: Migration, user_id: int) -> None:
     """`back` has withdrawn what the run it takes back had given this user, or made it again what it was before: nobody is waited for any
     more, and nothing is to be given again. In the transaction that notes it; flushed."""
     whose = (Move.migration_id == back.undoes_id, Move.user_id == user_id, Move.step != Step.DONE, Move.claim.is_(None))
-    said = case((is_kept(Move.before), literal(STILL_WAITS)), else_=literal(TAKEN_BACK))
+    said = case((is_kept(Move.before), literal(AS_BEFORE)), else_=literal(TAKEN_BACK))
     execute(update(Move).where(*whose, Move.status == MoveStatus.INVITED).values(status=MoveStatus.FAILED, detail=said))
     over = {"step": Step.DONE, "retryable": False, "changed_at": utc_now()}
     execute(update(Move).where(*whose, Move.status == MoveStatus.FAILED).values(over))
@@ -183,7 +184,7 @@ def _let_go(move: Move, back: Migration) -> None:
         move.step = Step.ACCEPT
         return
     if move.status is MoveStatus.INVITED:
-        move.status, move.detail = MoveStatus.FAILED, "The invite was there before the migration and still waits; nothing else is done."
+        move.status, move.detail = MoveStatus.FAILED, "The invite was there before the migration and stays as it is; nothing else is done."
     move.step = Step.DONE
 
 

@@ -18,7 +18,7 @@ UNDER_WAY_OR_DONE = (*OPEN, MoveStatus.MOVED, MoveStatus.INVITED)
 
 @dataclass(frozen=True)
 class WayBack:
-    """The newest attempt to take one user back: by which run, and how it stands."""
+    """The attempt to take one user back that has come to something or is under way, else the newest: by which run, and how it stands."""
 
     run_id: int
     status: MoveStatus
@@ -69,7 +69,8 @@ def ways_back(moves: Iterable[Move]) -> dict[int, WayBack]:
         select(Migration.undoes_id, Move.user_id, Migration.id, Move.status)
         .join(Move, Move.migration_id == Migration.id)
         .where(Migration.undoes_id.in_(runs), Move.user_id.in_(users))
-        .order_by(Migration.id)
+        # An older one may have been tried again after a newer one has failed.
+        .order_by(Move.status.in_(UNDER_WAY_OR_DONE), Migration.id)
     )
     rows = [((undoes_id, user_id), WayBack(run_id, status)) for undoes_id, user_id, run_id, status in db.session.execute(query)]
     return {here[key]: found for key, found in rows if key in here}
