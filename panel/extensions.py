@@ -59,7 +59,9 @@ _WRITES = "panel.writes"
 @event.listens_for(Engine, "rollback")
 @event.listens_for(Engine, "rollback_savepoint")
 def _forget_writes(connection: Connection, *_: object) -> None:
-    connection.info.pop(_WRITES, None)
+    # One that was cut has nothing to be asked for.
+    if not connection.invalidated:
+        connection.info.pop(_WRITES, None)
 
 
 @event.listens_for(Engine, "before_execute")
