@@ -30,7 +30,7 @@ test-all: setup ## Run the thorough repetitions as well
 test-faults: setup ## Run migrations under every fault (about 15 minutes)
 	$(BIN)/python -m pytest tests/faults -m 'not cuts' -n 2 -p no:cacheprovider
 
-test-cuts: setup ## Cut the power of the whole machine 200 times (about 20 minutes)
+test-cuts: setup ## Cut the power of the whole machine 200 times, and what else takes long under faults (about 20 minutes)
 	$(BIN)/python -m pytest tests/faults -m cuts -n 2 -p no:cacheprovider
 
 lint: setup ## Check style, types and templates

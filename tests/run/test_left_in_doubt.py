@@ -158,6 +158,10 @@ def test_a_look_from_before_the_clock_was_put_back_is_taken_anew(scene: Scene, c
     assert not run.moves[0].created_account
 
 
+def waits_that_no_busy_machine_outlasts(app: Flask) -> None:
+    app.extensions["panel_config"] = replace(app.extensions["panel_config"], outage_waits_s=(30.0, 60.0, 120.0, 300.0))
+
+
 def a_mistake_in_closing(scene: Scene, run: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
     def mistaken(*_what: object) -> None:
         raise ZeroDivisionError
@@ -173,12 +177,14 @@ def a_token_nobody_can_read(scene: Scene, run: Migration, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("broken", [a_mistake_in_closing, a_token_nobody_can_read])
 @pytest.mark.parametrize("as_it_is", [paused, ended])
 def test_a_mistake_of_ours_does_not_come_back_at_every_tick(
+    app: Flask,
     scene: Scene,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     as_it_is: Callable[[Migration], None],
     broken: Callable[[Scene, Migration, pytest.MonkeyPatch], None],
 ) -> None:
+    waits_that_no_busy_machine_outlasts(app)
     run = in_doubt(scene, "ada")
     as_it_is(run)
     run_id, status = run.id, run.status
@@ -198,7 +204,7 @@ def test_a_mistake_of_ours_does_not_come_back_at_every_tick(
 def test_each_of_its_waits_is_waited_before_a_run_at_work_is_ended_by_it(
     app: Flask, scene: Scene, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app.extensions["panel_config"] = replace(app.extensions["panel_config"], outage_waits_s=(30.0, 60.0, 120.0, 300.0))
+    waits_that_no_busy_machine_outlasts(app)
     run = in_doubt(scene, *ON_THEIR_WAY)
     # One of them comes sooner than the run.
     run.moves[1].secure_after = utc_now() + timedelta(seconds=20)

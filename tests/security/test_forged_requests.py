@@ -64,10 +64,10 @@ def test_a_refusal_hands_a_token_only_to_whoever_is_signed_in_and_to_no_other_si
     for headers in (FACES["form"], {"Origin": "https://evil.test"}):
         assert "X-CSRFToken" not in ada.post("/plans/new", headers=headers).headers
     refused = ada.post("/plans/new", headers={**FACES["htmx"], "Origin": "https://evil.test"})
-    assert not [name for name in refused.headers if name.lower().startswith("access-control")]
+    assert not [name for name, _ in refused.headers if name.lower().startswith("access-control")]
     assert "X-CSRFToken" not in app.test_client().post("/plans/new", headers=FACES["htmx"]).headers
     asked_first = ada.options("/plans/new", headers={"Origin": "https://evil.test", "Access-Control-Request-Headers": "hx-request"})
-    assert not [name for name in asked_first.headers if name.lower().startswith("access-control")]
+    assert not [name for name, _ in asked_first.headers if name.lower().startswith("access-control")]
     token_of(vic, "/account/password")
     assert vic.post("/sign-out", data={"csrf_token": refused.headers["X-CSRFToken"]}).status_code == 400
     assert ada.post("/sign-out", data={"csrf_token": refused.headers["X-CSRFToken"]}).status_code == 303
