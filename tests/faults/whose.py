@@ -59,7 +59,8 @@ def asked_for(sim: Any, call: Call) -> str:
     """The name of the person a changing request is about; `NOBODY` where that cannot be said."""
     if isinstance(sim, PlexTv):
         return _invited(sim, call).partition("@")[0]
-    part = call.path.partition("/Users/")[2].partition("/")[0]
+    # Jellyfin names whose password it is beside the path.
+    part = call.query.get("userId") or call.path.partition("/Users/")[2].partition("/")[0]
     if part == "New":
         return str(dict(call.json() or {}).get("Name", NOBODY))  # type: ignore[call-overload]
     return str(sim.users[part].name) if part in sim.users else NOBODY
