@@ -18,7 +18,7 @@ __all__ = ["quick"]
 WIDTHS = [*((*pair, 1) for pair in PAIRS), ("jellyfin", "emby", 2), ("emby", "emby", 2)]
 #: For each platform once what it is like to give back on it, and to withdraw from it; the others take their time in `make test-cuts`.
 FIRST = [(*pair, 1) for pair in (("jellyfin", "emby"), ("emby", "jellyfin"), ("plex", "plex"), ("plex", "emby"), ("jellyfin", "plex"))]
-MOST_TELLING = ["answer lost", "500", "500 after the effect", "429 with Retry-After", "half a body", "a page after the effect"]
+MOST_TELLING = ["answer lost", "500 after the effect", "429 with Retry-After"]
 
 
 def marked(case: Any, is_first: bool) -> Any:
@@ -28,7 +28,7 @@ def marked(case: Any, is_first: bool) -> Any:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize(("source", "target", "width"), [marked(case, case in FIRST or case[2] == 2) for case in WIDTHS])
+@pytest.mark.parametrize(("source", "target", "width"), [marked(case, case in FIRST) for case in WIDTHS])
 def test_a_crash_at_every_request_of_an_undo_changes_nothing(source: str, target: str, width: int, moment: str) -> None:
     crashes.run_all(source, target, moment, width=width, undoes=True)
 
