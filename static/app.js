@@ -26,7 +26,8 @@ const notDone = (verb) => (verb === "get" ? ". Try again." : ": what you did may
 // Nobody waits for the look after the workers, and nobody is disturbed in a dialog by what the page behind it asks by itself.
 const isQuiet = (elt, { triggeringEvent }) => !triggeringEvent && (elt.id === "workers" || dialog.open);
 document.addEventListener("htmx:responseError", ({ detail: { elt, requestConfig, xhr } }) => {
-  if (isQuiet(elt, requestConfig)) return;
+  // A look that came with the token of an older session has got the new one, and comes again.
+  if (isQuiet(elt, requestConfig) || (!requestConfig.triggeringEvent && isStale(xhr))) return;
   const isText = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
   const sentence = isText && xhr.responseText ? xhr.responseText : `The panel could not answer${notDone(requestConfig.verb)}`;
   say(sentence, !requestConfig.triggeringEvent);

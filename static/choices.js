@@ -28,6 +28,9 @@ window.addEventListener("pagehide", () => {
   unsaved.clear();
 });
 
+// What has not arrived may not arrive then either.
+window.addEventListener("beforeunload", (event) => { if ([...unsaved.values()].some(({ state }) => state === "failed")) event.preventDefault(); });
+
 // Until it is saved its field says that it is not. What did not arrive is sent again, also where a fresh list has taken the field away.
 const AGAIN_AFTER_MS = 3000;
 const markUnsaved = (form, sentence) => {

@@ -9,12 +9,10 @@ document.addEventListener("htmx:afterSettle", (event) => {
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target !== dialog) return;
   // What comes back from sending a form still holds what was typed; a page that was fetched holds nothing yet.
-  const { requestConfig: { elt, verb } = {}, xhr } = event.detail;
-  const wasLeft = leftBehind.contains(elt);
+  const { elt, verb } = event.detail.requestConfig ?? {};
   if (verb === "get") typed = null;
-  else if (wasLeft && xhr.status === 422) typed = dialog.querySelector("form[method=post]");
   if (!dialog.open) {
-    if (!wasLeft) remember(elt);
+    if (!leftBehind.contains(elt)) remember(elt);
     dialog.showModal();
   }
   (dialog.querySelector(".alert") || dialog).scrollIntoView({ block: "nearest" });
@@ -46,12 +44,16 @@ const setAside = () => {
   });
 };
 document.addEventListener("htmx:beforeSwap", ({ detail, detail: { requestConfig: { elt }, target, xhr } }) => {
-  // It comes back for what is wrong in it, unless somebody is in another dialog by now.
-  const isSeen = !leftBehind.contains(target) && (target !== dialog || !dialog.open);
-  if (isSeen || !leftBehind.contains(elt)) return;
+  if (!detail.shouldSwap || !leftBehind.contains(elt)) return;
+  const isDone = xhr.status !== 422;
+  // What is shown once and never again, as a link is, takes the dialog, unless somebody types in another one by now. A form never does: it
+  // would stand where another one is looked for.
+  const isSeen = target === dialog ? isDone && !typed : !leftBehind.contains(target) && !dialog.contains(target);
+  if (isSeen) return;
   detail.shouldSwap = false;
+  const outcome = isDone ? "was done; open it again to see what came of it." : "was not done: something in it was wrong.";
   // Said once this answer has taken away what was said before.
-  if (xhr.status === 422) setTimeout(say, 0, "What was sent from the dialog before was not done: something in it was wrong.");
+  setTimeout(say, 0, `What was sent from the dialog before ${outcome}`);
 });
 document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
   const sent = onTheWay.get(xhr);
@@ -163,11 +165,16 @@ const isBeside = ({ target, clientX: x, clientY: y }) => {
   const box = dialog.getBoundingClientRect();
   return target === dialog && (x < box.left || x > box.right || y < box.top || y > box.bottom);
 };
-// What is being saved is not lost.
+// What is being saved is lost only where that does not work.
 const isOnItsWay = () => [...onTheWay.values()].some(({ elt, isWhole }) => isWhole && (elt === typed || !typed.isConnected));
+const askFirst = () => {
+  const isBeingSaved = Boolean(typed) && isOnItsWay();
+  leaving.querySelectorAll("[data-being-saved]").forEach((said) => { said.hidden = (said.dataset.beingSaved === "yes") !== isBeingSaved; });
+  leaving.showModal();
+};
 const leave = () => {
-  if (!typed || isOnItsWay()) dialog.close();
-  else if (!leaving.open) leaving.showModal();
+  if (!typed) dialog.close();
+  else if (!leaving.open) askFirst();
 };
 leaving.addEventListener("close", () => {
   if (leaving.returnValue === "leave" && goOn) {
@@ -183,7 +190,7 @@ dialog.addEventListener("submit", (event) => {
   if (event.defaultPrevented || !typed || form === typed || form.method !== "post") return;
   event.preventDefault();
   goOn = () => form.requestSubmit(submitter);
-  leaving.showModal();
+  askFirst();
 });
 
 dialog.addEventListener("input", ({ target: { form } }) => {

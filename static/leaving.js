@@ -21,12 +21,14 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
   const address = xhr.getResponseHeader("HX-Redirect");
   if (!address) return;
   const isSignedOut = new URL(address, location.href).pathname === leaving.dataset.signIn;
-  if (!isSignedOut || !(typed || typedIn || unsaved.size)) {
+  if (isSignedOut && (typed || typedIn || unsaved.size)) {
+    event.preventDefault();
+    // What was chosen in a list asks again and again, by itself.
+    say(SIGNED_OUT, !requestConfig.triggeringEvent || requestConfig.elt.matches("[data-late]"));
+  } else if (!leftBehind.contains(requestConfig.elt)) {
+    // What somebody types in another dialog by now is not what was saved: leaving that is asked about.
     saved();
     typed = null;
-  } else {
-    event.preventDefault();
-    say(SIGNED_OUT, !requestConfig.triggeringEvent);
   }
 });
 // The forms of the page belong to the session before: they are sent for the one that has begun since.
@@ -43,13 +45,14 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
   const { elt, requestConfig: { triggeringEvent }, xhr } = event.detail;
   const isFirst = isStale(xhr) && !pressedAgain.has(elt);
   pressedAgain.delete(elt);
-  if (!isFirst || !["click", "submit"].includes(triggeringEvent?.type) || elt.matches("[data-late]")) return;
+  if (!isFirst || !["click", "submit", "input"].includes(triggeringEvent?.type) || elt.matches("[data-late]")) return;
   event.preventDefault();
   pressedAgain.add(elt);
   const { submitter } = triggeringEvent;
   setTimeout(() => {
-    if (!elt.isConnected) say(xhr.responseText);
+    if (!elt.isConnected || leftBehind.contains(elt)) say(xhr.responseText);
     else if (submitter) submitter.click();
+    else if (triggeringEvent.type === "input") window.htmx.trigger(elt, "input");
     else if (elt.matches("form")) elt.requestSubmit();
     else elt.click();
   });
@@ -67,7 +70,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   event.stopPropagation();
   goal = link.href;
-  leaving.showModal();
+  askFirst();
 }, true);
 leaving.addEventListener("close", () => {
   if (goal && leaving.returnValue === "leave") {

@@ -152,23 +152,36 @@ def test_hears_what_became_of_what_was_sent_from_a_dialog_that_was_left(visit: O
     expect(page.locator("body > div[hidden] form")).to_have_count(0)
 
 
-def test_does_not_speak_of_losing_what_is_being_saved(visit: Open, pair: Scene) -> None:
+def test_asks_before_what_is_being_saved_is_left_and_tells_what_became_of_it(visit: Open, pair: Scene) -> None:
     page = visit(viewport={"width": 380, "height": 700})
     page.goto("/plans")
     link, dialog = page.get_by_role("link", name="New plan…"), page.get_by_role("dialog", name="New plan")
+    name = dialog.get_by_label("Name", exact=True)
     asks = page.get_by_role("dialog", name="Leave without saving?")
+    asks_meanwhile = page.get_by_role("dialog", name="Leave while it is being saved?")
     link.press("Enter")
-    dialog.get_by_label("Name", exact=True).fill("Premium")
+    name.fill("Premium")
     with held_back(page, "**/plans/new") as let_go:
         dialog.get_by_role("button", name="Save").press("Enter")
         page.keyboard.press("Escape")
-        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(asks_meanwhile.get_by_text("Should that fail, you would have to type it again.")).to_be_visible()
+        asks_meanwhile.get_by_role("button", name="Go on typing").press("Enter")
         let_go()
         expect(dialog.locator(".is-invalid").first).to_be_visible()
+    expect(name).to_have_value("Premium")
+    with held_back(page, "**/plans/new") as let_go:
+        dialog.get_by_role("button", name="Save").press("Enter")
+        page.keyboard.press("Escape")
+        asks_meanwhile.get_by_role("button", name="Leave it").press("Enter")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(link).to_be_focused()
+        let_go()
+        expect(page.locator("#notice")).to_have_text("What was sent from the dialog before was not done: something in it was wrong.")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    link.press("Enter")
+    name.fill("Standard")
     page.keyboard.press("Escape")
-    expect(asks).to_be_visible()
-    asks.get_by_role("button", name="Leave it").press("Enter")
-    expect(link).to_be_focused()
+    expect(asks.get_by_text("What you have typed is lost.", exact=True)).to_be_visible()
 
 
 def test_hears_of_what_was_left_also_from_within_another_dialog(visit: Open, pair: Scene) -> None:
@@ -180,6 +193,7 @@ def test_hears_of_what_was_left_also_from_within_another_dialog(visit: Open, pai
     with held_back(page, "**/plans/new") as let_go:
         dialog.get_by_role("button", name="Save").press("Enter")
         page.keyboard.press("Escape")
+        page.get_by_role("dialog").get_by_role("button", name="Leave it").press("Enter")
         expect(page.get_by_role("dialog")).to_have_count(0)
         page.get_by_role("link", name=re.compile("^Actions for")).first.press("Enter")
         menu = page.get_by_role("dialog")
@@ -262,3 +276,19 @@ def test_goes_to_the_password_that_was_wrong(visit: Open, script: bool) -> None:
     expect(page.get_by_text("do not belong together")).to_be_visible()
     expect(page.get_by_label("Password")).to_be_focused()
     expect(page.get_by_label("E-mail")).to_have_value(EMAIL)
+
+
+def test_shows_what_is_shown_once_also_where_its_dialog_was_left(visit: Open, pair: Scene) -> None:
+    run = pair.move()
+    page = visit()
+    page.goto(f"/migrations/{run.id}")
+    page.get_by_role("link", name="Actions for Alice").press("Enter")
+    with held_back(page, "**/claim*") as let_go:
+        page.get_by_role("dialog").get_by_role("button", name="Password link").press("Enter")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.get_by_role("link", name="Actions for Bob").press("Enter")
+        expect(page.get_by_role("dialog", name="Bob")).to_be_visible()
+        let_go()
+        expect(page.get_by_role("dialog").get_by_label("The link")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Link to choose a password").get_by_text("Alice", exact=True).first).to_be_visible()

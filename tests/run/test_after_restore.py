@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import create_engine
 
 from panel.config import Config
-from panel.domain.statuses import MigrationStatus
+from panel.domain.statuses import MigrationStatus, MoveStatus
 from panel.extensions import config as installed
 from panel.extensions import db
 from panel.models import Migration, Move, Server
@@ -255,3 +255,37 @@ def test_a_run_that_was_cancelled_and_not_at_its_end_waits_too(
     db.session.commit()
     finish_after_two_looks(scene, run, clock)
     assert scene.outcome(run) == {name: "moved" if name in made else "cancelled" for name in PEOPLE} and run.ended_at is not None
+
+
+def test_a_target_that_stays_away_keeps_no_cancelled_run_for_ever(
+    app: Flask, config: Config, scene: Scene, tmp_path: Path, clock: Clock
+) -> None:
+    run = restored_while_open(scene, config, tmp_path / "then.zip")
+    scene.target.sim.stop()
+    steer.cancel(run)
+    db.session.commit()
+    for _ in range(12):
+        running.work(run.id)
+        db.session.expire_all()
+        clock.ahead += timedelta(seconds=61)
+    unknown = [move for move in run.moves if move.from_backup]
+    assert run.ended_at is not None and run.source.migration_id is None and unknown
+    assert all(move.status is MoveStatus.FAILED and move.retryable and "could not be found out" in move.detail for move in unknown)
+    scene.target.sim.start()
+    running.work(run.id)
+    assert not scene.target.sim.exposure.still_open(), "it is looked for all the same"
+
+
+def test_what_a_run_that_has_ended_left_unknown_is_closed_where_nobody_has_chosen_a_password(
+    app: Flask, config: Config, scene: Scene, tmp_path: Path
+) -> None:
+    killed_after_the_account(scene, config, "emby")
+    run = db.session.scalars(db.select(Migration)).one()
+    run.status, run.ended_at = MigrationStatus.FAILED, utc_now()
+    run.moves[0].status, run.moves[0].claim, run.moves[0].created_account = MoveStatus.FAILED, None, True
+    db.session.commit()
+    assert scene.target.sim.exposure.still_open() == ["ada"]
+    _done, run = restored(scene, tmp_path / "then.zip")
+    assert run.id in running.due()
+    running.work(run.id)
+    assert not scene.target.sim.exposure.still_open() and scene.opened("ada", scene.source)

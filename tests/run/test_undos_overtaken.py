@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import func, select
 
+from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
 from panel.models import Migration, Move
+from panel.models.types import utc_now
 from panel.services.run import steer, undo
 from panel.simulators.http import Fault
 from panel.web.move_actions import why_no_undo
@@ -73,6 +75,30 @@ def test_what_a_later_run_gave_is_not_taken_by_another_try(scene: Scene, since: 
     assert scene.outcome(later)["ada"] == "moved" and (scene.opened("ada"), scene.opened("ada", scene.source)) == (MOVED, None)
     assert refused(back, "ada") == {f"Migration {later.id} has moved ada since; another try would take away what that one has given."}
     assert (scene.opened("ada"), scene.opened("ada", scene.source)) == (MOVED, None)
+
+
+def test_a_pause_since_changes_nothing_about_that(scene: Scene) -> None:
+    run = moved(scene)
+    sim = scene.source.sim
+    for name in ("ada", "ben"):
+        sim.faults.append(Fault("POST", f"/Users/{sim.user(name).id}/Policy", status=500, times=None, body="no"))
+    back = undo_all(scene, run)
+    sim.faults.clear()
+    assert set(scene.outcome(back).values()) == {"failed"}
+    steer.retry(back, move_of(back, "ben").id)
+    db.session.commit()
+    move_of(run, "ada").given_at = utc_now()
+    later = Migration(source=run.source, target=run.target, status=MigrationStatus.FINISHED, ended_at=utc_now())
+    again = Move(user=move_of(run, "ada").user, name="ada", position=0, status=MoveStatus.MOVED, step=Step.DONE, given_at=utc_now())
+    later.moves.append(again)
+    db.session.add(later)
+    db.session.commit()
+    assert steer.why_no_retry(move_of(back, "ada"))
+    for steered in (steer.pause, steer.resume):
+        steered(back)
+        db.session.commit()
+        db.session.expire_all()
+    assert f"Migration {later.id} has moved ada since" in steer.why_no_retry(move_of(back, "ada"))
 
 
 def test_whom_another_one_has_taken_back_is_not_tried_again(scene: Scene) -> None:

@@ -118,8 +118,11 @@ def _let_go(connection: Connection, now: datetime) -> tuple[tuple[str, int], ...
     idless = _MOVES.c.target_member_id == ""
     unfinished = _MOVES.c.created_account & or_(idless, _MOVES.c.given_at.is_(None)) & _MOVES.c.step.in_((Step.GIVE, Step.DONE))
     being_made = unfinished & or_(_MOVES.c.status == MoveStatus.FAILED, giving) & _MOVES.c.migration_id.not_in(to_plex)
-    left_alone = {"from_backup": True, "attempts": 0, "secure_after": NEVER, "missing_since": None, "changed_at": now}
+    left_alone = {"from_backup": True, "attempts": 0, "secure_after": NEVER, "missing_since": None, "changed_at": _MOVES.c.changed_at}
     connection.execute(update(_MOVES).where(being_made).values(left_alone))
+    # Of a run that has ended nobody asks for it any more: only what the server itself says to have no password is closed.
+    over = _MOVES.c.from_backup & _MOVES.c.migration_id.in_(select(_RUNS.c.id).where(_RUNS.c.ended_at.is_not(None)))
+    connection.execute(update(_MOVES).where(over).values(secure_after=None, changed_at=_MOVES.c.changed_at))
     unknown = select(_MOVES.c.name, _MOVES.c.migration_id).where(being_made, idless)
     return _people(connection, unknown)
 

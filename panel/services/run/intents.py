@@ -30,6 +30,9 @@ def write_intents(run: Migration, epoch: int, gifts: Sequence[Gift]) -> None:
             intent = {"before": as_kept(member_as_open(gift.known, closed))}
         if is_to_be_sealed(gift):
             intent["sealed"] = True
+        if gift.known is not None and gift.move.missing_since is not None:
+            # It stands there after all: only looks that come after this one say that it does not.
+            intent["missing_since"] = None
         if intent:
             write_down(gift.move, epoch, **intent)
 
@@ -37,8 +40,10 @@ def write_intents(run: Migration, epoch: int, gifts: Sequence[Gift]) -> None:
 def is_to_be_kept(run: Migration, gift: Gift) -> bool:
     """Whether what the account is now was not this run's doing, and is to be given back one day; not what it has made and given already
     and gives once more."""
-    made = gift.ours or (gift.move.created_account and gift.move.given_at is not None)
-    return run.kind is RunKind.MOVE and gift.known is not None and not made and not gift.move.before
+    move = gift.move
+    # One that a restored backup knows by its id was closed by this run.
+    made = gift.ours or (move.created_account and (move.given_at is not None or (move.from_backup and bool(move.target_member_id))))
+    return run.kind is RunKind.MOVE and gift.known is not None and not made and not move.before
 
 
 def is_to_be_sealed(gift: Gift) -> bool:

@@ -19,7 +19,7 @@ from panel.platforms.mediabrowser import random_password
 from panel.services import proof
 from panel.services.people import record_account
 from panel.services.remarks import with_warning, without_warning
-from panel.services.run.after_restore import is_nobodys_to_touch, leave_alone, note_judged, wait_for_judgement
+from panel.services.run.after_restore import is_nobodys_to_touch, leave_alone, note_judged, put_off, wait_for_judgement
 from panel.services.run.lease import Lease, LeaseLost
 from panel.services.run.listed import Listed
 from panel.services.run.made_anew import forget_claims
@@ -27,7 +27,8 @@ from panel.services.run.rows import require_epoch
 
 #: Seconds before another try at closing an account, or another look at a server that stays away.
 LOOK_AGAIN_S = 60.0
-#: When an account is tried that a restored backup knows as half made: it may have become somebody's since.
+#: When an account is looked for that a restored backup knows as half made, until somebody resumes, cancels or retries: it may have become
+#: somebody's since.
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -53,15 +54,15 @@ def _in_doubt() -> ColumnElement[bool]:
 def leave_in_doubt(run_id: int, until: datetime) -> None:
     """Nobody in doubt is looked for before: something of ours goes wrong with it each time. What was found of them stands. Flushed."""
     sooner = or_(Move.secure_after.is_(None), Move.secure_after < until)
-    execute(update(Move).where(Move.migration_id == run_id, _in_doubt(), sooner).values(secure_after=until))
+    execute(update(Move).where(Move.migration_id == run_id, _in_doubt(), sooner).values(secure_after=until, changed_at=Move.changed_at))
 
 
 def secure(run: Migration, lease: Lease, remote: Remote) -> None:
     """Close what may stand open: a password nobody knows, no libraries, disabled. Commits after each account.
 
     Whoever is given access later gets it on the closed account. What cannot be closed now is tried again in a minute, whatever becomes of
-    the run; nothing waits for it. What a later run has given under that name is left alone. On Plex nothing can stand open. A mistake of
-    ours about one of them is raised once the others were tried. Raises `LeaseLost`.
+    the run; nothing waits for it, but for what a restored backup left unknown. What a later run has given under that name is left alone. On
+    Plex nothing can stand open. A mistake of ours about one of them is raised once the others were tried. Raises `LeaseLost`.
     """
     if run.target.platform is Platform.PLEX:
         return
@@ -72,7 +73,7 @@ def secure(run: Migration, lease: Lease, remote: Remote) -> None:
     try:
         listed = Listed(remote.members(), names=True)
     except PlatformError as error:
-        _put_off(moves, error)
+        _put_off(run, moves, error)
         return
     mistakes = [mistake for move in moves if (mistake := _secured(move, listed, run, lease, remote))]
     if mistakes:
@@ -85,7 +86,7 @@ def _secured(move: Move, listed: Listed, run: Migration, lease: Lease, remote: R
         with proof.announced(run.id, move.id, run.target_id):
             _close(move, listed.of(move), run, remote)
     except PlatformError as error:
-        _put_off([move], error)
+        _put_off(run, [move], error)
     except (LeaseLost, SQLAlchemyError):
         raise
     except Exception as mistake:
@@ -171,9 +172,9 @@ def _settle(run: Migration, move: Move) -> None:
     note_judged(run, move)
 
 
-def _put_off(moves: Sequence[Move], error: PlatformError) -> None:
+def _put_off(run: Migration, moves: Sequence[Move], error: PlatformError) -> None:
     for move in moves:
         move.secure_after = utc_now() + timedelta(seconds=LOOK_AGAIN_S)
-        wait_for_judgement(move)
+        put_off(run, move, error)
         move.remark = with_warning(move.remark, str(error))
     db.session.commit()

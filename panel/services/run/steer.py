@@ -28,9 +28,11 @@ def resume(run: Migration) -> None:
     """Go on where it stopped. Flushed. Raises `NotPossible`."""
     if run.status is not MigrationStatus.PAUSED:
         raise NotPossible(f"Migration {run.id} is {run.status}; only a paused one can be resumed.")
-    execute(update(Move).where(Move.migration_id == run.id).values(secure_after=None))
+    # When a user was changed last tells whether a later run has moved them since (overtaken.py): a pause is no change.
+    unchanged = {"changed_at": Move.changed_at}
+    execute(update(Move).where(Move.migration_id == run.id, Move.secure_after.is_not(None)).values(secure_after=None, **unchanged))
     # However short the pause was: nobody loses anything on what was read back before it.
-    execute(update(Move).where(Move.migration_id == run.id, Move.step == Step.TAKE).values(needs_look=True))
+    execute(update(Move).where(Move.migration_id == run.id, Move.step == Step.TAKE).values(needs_look=True, **unchanged))
     anew = {"prepared_at": None, "wake_at": None, "wake_reason": "", "awaited_id": None, "outages": 0, "problem": ""}
     # One that has not begun waits for its time, or for a worker, as it did before.
     waits = Migration.started_at.is_(None)
