@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from panel import jobs
 from panel.domain.statuses import MigrationStatus, MoveStatus, Step
 from panel.extensions import db
-from panel.models import Setting
+from panel.models import Migration, Setting
 from tests.browser import REASON, chromium_path
 from tests.journeys.browsing import EMAIL, browser_type_launch_args, held_back, pair, panel_url, visit
 from tests.scene import Scene
@@ -21,6 +21,14 @@ __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(chromium_path() is None, reason=REASON)]
 
 Open = Callable[..., Page]
+
+
+def with_one_who_failed(pair: Scene) -> Migration:
+    """A run that has ended, in which Alice has failed and can be tried again."""
+    run = pair.move()
+    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
+    db.session.commit()
+    return run
 
 
 def test_stays_with_the_run_when_the_button_in_hand_goes_with_its_end(visit: Open, pair: Scene) -> None:
@@ -40,9 +48,7 @@ def test_stays_with_what_was_tried_or_sent_again(visit: Open, pair: Scene, monke
         monkeypatch.setattr(jobs, wake, lambda row_id: True)
     setting = Setting.current()
     setting.admin_email, setting.smtp_host = "ada@example.test", "mail.example.test"
-    run = pair.move()
-    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
-    db.session.commit()
+    run = with_one_who_failed(pair)
     page = visit(viewport={"width": 380, "height": 500})
     page.goto(f"/migrations/{run.id}?status=failed")
     send = page.locator("#send-mail")
@@ -72,9 +78,7 @@ SLOW_TO_SETTLE = (
 
 def test_what_an_answer_brings_works_before_htmx_has_settled_it(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "wake", lambda row_id: True)
-    run = pair.move()
-    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
-    db.session.commit()
+    run = with_one_who_failed(pair)
     page = visit()
     page.add_init_script(SLOW_TO_SETTLE)
     page.goto(f"/migrations/{run.id}?status=failed")
@@ -91,9 +95,7 @@ def test_what_an_answer_brings_works_before_htmx_has_settled_it(visit: Open, pai
 
 def test_comes_back_to_what_stands_for_a_list_that_the_row_has_left(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "wake", lambda row_id: True)
-    run = pair.move()
-    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
-    db.session.commit()
+    run = with_one_who_failed(pair)
     page = visit()
     page.goto(f"/migrations/{run.id}?status=failed")
     page.get_by_role("link", name="Actions for Alice").press("Enter")
@@ -119,9 +121,8 @@ def test_leaves_the_focus_alone_that_is_elsewhere(visit: Open, pair: Scene) -> N
 
 
 def test_goes_to_what_stands_for_a_list_that_the_row_leaves_by_itself(visit: Open, pair: Scene) -> None:
-    run = pair.move()
+    run = with_one_who_failed(pair)
     run.status, run.ended_at = MigrationStatus.PAUSED, None
-    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
     db.session.commit()
     page = visit()
     page.goto(f"/migrations/{run.id}?status=failed")
@@ -134,9 +135,7 @@ def test_goes_to_what_stands_for_a_list_that_the_row_leaves_by_itself(visit: Ope
 
 def test_hears_what_became_of_what_was_sent_from_a_dialog_that_was_left(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "wake", lambda row_id: True)
-    run = pair.move()
-    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
-    db.session.commit()
+    run = with_one_who_failed(pair)
     page = visit()
     page.goto(f"/migrations/{run.id}?status=failed")
     page.get_by_role("link", name="Actions for Alice").press("Enter")
