@@ -26,7 +26,7 @@ def main() -> int:
     logs.to_stdout(as_json=config.log_json)
     app = create_app(config, screens=False, commands=False)
     stop = threading.Event()
-    with Tree(together=True, prefixed=False) as tree:
+    with Tree(together=True, write=logs.pass_on if config.log_json else None) as tree:
         for number in range(1, config.workers + 1):
             tree.add(f"rq-{number}", [sys.executable, "-m", "panel.jobs.worker"], config.child_environ(), grace_s=JOB_GRACE_S)
         chores = threading.Thread(target=keep_house, args=(app, stop), daemon=True)

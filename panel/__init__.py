@@ -8,8 +8,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from panel.config import ROOT, Config
 
+#: A host that is gone is noticed within half a minute: else the kernel would try for a quarter of an hour, and wait for two hours.
+WHILE_THERE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 #: PostgreSQL may go away and come back, and compares times by the zone of the session.
-ON_A_SERVER = {"pool_pre_ping": True, "connect_args": {"options": "-c timezone=UTC"}}
+ON_A_SERVER = {"pool_pre_ping": True, "connect_args": {"options": "-c timezone=UTC", **WHILE_THERE}}
 
 
 def create_app(config: Config | None = None, *, screens: bool = True, commands: bool = True) -> Flask:

@@ -1,13 +1,15 @@
 """The Flask extensions, made once and bound to an app in `create_app`."""
 
 import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import Connection, CursorResult, Delete, MetaData, Update, UpdateBase, event
+from sqlalchemy import Connection, CursorResult, Delete, Dialect, MetaData, Update, UpdateBase, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -50,6 +52,16 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
 
+@event.listens_for(Engine, "do_connect")
+def _connect_patiently(dialect: Dialect, _record: object, arguments: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    """A connection to PostgreSQL that knows how long it is waited for; one to SQLite is made as ever."""
+    if dialect.name != "postgresql":
+        return None
+    from panel import postgresql
+
+    return postgresql.Connection.connect(*arguments, **settings)
+
+
 #: How long PostgreSQL leaves its locks to somebody who has written something and then says nothing more.
 SILENT_S = 30
 _WRITES = "panel.writes"
@@ -86,6 +98,12 @@ def execute(statement: Update | Delete) -> int:
     result = db.session.execute(statement.execution_options(synchronize_session=False))
     assert isinstance(result, CursorResult)
     return result.rowcount
+
+
+def for_threads() -> Callable[[], AbstractContextManager[object]]:
+    """What a thread begun here opens to use `db` and `config` of the app at work: a session of its own each time, closed at the end."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app.app_context
 
 
 def config() -> "Config":

@@ -6,18 +6,21 @@ import contextlib
 import errno
 import fcntl
 import http.client
+import logging
 import os
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from panel import embedded_redis, listening
+from panel import embedded_redis, listening, logs
 from panel.config import ROOT, Config, ConfigError
 from panel.tree import Tree, TreeError, write_line
 
 # A worker gives a job 25 s to end before it is killed; its tree needs a moment more.
 WORKER_GRACE_S = 30.0
+
+log = logging.getLogger(__name__)
 
 
 def up(
@@ -30,18 +33,24 @@ def up(
     before: Callable[[Tree], None] | None = None,
     when_up: Callable[[str], int | None] | None = None,
 ) -> int:
-    """Runs the whole panel until SIGTERM or Ctrl+C; gives the exit code (1: it could not start, the reason is on standard error).
+    """Runs the whole panel until SIGTERM or Ctrl+C; gives the exit code (1: it could not start, the reason is on standard error, or in the
+    log where that is for programs).
 
     `port` 0 takes a free one; `listener` listens already, in place of host and port. `upgrade` runs once Redis answers, then
     `before(tree)` may add programs of its own (the demo's simulators), then worker and web start. `when_up(address)` runs in a thread
     once the web answers; a number it returns ends the tree.
     """
+    if config.log_json:
+        logs.to_stdout(as_json=True)
     try:
         config = config.ensure()
         with single_tree(config), listener or listen(host, port) as door:
             return run_tree(config, host, door, upgrade, before, when_up)
     except (ConfigError, TreeError, embedded_redis.EmbeddedRedisError) as error:
-        print(f"Streamferry did not start: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        if config.log_json:
+            log.error("Streamferry did not start: %s", error)
+        else:
+            print(f"Streamferry did not start: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return 1
 
 
@@ -55,8 +64,7 @@ def run_tree(
 ) -> int:
     """`up` once the place is known to be free."""
     env, port = config.child_environ(), listening.port_of(door)
-    # A name before each line would spoil the JSON.
-    with Tree(prefixed=not config.log_json) as tree:
+    with Tree(write=logs.pass_on if config.log_json else write_line) as tree:
         add_redis(tree, config)
         if upgrade is not None and not tree.stopping:
             upgrade()
@@ -66,7 +74,7 @@ def run_tree(
         web = [sys.executable, "-m", "panel.serve", "--socket", str(door.fileno())]
         tree.add("web", web, env, sockets=[door], ready=lambda: web_answers(host, port))
         if not tree.stopping:
-            announce(tree, address(host, port), when_up)
+            announce(tree, address(host, port), when_up, as_json=config.log_json)
         return tree.run()
 
 
@@ -85,9 +93,12 @@ def add_redis(tree: Tree, config: Config) -> None:
     )
 
 
-def announce(tree: Tree, url: str, when_up: Callable[[str], int | None] | None) -> None:
+def announce(tree: Tree, url: str, when_up: Callable[[str], int | None] | None, *, as_json: bool) -> None:
     """Says where the panel is, and starts what waits for that."""
-    write_line("up", f"Streamferry is ready at {url}")
+    if as_json:
+        log.info("Streamferry is ready at %s", url)
+    else:
+        write_line("up", f"Streamferry is ready at {url}")
     if when_up is not None:
         threading.Thread(target=follow, args=(tree, url, when_up), daemon=True).start()
 

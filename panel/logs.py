@@ -57,6 +57,24 @@ def to_stdout(*, as_json: bool = False) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def pass_on(name: str, line: str) -> None:
+    """A line that another program of the tree has written, for who reads the log as JSON: a record as it is, anything else (of Redis, or of
+    Python itself) as a record of the logger `name`. An output that takes nothing any more is no reason to stop."""
+    if _is_record(line):
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+    elif line.strip():
+        logging.getLogger(name).warning("%s", line)
+
+
+def _is_record(line: str) -> bool:
+    try:
+        return line.startswith("{") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def mark_run(record: logging.LogRecord) -> bool:
     """Puts the run at work and the user in hand on a record: `run` and `user` (numbers or `None`), and `run_mark` (text for a line)."""
     run, user = _run.get(), _user.get()

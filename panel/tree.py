@@ -21,17 +21,29 @@ FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 HEALTHY_AFTER_S = 10.0
 READY_WITHIN_S = 60.0
+LAST_WORDS_S = 1.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+#: Takes a line of a program's output, after the program's name.
+Write = Callable[[str, str], None]
 
 
 class TreeError(Exception):
     """The tree cannot start or go on; `str(error)` is a sentence for the person at the terminal."""
 
 
+def write_line(name: str, line: str) -> None:
+    """One line of a program's output, marked with its name. A terminal that went away is no reason to stop."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.write(f"{name:<7}| {line}\n")
+        sys.stdout.flush()
+
+
 @dataclass
 class Child:
     """One program of a tree: how to start it, and the process that runs it now. `stdin` is fed to every start,
-    `sockets` are handed to it under the numbers they have here.
+    `sockets` are handed to it under the numbers they have here. `write` is given what it says; without, it writes where this process does.
     """
 
     name: str
@@ -40,29 +52,31 @@ class Child:
     stdin: bytes = b""
     sockets: Sequence[socket.socket] = ()
     grace_s: float = 10.0
-    prefixed: bool = True
+    write: Write | None = write_line
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
     pause_s: float = field(default=FIRST_PAUSE_S, init=False)
     again_at: float = field(default=0.0, init=False)
     kill_at: float | None = field(default=None, init=False)
+    copying: threading.Thread | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Starts the program in a process group of its own, tied to this process. To be called from the main thread."""
         self.started_at = time.monotonic()
-        output = subprocess.PIPE if self.prefixed else None
+        output = None if self.write is None else subprocess.PIPE
         source = subprocess.PIPE if self.stdin else subprocess.DEVNULL
         self.process = subprocess.Popen(
             tied(list(self.argv)),
             env=self.env,
             stdin=source,
             stdout=output,
-            stderr=subprocess.STDOUT if self.prefixed else None,
+            stderr=None if self.write is None else subprocess.STDOUT,
             process_group=0,
             pass_fds=[each.fileno() for each in self.sockets],
         )
         if self.process.stdout is not None:
-            threading.Thread(target=self._copy_output, args=(self.process,), daemon=True).start()
+            self.copying = threading.Thread(target=self._copy_output, args=(self.process,), daemon=True)
+            self.copying.start()
         if self.process.stdin is not None:
             with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
                 stdin.write(self.stdin)
@@ -77,7 +91,7 @@ class Child:
             self.end_group()
             if now - self.started_at >= HEALTHY_AFTER_S:
                 self.pause_s = FIRST_PAUSE_S
-            write_line(self.name, f"ended with {describe(code)}; starts again in {self.pause_s:g} s")
+            (self.write or write_line)(self.name, f"ended with {describe(code)}; starts again in {self.pause_s:g} s")
             self.process, self.again_at = None, now + self.pause_s
             self.pause_s = min(self.pause_s * 2, LONGEST_PAUSE_S)
 
@@ -99,11 +113,16 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def say_the_last(self) -> None:
+        """Returns once all is written that the program said before it ended."""
+        if self.copying is not None:
+            self.copying.join(LAST_WORDS_S)
+
     def _copy_output(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
+        assert process.stdout is not None and self.write is not None
         with process.stdout as lines:
             for line in lines:
-                write_line(self.name, line.decode(errors="replace").rstrip("\n"))
+                self.write(self.name, line.decode(errors="replace").rstrip("\n"))
 
 
 class Tree:
@@ -114,9 +133,9 @@ class Tree:
     does not wait any longer.
     """
 
-    def __init__(self, *, together: bool = False, prefixed: bool = True) -> None:
+    def __init__(self, *, together: bool = False, write: Write | None = write_line) -> None:
         self.together = together
-        self.prefixed = prefixed
+        self.write = write
         self.children: list[Child] = []
         self._code = 0
         self._stopping = threading.Event()
@@ -154,7 +173,7 @@ class Tree:
 
         Raises `TreeError` when it is not ready in time. Adds nothing once the tree is stopping.
         """
-        child = Child(name, argv, env, stdin, sockets, grace_s, self.prefixed)
+        child = Child(name, argv, env, stdin, sockets, grace_s, self.write)
         if self.stopping:
             return child
         self.children.append(child)
@@ -199,6 +218,7 @@ class Tree:
             child.ask_to_stop()
             self._wait_for_end(child)
             child.end_group()
+            child.say_the_last()
 
     def _wait_for_end(self, child: Child) -> None:
         while not child.stopped() and self._signals < 2 and child.kill_at is not None and time.monotonic() < child.kill_at:
@@ -210,10 +230,3 @@ def describe(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     return f"signal {signal.Signals(-code).name}"
-
-
-def write_line(name: str, line: str) -> None:
-    """One line of a program's output, marked with its name. A terminal that went away is no reason to stop."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.write(f"{name:<7}| {line}\n")
-        sys.stdout.flush()

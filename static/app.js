@@ -4,22 +4,32 @@ const notice = document.getElementById("notice");
 
 // Whether it is about what the page does by itself: that comes and goes, and never in the place of what somebody has to read.
 let isByItself = true;
-const say = (text, byItself = false) => {
+let sayings = 0;
+const isSignedOut = () => notice.textContent.endsWith(SIGNED_OUT);
+const say = (text, byItself = false, tone = "danger") => {
   if (byItself && !isByItself) return;
   isByItself = byItself || !text;
+  if (text) sayings += 1;
   // What is said already is not read out again, and moves nothing.
   if (byItself && text && !notice.hidden && notice.textContent === text && (!dialog.open || dialog.contains(notice))) return;
   notice.textContent = text;
   notice.hidden = !text;
-  notice.classList.toggle("keeps-in-sight", text === SIGNED_OUT);
+  notice.className = `alert alert-${tone}`;
+  // What interrupts nobody is seen where they are, beside what is in hand.
+  const isGentle = tone !== "danger";
+  notice.classList.toggle("keeps-in-sight", isGentle || isSignedOut());
   // Above an open dialog nothing of the page is seen: the notice moves into it.
   if (text && dialog.open) {
     dialog.prepend(notice);
-    if (!byItself) notice.scrollIntoView({ block: "nearest" });
+    if (!byItself && !isGentle) notice.scrollIntoView({ block: "nearest" });
   } else if (!document.getElementById("main").contains(notice)) document.getElementById("main").prepend(notice);
+  if (text && isGentle) document.activeElement.scrollIntoView({ block: "nearest" });
 };
 
-dialog.addEventListener("close", () => say(""));
+// What was said a moment before a dialog opened is not left behind it.
+document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+  if (target === dialog && !notice.hidden && !isByItself) dialog.prepend(notice);
+});
 
 // What somebody has sent may have been done all the same.
 const notDone = (verb) => (verb === "get" ? ". Try again." : ": what you did may not have arrived. Look whether it was done, else try again.");
@@ -39,10 +49,14 @@ document.addEventListener("htmx:sendError", ({ detail: { elt, requestConfig, req
   if (isSentAgain) say("The panel cannot be reached; trying again. Migrations go on without this page.", true);
   else say(`The panel could not be reached${notDone(verb)}`);
 });
+// An answer takes away what was said before it was asked for.
+const saidBefore = new WeakMap();
+document.addEventListener("htmx:beforeSend", ({ detail: { xhr } }) => saidBefore.set(xhr, sayings));
 document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, successful, xhr } }) => {
   // Whoever gets an answer is signed in, whatever has asked for it.
-  const isOver = Boolean(requestConfig.triggeringEvent) || notice.textContent === SIGNED_OUT;
-  if (successful && !notice.hidden && !xhr.getResponseHeader("HX-Redirect")) say("", !isOver);
+  const isOver = Boolean(requestConfig.triggeringEvent) || isSignedOut();
+  const isNews = saidBefore.get(xhr) !== sayings;
+  if (successful && !isNews && !notice.hidden && !xhr.getResponseHeader("HX-Redirect")) say("", !isOver);
 });
 
 // What was done is told until something else is done; what goes on in the background, until its part of the page no longer waits for it.
@@ -73,6 +87,13 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { requestConfig, targ
 });
 document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, target } }) => {
   if (requestConfig?.triggeringEvent) awaited.delete(target);
+});
+
+// What was found out about an address or a key says nothing about another one, nor does what is being found out.
+document.addEventListener("input", ({ target }) => {
+  if (!target.matches("#server-form :is([name=url], [name=token], [name=plex_account])")) return;
+  sent.giveUpLooks(document);
+  document.getElementById("connection").replaceChildren();
 });
 
 // A button that is switched off until its answer is there loses the focus; it gets it back, unless the answer has put it elsewhere.

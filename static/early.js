@@ -2,6 +2,11 @@
 // would leave the page, and a choice would come to nothing. What a person does so early waits for htmx.
 (function () {
   const ours = ":is([hx-get], [hx-post])";
+  // What the page before has kept for this one is taken at once: whoever goes on before place.js is there takes nothing along.
+  try {
+    window.streamferryPlace = JSON.parse(sessionStorage.getItem("place"));
+    sessionStorage.removeItem("place");
+  } catch { /* Nothing was kept. */ }
   const waiting = new Map();
   let isReady = false;
   const hold = (event, element, again) => {

@@ -1,6 +1,5 @@
 // The place in a list: where a dialog has changed something, the page that comes back shows the row it was opened from where it was, in hand.
 // What the keyboard has pressed on the page itself stays in hand as well: the order of a list, its next page, an answer.
-const PLACE = "place";
 const ROW = "tr, li, [data-row]";
 
 let isByKey = false;
@@ -25,12 +24,12 @@ const placeInHand = () => {
 // Where what was done in a dialog leads.
 let goesTo = null;
 document.addEventListener("htmx:beforeOnLoad", ({ detail: { elt, xhr } }) => {
-  const address = (dialog.contains(elt) || leftBehind.contains(elt)) && xhr.getResponseHeader("HX-Redirect");
+  const address = (dialog.contains(elt) || sent.isLeft(elt)) && xhr.getResponseHeader("HX-Redirect");
   if (address) goesTo = new URL(address, location.href).pathname;
 });
 window.addEventListener("pagehide", () => {
-  if (!(dialog.open || leftBehind.hasChildNodes() ? opener : isByKey)) return;
-  try { sessionStorage.setItem(PLACE, JSON.stringify({ ...placeInHand(), goesTo })); } catch { /* Private windows may refuse; the page then begins at its top. */ }
+  if (!(dialog.open || sent.isAnythingLeft() ? opener : isByKey)) return;
+  try { sessionStorage.setItem("place", JSON.stringify({ ...placeInHand(), goesTo })); } catch { /* Private windows may refuse; the page then begins at its top. */ }
 });
 
 const comeBackTo = ({ ids, top }) => {
@@ -58,12 +57,10 @@ const keepInSight = () => {
 document.addEventListener("htmx:oobAfterSwap", ({ detail: { target } }) => {
   if (target.id === "told") keepInSight();
 });
-try {
-  const place = JSON.parse(sessionStorage.getItem(PLACE));
-  sessionStorage.removeItem(PLACE);
-  if (place?.path === location.pathname) {
-    // Where a browser goes to a place in the page by itself, it lets go of what is in hand.
-    if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
-    comeBackTo(place);
-  } else if (place?.goesTo === location.pathname && !document.querySelector("#main [autofocus]")) comeBackTo({ ids: [] });
-} catch { /* Nothing was kept. */ }
+// Taken by early.js.
+const place = window.streamferryPlace;
+if (place?.path === location.pathname) {
+  // Where a browser goes to a place in the page by itself, it lets go of what is in hand.
+  if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
+  comeBackTo(place);
+} else if (place?.goesTo === location.pathname && !document.querySelector("#main [autofocus]")) comeBackTo({ ids: [] });

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from panel.models import types
+from panel.services import shared_clock
 
 
 class Clock:
@@ -22,7 +23,18 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock by which everything of ours goes."""
+    """The clock by which everything of ours goes: that of this host, and that of the database."""
+    monkeypatch.setattr(shared_clock, "_of_database", lambda asked: types.utc_now())
+    return _set(monkeypatch)
+
+
+@pytest.fixture
+def host_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of this host alone."""
+    return _set(monkeypatch)
+
+
+def _set(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(types, "datetime", clock)
     assert abs(types.utc_now() - datetime.now(UTC)) < timedelta(seconds=5)

@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import pytest
 
 BOTH = ("sqlite", "postgresql")
+#: For tests whose `database_kind` is to be each of them.
+ON_BOTH = pytest.mark.parametrize("database_kind", BOTH)
 _numbers = itertools.count(1)
 
 

@@ -16,6 +16,7 @@ from panel.simulators.plex_tv import PlexTv
 from tests.compiled import remember_statements
 from tests.databases import upgraded_database_url
 from tests.scene import Scene
+from tests.watched import violations, watch
 
 #: Waits that would only make tests slow.
 QUICK = {"PANEL_OUTAGE_WAITS_S": "0.05,0.05,0.05", "PANEL_RETRY_WAITS_S": "0.01,0.02,0.03", "PANEL_LEASE_S": "5"}
@@ -58,3 +59,17 @@ def scene(app: Flask, tv: PlexTv) -> Iterator[Scene]:
     """An empty stage."""
     with ExitStack() as stack:
         yield Scene(tv, stack)
+
+
+@pytest.fixture(autouse=True)
+def watched(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In every test that has an application, where this is imported: whoever changes a status, in whichever process, each follows from the
+    one before."""
+    if "app" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("app")
+    watch()
+    yield
+    db.session.rollback()
+    assert violations() == []

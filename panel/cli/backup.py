@@ -84,7 +84,7 @@ def _report(file: Path, done: Restored) -> None:
     if done.paused:
         were = "1 migration was at work then and is" if done.paused == 1 else f"{done.paused} migrations were at work then and are"
         say(f"{were} paused now. Look what has happened since, then resume or cancel.")
-    for line in (*_about_accounts(done.unknown), *_about_links(done.linkless)):
+    for line in (*_about_accounts(done.unknown), *_about_closing(done.to_close), *_about_links(done.linkless)):
         say(line)
     if done.unreadable:
         say(f"{done.unreadable} stored tokens or passwords cannot be read with the backup's keys: enter them anew.", err=True)
@@ -97,6 +97,14 @@ def _about_accounts(unknown: tuple[tuple[str, int], ...]) -> list[str]:
     were = "1 account was" if len(unknown) == 1 else f"{len(unknown)} accounts were"
     what = "being made then, and may be in use by now. Look on the target whether these people have theirs before you resume or cancel:"
     return [f"{were} {what}", *_by_migration(unknown)]
+
+
+def _about_closing(to_close: tuple[tuple[str, int], ...]) -> list[str]:
+    if not to_close:
+        return []
+    were = "1 account was" if len(to_close) == 1 else f"{len(to_close)} accounts were"
+    what = "begun and never finished by migrations that had ended. Any without a password is closed as soon as Streamferry starts:"
+    return [f"{were} {what}", *_by_migration(to_close), "If one of these people uses theirs without a password, give it one first."]
 
 
 def _about_links(linkless: tuple[tuple[str, int], ...]) -> list[str]:

@@ -170,8 +170,8 @@ def _assess(source_name: str, target_name: str, removal: Removal, pace_s: float 
 
 
 def _print_preflight(flight: Preflight) -> None:
-    if flight.note:
-        say(flight.note, err=True)
+    for note in filter(None, (flight.note, flight.slowed_down)):
+        say(note, err=True)
     for refusal in flight.blockers:
         say(f"BLOCKED  {refusal.message}")
     for verdict in flight.verdicts:

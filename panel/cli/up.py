@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
+from sqlalchemy.exc import OperationalError
 
-from panel import launcher
+from panel import launcher, patience
 from panel.extensions import config, db
 from panel.services import admins, basics, database
 from panel.services.claims import links
+from panel.tree import TreeError
+
+#: How many seconds one question of the upgrade is waited for: a new schema may rewrite a large table. A service manager that starts the
+#: panel waits as long for a PostgreSQL that has fallen silent, then the panel ends and is started anew.
+UPGRADE_QUESTION_S = 600.0
+
+log = logging.getLogger(__name__)
 
 
 @click.command("up")
@@ -25,12 +34,17 @@ def up(port: int, host: str) -> None:
 
 
 def upgrade() -> None:
-    """Bring the database to the newest schema, with the groups that ship, and let go of it: the children open their own connections."""
-    database.upgrade()
-    basics.ensure_basics()
-    db.session.commit()
-    db.session.remove()
-    db.engine.dispose()
+    """Bring the database to the newest schema, with the groups that ship, and let go of it: the children open their own connections. Raises
+    `TreeError` where the database cannot be asked, or says nothing for too long."""
+    try:
+        with patience.at_most(UPGRADE_QUESTION_S):
+            database.upgrade()
+            basics.ensure_basics()
+            db.session.commit()
+            db.session.remove()
+            db.engine.dispose()
+    except OperationalError as error:
+        raise TreeError(f"the database could not be brought up to date: {error.orig}") from error
 
 
 def welcome(app: Flask, url: str) -> None:
@@ -40,8 +54,12 @@ def welcome(app: Flask, url: str) -> None:
         if not admins.exist():
             token = links.make(links.SETUP)
             db.session.commit()
+            sentence = f"Create the first admin (the link works once, for two days): {url}/setup/{token}"
+            if config().log_json:
+                log.info("%s", sentence)
+                return
             with suppress(OSError):
-                click.echo(f"Create the first admin (the link works once, for two days): {url}/setup/{token}")
+                click.echo(sentence)
 
 
 COMMANDS = [up]

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     TARGET_FULL = "target_full"
     IS_OWNER = "is_owner"
     NAME_TAKEN = "name_taken"
+    UNREADABLE = "unreadable"
     ALREADY_THERE = "already_there"
 
     @property
@@ -72,6 +73,11 @@ REASON_WORDS: dict[Reason, Words] = {
         "somebody else on the target already has their account name",
         "Give the user another name.",
     ),
+    Reason.UNREADABLE: Words(
+        "One of the two servers describes this user’s access in a way that cannot be read.",
+        "one of the two servers describes their access in a way that cannot be read",
+        "“Read again” under Shared servers says which one and what to do there, and so does the migration. Then start again.",
+    ),
     Reason.ALREADY_THERE: Words(
         "Has the right access on the target already.", "they have the right access on the target already", "Nothing needs to be sent."
     ),
@@ -90,6 +96,7 @@ class Blocker(StrEnum):
     PLEX_PASS_MISSING = "plex_pass_missing"
     EMBY_PREMIERE_MISSING = "emby_premiere_missing"
     SERVER_UNREACHABLE = "server_unreachable"
+    ASKED_TO_SLOW_DOWN = "asked_to_slow_down"
     CREDENTIALS_REFUSED = "credentials_refused"
     WRONG_SERVER = "wrong_server"
     MIGRATION_RUNNING = "migration_running"

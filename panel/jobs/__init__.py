@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from datetime import datetime
+from typing import Any
 
 import redis
 from rq import Queue
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 MAIL, RUNS, SYNC = "mail", "runs", "sync"
 #: In order of urgency.
 QUEUES = (MAIL, RUNS, SYNC)
+
+#: Seconds. Whoever is in hand may wait there for a quarter of an hour for one more turn: RQ must not stop the job for that.
+LIVES: dict[str, Any] = {"result_ttl": 0, "failure_ttl": 3600, "job_timeout": 3600}
 
 RUN_JOB = "panel.jobs.runs.work_on"
 MAIL_JOB = "panel.jobs.mail.send"
@@ -55,7 +59,7 @@ def wake_sync(server_id: int) -> bool:
 
 
 def wake_belief(server_id: int) -> bool:
-    """Have a worker sync a server whose short list is to be believed. `False` when the queue cannot be reached."""
+    """Have a worker sync a server whose list is to be believed. `False` when the queue cannot be reached."""
     return _enqueue(SYNC, BELIEVE_JOB, f"believe-{server_id}", server_id, None)
 
 
@@ -75,9 +79,9 @@ def _enqueue(queue_name: str, function: str, what: str, row_id: int, at: datetim
     try:
         into = queue(queue_name)
         if at is not None:
-            into.enqueue_at(at, function, row_id, job_id=job_id, result_ttl=0, failure_ttl=3600)
+            into.enqueue_at(at, function, row_id, job_id=job_id, **LIVES)
         elif not any(waiting.startswith(f"{what}-") for waiting in into.get_job_ids()):
-            into.enqueue(function, row_id, job_id=job_id, result_ttl=0, failure_ttl=3600, job_timeout=3600)
+            into.enqueue(function, row_id, job_id=job_id, **LIVES)
         return True
     except (redis.RedisError, OSError, NoSuchJobError, InvalidJobOperation):
         log.warning("The queue cannot be reached; the periodic check will take care of %s.", what)

@@ -105,9 +105,13 @@ class Move(Model):
     detail: Mapped[str] = mapped_column(Text, default="")
     remark: Mapped[str] = mapped_column(Text, default="")
     "What the admin should know although the user moved: a restriction that could not be carried, a link that was not made."
+    unreadable: Mapped[bool] = mapped_column(default=False)
+    "Whether the target's list says nothing that can be read about their waiting invite; `detail` says why."
     retryable: Mapped[bool] = mapped_column(default=False)
     claim: Mapped[int | None]
     "The run's epoch under which this user is in hand now; an older one than the run's marks work that died."
+    in_hand_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "When a worker of this run last had this user in hand: what other runs did later came after all that this one has done."
     attempts: Mapped[int] = mapped_column(default=0)
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)

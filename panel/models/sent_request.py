@@ -19,7 +19,9 @@ class SentRequest(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     migration_id: Mapped[int] = mapped_column(ForeignKey("migrations.id", ondelete="CASCADE"))
-    move_id: Mapped[int | None] = mapped_column(ForeignKey("moves.id", ondelete="CASCADE"), index=True)
+    move_id: Mapped[int | None] = mapped_column(ForeignKey("moves.id", ondelete="SET NULL"), index=True)
+    user_name: Mapped[str] = mapped_column(String(255), default="")
+    "For whom it was sent, by the name they had then: it stays when the user is removed from the panel."
     server_id: Mapped[int | None] = mapped_column(ForeignKey("servers.id", ondelete="SET NULL"))
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     method: Mapped[str] = mapped_column(String(10))

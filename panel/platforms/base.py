@@ -50,6 +50,8 @@ class Member:
     "Whether the platform says that anybody may sign in without one, once the account is enabled (Emby; Jellyfin before 12)."
     invited_at: datetime | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
+    unreadable: str = ""
+    "Why what the platform says of them cannot be read, a sentence; then this only tells whose it is, and nothing is done about it."
 
     @property
     def has_access(self) -> bool:
@@ -125,7 +127,7 @@ class Remote(Protocol):
 
     def members(self) -> list[Member]:
         """Everyone with an account or a share on this server, pending and disabled ones too, the owner where the platform lists one.
-        One request where one list gives it (Plex v2: two)."""
+        One request where one list gives it (Plex v2: two). Whoever of several cannot be read is `unreadable`."""
 
     def member(self, member_id: str) -> Member:
         """One access as it is now, asked for by its own id: for who is missing in a list. Raises `NotThere` when it is gone, `NotAvailable`
@@ -257,6 +259,13 @@ class UnexpectedAnswer(PlatformError):
     """A page, a redirect, or data of another shape than the protocol's: most likely another program answers at this URL."""
 
     about_server = True
+
+
+class Unreadable(UnexpectedAnswer):
+    """What the platform says of one account or share alone cannot be read: nobody else is concerned."""
+
+    about_server = False
+    retryable = True
 
 
 class WrongPerson(UnexpectedAnswer):

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -185,7 +185,7 @@ class HttpDoor:
             return UnexpectedAnswer(f"{who} answered with a redirect: its URL is not the right one, or a sign-in page stands before it.")
         if status == 401:
             return CredentialsRefused(f"{who} refused the key: it was revoked, is mistyped, or its form is no longer accepted.")
-        asked_s = retry_after_s(response.headers.get("Retry-After"))
+        asked_s = retry_after_s(response.headers.get("Retry-After"), response.headers.get("Date"))
         if status == 429:
             return TooManyRequests(f"{who} asked us to slow down.", asked_s)
         if status == 503 and asked_s is not None:
@@ -229,18 +229,24 @@ def new_session(pool: int = 8) -> requests.Session:
     return session
 
 
-def retry_after_s(value: str | None) -> float | None:
-    """Seconds from a Retry-After header: a number or an HTTP date; `None` for nothing usable."""
+def retry_after_s(value: str | None, answered: str | None = None) -> float | None:
+    """Seconds from a Retry-After header: a number or an HTTP date; `None` for nothing usable. A date is reckoned from the one of the answer
+    (`answered`, its Date header), so that it does not matter by how much the other side's clock and ours differ."""
     if not value:
         return None
     if re.fullmatch(r"\d{1,9}", value.strip()):
         return float(value)
+    then, now = _timestamp(value), _timestamp(answered or "")
+    return None if then is None else max(0.0, then - (time.time() if now is None else now))
+
+
+def _timestamp(date: str) -> float | None:
+    """Seconds since 1970 of an HTTP date (RFC 9110); `None` for what is none."""
     try:
-        then = email.utils.parsedate_to_datetime(value)
+        then = email.utils.parsedate_to_datetime(date)
+        return (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
-    then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return max(0.0, then.timestamp() - datetime.fromtimestamp(time.time(), UTC).timestamp())
 
 
 def words_of(body: bytes) -> str:

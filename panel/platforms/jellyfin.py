@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from panel.platforms import policy
-from panel.platforms.base import Access, Member, NotAllowed, RemoteLibrary
-from panel.platforms.http import Guard
+from panel.platforms.base import Member, RemoteLibrary, Unreadable
+from panel.platforms.jellyfin_accounts import JellyfinAccounts, blocked_in
 from panel.platforms.mediabrowser import MediaBrowserRemote
-from panel.platforms.mediabrowser_rows import is_library, library_of, rows_of, text_of, texts
+from panel.platforms.mediabrowser_rows import is_library, library_of, rows_of, text_of
+from panel.platforms.unreadable import as_unreadable
 
 
 class JellyfinRemote(MediaBrowserRemote):
@@ -18,6 +18,7 @@ class JellyfinRemote(MediaBrowserRemote):
 
     platform = "jellyfin"
     product = "Jellyfin"
+    kind_of_accounts = JellyfinAccounts
 
     def _key_headers(self, secret: str) -> dict[str, str]:
         # The only carrier that 12.0 still takes. With an API key nothing but the token belongs in it (reference 2.1).
@@ -39,7 +40,7 @@ class JellyfinRemote(MediaBrowserRemote):
     def members(self) -> list[Member]:
         """See `MediaBrowserRemote.members`; 1 request more where an account has a list of blocked libraries from old times."""
         members = super().members()
-        if not any(self._blocked(member) for member in members):
+        if not any(blocked_in(member, self.who) for member in members if not member.unreadable):
             return members
         everything = {library.id for library in self.libraries()}
         return [self._as_visible(member, everything) for member in members]
@@ -47,29 +48,19 @@ class JellyfinRemote(MediaBrowserRemote):
     def member(self, member_id: str) -> Member:
         """See `MediaBrowserRemote.member`; 1 request more where the account has a list of blocked libraries from old times."""
         member = super().member(member_id)
-        return self._as_visible(member, {library.id for library in self.libraries()}) if self._blocked(member) else member
+        return self._as_visible(member, {library.id for library in self.libraries()}) if blocked_in(member, self.who) else member
+
+    def _checked(self, member: Member) -> Member:
+        try:
+            blocked_in(member, self.who)
+        except Unreadable as error:
+            return as_unreadable(member, str(error))
+        return member
 
     def _folder_rows(self) -> list[dict[str, Any]]:
         return rows_of(self._door.json("GET", "/Library/VirtualFolders"), self.who)
 
-    def _new_account_body(self, name: str, password: str) -> dict[str, object]:
-        return {"Name": name, "Password": password}
-
-    def _write_password(self, account_id: str, password: str, guard: Guard | None = None) -> None:
-        self._post("/Users/Password", params={"userId": account_id}, json={"NewPw": password}, quoted=False, guard=guard)
-
-    def _exact(self, member: Member, access: Access) -> policy.Policy:
-        if self._blocked(member):
-            raise NotAllowed(
-                f"“{member.name}” on {self.who} has a list of blocked libraries from an old version, which overrides every other list and "
-                "cannot be changed from outside; remove that account first."
-            )
-        return super()._exact(member, access)
-
-    def _blocked(self, member: Member) -> list[str]:
-        return texts(member.settings.get("BlockedMediaFolders"), self.who)
-
     def _as_visible(self, member: Member, everything: set[str]) -> Member:
         # A list of blocked libraries that is not empty is the only one the server looks at (reference 5).
-        blocked = self._blocked(member)
+        blocked = [] if member.unreadable else blocked_in(member, self.who)
         return replace(member, all_libraries=False, library_ids=frozenset(everything.difference(blocked))) if blocked else member

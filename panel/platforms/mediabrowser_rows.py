@@ -1,4 +1,5 @@
-"""Answers of Emby and Jellyfin read into our values. Whatever is not as the protocol says raises `UnexpectedAnswer`, nothing else."""
+"""Answers of Emby and Jellyfin read into our values. Whatever is not as the protocol says raises `UnexpectedAnswer`, another product
+`WrongServer`, nothing else."""
 
 from __future__ import annotations
 
@@ -7,9 +8,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from panel.platforms.answers import MOST_ID, MOST_VERSION, cut_name, whole_address
-from panel.platforms.base import Identity, Member, RemoteLibrary, UnexpectedAnswer, WrongServer
+from panel.platforms.base import Identity, Member, RemoteLibrary, UnexpectedAnswer, Unreadable, WrongServer
 
 KINDS = {"movies": "movies", "tvshows": "shows", "music": "music", "photos": "photos", "homevideos": "photos"}
+
+#: What helps where a server says something odd of one account.
+REMEDY = "Open the account in the server's dashboard and save it once, then try again."
 
 #: Folders the server keeps for itself: visible whatever an access list says.
 NOT_LIBRARIES = ("boxsets", "playlists", "livetv")
@@ -49,32 +53,57 @@ def total_of(answer: object, who: str) -> int | None:
 
 
 def member_of(row: object, who: str) -> Member:
-    """An account (a UserDto), with its whole policy as `settings`."""
+    """An account (a UserDto), with its whole policy as `settings`. Raises `Unreadable` where it alone is described oddly."""
     if not isinstance(row, dict):
         raise _odd(who, "an account")
-    account_id, name, policy = row.get("Id"), row.get("Name"), row.get("Policy")
-    # The id becomes part of a path.
-    if not isinstance(account_id, str) or not re.fullmatch(r"[\w-]{1,64}", account_id, re.ASCII) or not _is_text(name):
-        raise _odd(who, "an account")
-    if not isinstance(policy, dict):
-        raise _odd(who, f"the account {account_id}")
+    account_id, name, policy = account_id_of(row), _name_of(row), row.get("Policy")
+    if not account_id or not name or not isinstance(policy, dict):
+        raise unreadable(who, called(account_id, name))
     flags = [policy.get(key) for key in ("IsAdministrator", "IsDisabled", "EnableAllFolders")]
-    if not all(isinstance(flag, bool) for flag in flags):
-        raise _odd(who, f"the policy of account {account_id}")
-    folders = texts(policy.get("EnabledFolders"), who)
+    folders = policy.get("EnabledFolders")
+    if not all(isinstance(flag, bool) for flag in flags) or not (folders is None or is_texts(folders)):
+        raise unreadable(who, f"what {called(account_id, name)} may do")
     return Member(
         id=account_id,
         account_id=account_id,
-        # Half a character pair is legal in JSON, and nowhere after it.
-        name=cut_name(str(name).encode("utf-8", "replace").decode()),
+        name=name,
         email=_address_in(row.get("ConnectUserName")),
         no_password=row.get("HasPassword") is False and _is_asked_here(policy),
         is_owner=bool(flags[0]),
         disabled=bool(flags[1]),
         all_libraries=bool(flags[2]),
-        library_ids=frozenset(folders),
+        library_ids=frozenset(folders or ()),
         settings=policy,
     )
+
+
+def listed_member_of(row: dict[str, Any], who: str) -> Member:
+    """An account in a list: one that cannot be read keeps nobody else from being. Raises `UnexpectedAnswer` where not even whose it is can
+    be told: then nobody is known to be missing."""
+    try:
+        return member_of(row, who)
+    except Unreadable as error:
+        account_id, name = account_id_of(row), _name_of(row)
+        if not account_id and not name:
+            raise _odd(who, "an account") from None
+        return Member(account_id, account_id, name, _address_in(row.get("ConnectUserName")), unreadable=str(error))
+
+
+def account_id_of(row: dict[str, Any]) -> str:
+    """It becomes part of a path; empty where it is none."""
+    found = row.get("Id")
+    return found if isinstance(found, str) and re.fullmatch(r"[\w-]{1,64}", found, re.ASCII) else ""
+
+
+def same_id(one: object, other: object) -> bool:
+    """Whether two ids are one, however they are written: with dashes or without, in small letters or in capitals."""
+    return str(one).replace("-", "").casefold() == str(other).replace("-", "").casefold()
+
+
+def _name_of(row: dict[str, Any]) -> str:
+    """Empty where there is none. Half a character pair is legal in JSON, and nowhere after it."""
+    name = row.get("Name")
+    return cut_name(name.encode("utf-8", "replace").decode()) if isinstance(name, str) and name.strip() else ""
 
 
 def _is_asked_here(policy: dict[str, Any]) -> bool:
@@ -106,13 +135,19 @@ def text_of(row: dict[str, Any], keys: Iterable[str], who: str) -> str:
     return ""
 
 
-def texts(value: object, who: str) -> list[str]:
-    """A list of strings; absent is empty."""
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _odd(who, "a list of libraries")
-    return value
+def is_texts(value: object) -> bool:
+    """Whether it is a list of strings."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def called(account_id: str, name: str) -> str:
+    """An account in a sentence, by its name where that can be read."""
+    return f"the account “{name}”" if name else f"an account without a name (its id is {account_id})" if account_id else "an account"
+
+
+def unreadable(who: str, what: str) -> Unreadable:
+    """For one account alone; the server is not in doubt by it."""
+    return Unreadable(f"{who} describes {what} in a way that cannot be read. {REMEDY}")
 
 
 def _address_in(linked: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from panel.platforms.base import Access, Refused
-from panel.platforms.plex.parse import sharing_settings
+from panel.platforms.plex.fields import sharing_settings
 from panel.platforms.restrictions import carried
 
 

@@ -63,12 +63,16 @@ _collected: ContextVar[list[SentCall] | None] = ContextVar("collected", default=
 
 @contextmanager
 def collecting(calls: list[SentCall]) -> Iterator[list[SentCall]]:
-    """The changing requests that this thread sends inside are appended to `calls` as they leave."""
+    """The changing requests that this thread sends inside are appended to `calls` as they leave; whoever collects around this is told of
+    them at the end."""
+    around, before = _collected.get(), len(calls)
     mark = _collected.set(calls)
     try:
         yield calls
     finally:
         _collected.reset(mark)
+        if around is not None:
+            around.extend(calls[before:])
 
 
 def noted(method: str, path: str, headers: Mapping[str, str]) -> Unnoted:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from panel.extensions import db
 from panel.models import Admin, Role
 from panel.models.admin import MIN_PASSWORD_LENGTH
-from panel.services import second_factor
+from panel.services import addresses, second_factor
 
 LAST = "This is the last administrator: make somebody else an administrator first."
 OWN_FACTOR = "Switch off your own under “My sign-in”: it takes your password and a code."
@@ -21,7 +21,7 @@ ONESELF = "You cannot remove yourself: ask another administrator to do it."
 def create(email: str, password: str, role: Role = Role.ADMINISTRATOR) -> Admin:
     """A new admin; flushed. Raises `ValueError` with a sentence for an address or password that will not do."""
     email = email.strip().casefold()
-    if "@" not in email or len(email) > 255 or any(character.isspace() for character in email):
+    if len(email) > 255 or addresses.missed(email):
         raise ValueError(f"“{email}” is not an e-mail address.")
     require_length(password)
     if Admin.by_email(email):

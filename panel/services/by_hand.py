@@ -1,4 +1,5 @@
-"""What a person asks a Plex account for on a page takes part in its pace like every run, but keeps them waiting for seconds only."""
+"""What a person asks a Plex account for on a page takes part in its pace like every run, but keeps them waiting for seconds only; for the
+time between two changes where the first call was one that Plex does not know (any more)."""
 
 from __future__ import annotations
 
@@ -12,39 +13,31 @@ from panel.domain.platform import Platform
 from panel.domain.statuses import ACTIVE
 from panel.extensions import db
 from panel.models import Migration, Server
-from panel.platforms.base import PlatformError, TooManyRequests
-from panel.services import pace, times
+from panel.platforms import turns
+from panel.platforms.base import TooManyRequests
+from panel.services import pace
 from panel.services.preflight import default_pace_s
-from panel.services.servers import refusal_of
+from panel.services.throttling import NotYet, require_warm, slow_down
 
-#: Seconds a page waits for its turn, and between two looks whether it has come.
-PATIENCE_S, LOOK_EVERY_S = 4.0, 0.2
-
-
-class NotYet(ValueError):
-    """The server, or its Plex account, is not to be asked now; `str(error)` is a sentence that says when."""
-
-
-def require_warm(server: Server) -> None:
-    """Before anything is read: raises `NotYet` while the server, or its Plex account, has asked to be left alone."""
-    until = pace.cooling_until([server])
-    if until is not None:
-        raise NotYet(f"{pace.who_slows(server)} has asked to slow down: {server.name} can be asked again after {times.clock(until)}.")
+#: Seconds a page waits for its turn, for one more where Plex did not take the first request, and between two looks whether it has come.
+PATIENCE_S, BETWEEN_S, LOOK_EVERY_S = 4.0, 35.0, 0.2
 
 
 @contextmanager
 def turn(server: Server) -> Iterator[None]:
-    """Around a request that changes something: a turn of the server's Plex account, waited for no longer than `PATIENCE_S`. Commits before
-    and after. Raises `NotYet` instead of waiting longer. A server of another platform needs none."""
+    """Around a request that changes something: a turn of the server's Plex account, waited for no longer than `PATIENCE_S`. Where Plex
+    knows it by another call alone, that one has a turn of its own. Commits before, between and after. Raises `NotYet` instead of waiting
+    longer. A server of another platform needs none."""
     require_warm(server)
     if server.platform is not Platform.PLEX:
         yield
         return
     name = pace.name_of(server)
-    _wait_for(name, _interval_s(server))
+    _wait_for(name, _interval_s(server), PATIENCE_S)
     refused = False
     try:
-        yield
+        with turns.one_taken(lambda: _another(server, name)):
+            yield
     except TooManyRequests as error:
         refused = True
         slow_down(server, error)
@@ -54,20 +47,15 @@ def turn(server: Server) -> Iterator[None]:
         db.session.commit()
 
 
-def slow_down(server: Server, error: PlatformError) -> None:
-    """Leave the account alone after a 429, and commit that; other errors mean nothing here."""
-    if isinstance(error, TooManyRequests):
-        pace.cool_down(pace.name_of(server), error.retry_after_s)
-        db.session.commit()
+def _another(server: Server, name: str) -> None:
+    pace.end_turn(name)
+    db.session.commit()
+    require_warm(server)
+    _wait_for(name, _interval_s(server), BETWEEN_S)
 
 
-def sentence_of(server: Server, error: PlatformError) -> str:
-    """What a person can do about an error; one who has asked too often has nothing to check but the clock."""
-    return str(error) if isinstance(error, TooManyRequests) else refusal_of(server, error).message
-
-
-def _wait_for(name: str, interval_s: float) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def _wait_for(name: str, interval_s: float, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
     while (seconds := pace.take_turn(name, interval_s)) > 0:
         if time.monotonic() + seconds > deadline:
             in_all, left = _seconds(interval_s), _seconds(seconds)

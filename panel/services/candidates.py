@@ -54,6 +54,7 @@ def account_name_of(user: UserFacts, platform: Platform) -> str:
 def candidate_of(user: UserFacts, source: Server, target: Server, source_roster: Roster, source_offer: Offer) -> Candidate:
     """One user, as far as the source side knows them."""
     member = source_roster.of(user.id)
+    unreadable = bool(source_roster.why_unreadable(user.id))
     return Candidate(
         id=user.id,
         name=user.name,
@@ -62,15 +63,17 @@ def candidate_of(user: UserFacts, source: Server, target: Server, source_roster:
         plex_email=user.plex_email,
         emby_email=user.emby_email,
         periods=user.periods,
-        shares_source=member is not None and member.has_access,
+        shares_source=unreadable or (member is not None and member.has_access),
         is_owner=bool(member and member.is_owner) or owns(user, source) or owns(user, target),
         source_group_ids=_groups_seen(member, source_offer) if member else frozenset(),
+        unreadable=unreadable,
         restrictions=member.settings if member and _speak_alike(source, target) else {},
     )
 
 
 def beside_target(candidate: Candidate, user: UserFacts, target_roster: Roster, pair: Pair) -> Candidate:
     """The same user with what the target knows of them."""
+    candidate = replace(candidate, unreadable=candidate.unreadable or bool(target_roster.why_not_new(user.id)))
     member = target_roster.proven(user.id)
     if member is not None:
         return replace(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from panel.domain.statuses import MoveStatus, Step
@@ -14,11 +14,14 @@ from panel.extensions import db, execute
 from panel.models import Email, EmailStatus, Migration, Move, Server, Share, User
 from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError, Remote
-from panel.services import by_hand, notices, proof
+from panel.platforms.unreadable import require_readable
+from panel.services import by_hand, mail, notices, proof
 from panel.services.run.accept import begun_anew, check_invites
 from panel.services.run.listed import Listed
-from panel.services.servers import HURRIED, remote_for
+from panel.services.servers import HURRIED, refusal_of, remote_for
+from panel.services.shared_clock import shared_now
 from panel.services.shares import ServerBusy, require_free, why_not_now
+from panel.services.throttling import NotYet
 from panel.services.user_list import holds
 
 Find = Callable[[Sequence[Member]], Member | None]
@@ -32,11 +35,13 @@ class NotNow(ValueError):
 
 @dataclass(frozen=True)
 class Found:
-    """What asking a server brought: how many have accepted, how many still wait, and the runs that go on now."""
+    """What asking a server brought: how many have accepted, how many still wait, the runs that go on now, and the names of those who
+    wait because of them it cannot be told."""
 
     accepted: int
     waiting: int
     run_ids: tuple[int, ...]
+    untold: tuple[str, ...] = ()
 
 
 def of_runs(search: str = "", filters: Mapping[str, str] | None = None) -> Select[Any]:
@@ -103,15 +108,20 @@ def remind(move: Move) -> Email:
     # Before looking what is under way: of two that remind the same person at once, the second waits here and then sees the first's mail.
     execute(update(Move).where(Move.id == move.id).values(reminded_at=utc_now()))
     db.session.expire(move, ["reminded_at"])
-    # One with an error is sent by nobody any more: the mail server did not say whether it took it.
-    being_sent = and_(Email.status == EmailStatus.SENDING, Email.error == "")
-    under_way = exists().where(Email.move_id == move.id, or_(Email.status == EmailStatus.QUEUED, being_sent))
-    if db.session.scalar(select(under_way)):
+    if db.session.scalar(select(exists().where(Email.move_id == move.id, is_on_its_way()))):
         raise NotNow(f"A mail to {move.name} is on its way already.")
-    mail = Email(event=notices.ACCOUNT_MOVED, migration_id=move.migration_id, move_id=move.id, recipient=notices.address_of(move))
-    db.session.add(mail)
+    reminder = Email(event=notices.ACCOUNT_MOVED, migration_id=move.migration_id, move_id=move.id, recipient=notices.address_of(move))
+    db.session.add(reminder)
     db.session.flush()
-    return mail
+    return reminder
+
+
+def is_on_its_way() -> ColumnElement[bool]:
+    """Of a mail: whether it is about to be sent, or is being sent. One that has been for long, or has an error, is sent by nobody any more:
+    whether the mail server took it is not known, and it stays as it is."""
+    since = func.coalesce(Email.not_before, Email.created_at)
+    being_sent = and_(Email.status == EmailStatus.SENDING, Email.error == "", since > shared_now() - mail.LASTS)
+    return or_(Email.status == EmailStatus.QUEUED, being_sent)
 
 
 def withdraw(move: Move) -> None:
@@ -145,9 +155,9 @@ def check(server: Server) -> Found:
         run_ids = check_invites(server)
     except PlatformError as error:
         db.session.rollback()
-        raise NotNow(by_hand.sentence_of(server, error)) from None
+        raise NotNow(refusal_of(server, error).message) from None
     after = _count(server)
-    return Found(before - after, after, tuple(run_ids))
+    return Found(before - after, after, tuple(run_ids), _untold(server))
 
 
 def _take_back(server: Server, find: Find, name: str) -> Member | None:
@@ -159,10 +169,10 @@ def _take_back(server: Server, find: Find, name: str) -> Member | None:
         with by_hand.turn(server):
             member = _removed(remote, find, name)
         require_free(server)
-    except by_hand.NotYet as refusal:
+    except NotYet as refusal:
         raise NotNow(str(refusal)) from None
     except PlatformError as error:
-        raise NotNow(by_hand.sentence_of(server, error)) from None
+        raise NotNow(refusal_of(server, error).message) from None
     except ServerBusy:
         done = f"The invite of {name} is withdrawn on the platform, but a migration or sync has just begun on {server.name}."
         raise NotNow(f"{done} Withdraw it once more when that has ended, so that the panel knows.") from None
@@ -173,11 +183,17 @@ def _take_back(server: Server, find: Find, name: str) -> Member | None:
 
 def _removed(remote: Remote, find: Find, name: str) -> Member | None:
     remote.check()
-    member = find(remote.members())
+    members = remote.members()
+    member = find(members)
     if member is not None and (member.accepted or member.is_owner):
         raise NotNow(f"{name} has accepted meanwhile: nothing was withdrawn. Use “Check now”.")
     if member is not None:
         remote.take(member)
+    else:
+        # An entry without an id may be the very one.
+        for odd in members:
+            if not odd.id:
+                require_readable(odd)
     return member
 
 
@@ -192,6 +208,11 @@ def _waits() -> tuple[Any, ...]:
 def _id(filters: Mapping[str, str] | None, name: str) -> int | None:
     value = (filters or {}).get(name, "")
     return int(value) if value.isdecimal() and len(value) < 10 else None
+
+
+def _untold(server: Server) -> tuple[str, ...]:
+    query = select(Move.name).join(Migration).where(Migration.target_id == server.id, *_waits(), Move.unreadable.is_(True))
+    return tuple(db.session.scalars(query.order_by(Move.name)))
 
 
 def _count(server: Server) -> int:

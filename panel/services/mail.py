@@ -6,25 +6,31 @@ import logging
 import smtplib
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
-from email.utils import formatdate, getaddresses, make_msgid
+from email.utils import formatdate, make_msgid
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm.attributes import flag_modified
 
 from panel.extensions import db, execute
-from panel.models import Email, EmailStatus, Move, Setting, SmtpSecurity
+from panel.models import Email, EmailStatus, Move, Setting
 from panel.models.types import utc_now
 from panel.services import notices, smtp
+from panel.services.addresses import not_encoded, recipients_in
 from panel.services.claims import links
+from panel.services.shared_clock import shared_now
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 20.0
 #: For the answer to the message itself: a server may look into it first, and giving up on it means not to know.
 ANSWER_S = 120.0
+#: For all of it at the most: a mail that is being sent for longer has lost its sender.
+LASTS = timedelta(minutes=10)
+LOST = "The panel stopped while it was being sent. It may have arrived: ask the recipient before it is sent again."
 #: While a person waits for the answer.
 HURRIED_S = 6.0
 #: Seconds before each new try of a mail that was certainly not accepted.
@@ -46,14 +52,6 @@ class MailUnclear(MailRefused):
         super().__init__(sentence, retryable=False)
 
 
-class NotOffered(smtplib.SMTPException):
-    """The mail server does not have what is set; `str(error)` is the end of a sentence with what it says it has instead."""
-
-    def __init__(self, what: str, instead: str, server: smtplib.SMTP) -> None:
-        offers = ", ".join(_text(server.ehlo_resp or b"").splitlines()[1:]) or "nothing"
-        super().__init__(f"does not offer {what}. It offers: {offers}. {instead}")
-
-
 @dataclass(frozen=True)
 class Taken:
     """What the mail server has said to a mail it took. `left_out`: a sentence on the recipients it did not take while it took others (else
@@ -64,12 +62,21 @@ class Taken:
 
 
 def due() -> list[int]:
-    """The mails to be sent now."""
+    """The mails to be sent now. Commits where something is to be said of one whose sender is gone."""
+    _note_lost()
     now = utc_now()
     # One that waits for longer than any does was put off before the clock was put back.
     longest = now + timedelta(seconds=max(RETRY_WAITS_S))
     waiting = or_(Email.not_before.is_(None), Email.not_before <= now, Email.not_before > longest)
     return list(db.session.scalars(select(Email.id).where(Email.status == EmailStatus.QUEUED, waiting).order_by(Email.id)))
+
+
+def _note_lost() -> None:
+    """A mail whose sender was stopped is sent by nobody any more: a person is told that it may have arrived."""
+    since = func.coalesce(Email.not_before, Email.created_at)
+    lost = Email.status == EmailStatus.SENDING, Email.error == "", since < shared_now() - LASTS
+    if execute(update(Email).where(*lost).values(error=LOST)):
+        db.session.commit()
 
 
 def send(email_id: int) -> None:
@@ -81,22 +88,24 @@ def send(email_id: int) -> None:
     claimed = execute(
         update(Email)
         .where(Email.id == email_id, Email.status == EmailStatus.QUEUED)
-        .values(status=EmailStatus.SENDING, attempts=Email.attempts + 1, error="")
+        .values(status=EmailStatus.SENDING, attempts=Email.attempts + 1, error="", not_before=shared_now())
     )
     db.session.commit()
     if claimed != 1:
         return
     mail = db.session.get_one(Email, email_id, populate_existing=True)
     try:
-        message, setting = _written(mail), _setting_by_itself()
+        (message, addresses), setting = _written(mail), _setting_by_itself()
         # Nothing stays open while the mail server is asked, which may take minutes.
         db.session.commit()
-        left_out = deliver(message, setting).left_out
+        left_out = deliver(message, addresses, setting).left_out
     except MailRefused as error:
         _record_refusal(mail, error)
     else:
         Setting.current().smtp_proved = setting.smtp_settings
         mail.status, mail.sent_at, mail.error = EmailStatus.SENT, utc_now(), left_out
+        # Also where somebody took it for lost meanwhile, and it stays the same here.
+        flag_modified(mail, "error")
     db.session.commit()
 
 
@@ -107,10 +116,11 @@ def _setting_by_itself() -> Setting:
     return setting
 
 
-def _written(mail: Email) -> EmailMessage:
-    """The message. Raises `MailRefused` for one that cannot be written: addresses and texts come from many hands."""
+def _written(mail: Email) -> tuple[EmailMessage, list[str]]:
+    """The message, and to whom. Raises `MailRefused` for one that cannot be written: addresses and texts come from many hands."""
     try:
-        return _message(mail)
+        addresses = recipients_in(mail.recipient)
+        return _message(mail, addresses), addresses
     except Exception as error:
         db.session.rollback()
         log.exception("Mail %s could not be written.", mail.id)
@@ -126,26 +136,31 @@ def send_again(mail: Email) -> None:
 
 def send_test(recipients: str, setting: Setting) -> Taken:
     """Send a short mail right now with settings that need not be stored; what `deliver` answers. Raises `MailRefused`."""
-    message = _envelope(recipients, "Streamferry: test mail", setting)
+    try:
+        addresses = recipients_in(recipients)
+        message = _envelope(addresses, "Streamferry: test mail", setting)
+    # What reads addresses in the standard library may raise anything for one it does not expect.
+    except Exception:
+        raise MailRefused("The mail could not be written: check its addresses.", retryable=False) from None
     message.set_content("This is a test mail of Streamferry. If you can read it, mail works.\n")
-    return deliver(message, setting, hurried=True)
+    return deliver(message, addresses, setting, hurried=True)
 
 
-def deliver(message: EmailMessage, setting: Setting, *, hurried: bool = False) -> Taken:
-    """Hand one message to the mail server; `hurried` where a person waits.
+def deliver(message: EmailMessage, addresses: Sequence[str], setting: Setting, *, hurried: bool = False) -> Taken:
+    """Hand one message to the mail server, for these addresses whatever its head says; `hurried` where a person waits.
 
     Raises `MailRefused`, as `MailUnclear` where it may have been taken all the same.
     """
     where = f"The mail server {setting.smtp_host}:{setting.smtp_port}"
     try:
-        server = _connected(setting, HURRIED_S if hurried else TIMEOUT_S)
+        server = smtp.connect(setting, HURRIED_S if hurried else TIMEOUT_S)
     except Exception as error:
         raise _refusal(where, error) from None
     server.answer_s = HURRIED_S if hurried else ANSWER_S
     try:
         if setting.smtp_username:
-            _sign_in(server, setting)
-        left_out = _left_out(server.send_message(message))
+            smtp.sign_in(server, setting)
+        left_out = _left_out(server.send_message(message, to_addrs=addresses))
     except Exception as error:
         if server.left_unanswered:
             raise MailUnclear(
@@ -163,9 +178,9 @@ def _refusal(where: str, error: Exception) -> MailRefused:
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return MailRefused(f"{where} refused the user name or password ({_said(error)}).", retryable=False)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        said = "; ".join(f"{code} {_text(text)}" for code, text in error.recipients.values())
+        said = "; ".join(f"{code} {smtp.readable(text)}" for code, text in error.recipients.values())
         return MailRefused(f"{where} refused the recipient ({said}).", retryable=False)
-    if isinstance(error, NotOffered):
+    if isinstance(error, smtp.NotOffered):
         return MailRefused(f"{where} {error}", retryable=False)
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return MailRefused(f"{where} takes addresses in plain letters (ASCII) only: look at sender and recipient.", retryable=False)
@@ -196,40 +211,14 @@ def _why(error: Exception) -> str:
 
 
 def _left_out(refused: Mapping[str, tuple[int, bytes]]) -> str:
-    said = "; ".join(f"{address}: {code} {_text(text)}" for address, (code, text) in refused.items())
+    said = "; ".join(f"{address}: {code} {smtp.readable(text)}" for address, (code, text) in refused.items())
     return f"Not everybody got it. The mail server refused {said}." if said else ""
 
 
-def _connected(setting: Setting, timeout_s: float) -> smtp.Connection:
-    context = ssl.create_default_context()
-    if setting.smtp_security is SmtpSecurity.TLS:
-        return smtp.ConnectionOverTls(setting.smtp_host, setting.smtp_port, timeout=timeout_s, context=context)
-    server = smtp.Connection(setting.smtp_host, setting.smtp_port, timeout=timeout_s)
-    if setting.smtp_security is SmtpSecurity.STARTTLS:
-        try:
-            server.starttls(context=context)
-        except smtplib.SMTPNotSupportedError:
-            server.close()
-            raise NotOffered("STARTTLS", "Choose another security, mostly TLS with port 465.", server) from None
-        except (smtplib.SMTPException, OSError):
-            server.close()
-            raise
-    return server
-
-
-def _sign_in(server: smtplib.SMTP, setting: Setting) -> None:
-    """Raises `NotOffered`, or what `smtplib` raises."""
-    try:
-        server.login(setting.smtp_username, setting.smtp_password or "")
-    except smtplib.SMTPException as error:
-        # That none of the ways to sign in is known here has no exception of its own.
-        if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
-            instead = "Choose another security, or leave the user name empty."
-            raise NotOffered("to sign in in a way the panel knows", instead, server) from None
-        raise
-
-
-def _message(mail: Email) -> EmailMessage:
+def _message(mail: Email, addresses: Sequence[str]) -> EmailMessage:
+    if mail.event != notices.SYSTEM_MESSAGE and addresses != [mail.recipient.strip()]:
+        # What is read in it may be somebody else's: an address with a comment, or in brackets.
+        raise ValueError("People have one address, and nothing beside it.")
     parts = notices.Rendered(mail.subject, mail.text, mail.html)
     if mail.event == notices.ACCOUNT_MOVED and mail.move_id is not None:
         move = db.session.get_one(Move, mail.move_id)
@@ -237,7 +226,7 @@ def _message(mail: Email) -> EmailMessage:
         parts = notices.render(mail.event, notices.account_moved_values(move, notices.claim_link(token) if token else ""))
         mail.subject = parts.subject
         db.session.commit()
-    message = _envelope(mail.recipient, parts.subject, Setting.current())
+    message = _envelope(addresses, parts.subject, Setting.current())
     message.set_content(parts.text)
     message.add_alternative(parts.html, subtype="html")
     if mail.attachment_name:
@@ -245,11 +234,10 @@ def _message(mail: Email) -> EmailMessage:
     return message
 
 
-def _envelope(recipients: str, subject: str, setting: Setting) -> EmailMessage:
-    """The head of a mail. `recipients`: one address, or several parted by commas."""
-    addresses = [address for _name, address in getaddresses([recipients]) if address] or [recipients]
+def _envelope(addresses: Sequence[str], subject: str, setting: Setting) -> EmailMessage:
+    """The head of a mail to these. The subject stays text: names are in it."""
     message = EmailMessage()
-    message["Subject"] = subject
+    message["Subject"] = not_encoded(subject)
     message["From"] = setting.smtp_sender or setting.smtp_username or addresses[0]
     message["To"] = ", ".join(addresses)
     message["Date"] = formatdate()
@@ -271,8 +259,4 @@ def _record_refusal(mail: Email, error: MailRefused) -> None:
 
 
 def _said(error: smtplib.SMTPResponseException) -> str:
-    return f"{error.smtp_code} {_text(error.smtp_error)}"
-
-
-def _text(said: bytes | str) -> str:
-    return (said.decode("utf-8", "replace") if isinstance(said, bytes) else said).strip()[:200]
+    return f"{error.smtp_code} {smtp.readable(error.smtp_error)}"

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from panel.domain.statuses import MoveStatus
 from panel.extensions import db, execute
-from panel.models import Account, Move, Payment, PossibleTwin, Share, User
+from panel.models import Account, Move, Payment, PossibleTwin, SentRequest, Share, User
 from panel.services.users import why_not_removable
 
 #: Filled in from the other where the first has none.
@@ -63,6 +63,7 @@ def merge(first: User, other: User) -> Merge:
     other_id = other.id
     _write_person(first, other, planned)
     db.session.flush()
+    _carry_requests((first.id, other_id), planned.dropped)
     execute(delete(Move).where(Move.id.in_(planned.dropped)))
     for model in (Payment, Share, Account, Move):
         execute(update(model).where(model.user_id == other_id).values(user_id=first.id))
@@ -127,6 +128,13 @@ def _write_person(first: User, other: User, planned: Merge) -> None:
     first.created_at = min(first.created_at, other.created_at)
     also = f"Merged with another user, also known as: {', '.join(planned.kept_in_notes)}." if planned.kept_in_notes else ""
     first.notes = "\n".join(part for part in (first.notes, other.notes, also) if part)
+
+
+def _carry_requests(user_ids: tuple[int, int], dropped: tuple[int, ...]) -> None:
+    """What was sent for a row that goes is shown with the one that stays in the same run."""
+    for run_id, move_id in db.session.execute(select(Move.migration_id, Move.id).where(Move.id.in_(dropped))).all():
+        stays = select(Move.id).where(Move.migration_id == run_id, Move.user_id.in_(user_ids), Move.id != move_id).scalar_subquery()
+        execute(update(SentRequest).where(SentRequest.move_id == move_id).values(move_id=stays))
 
 
 def _carry_questions(first_id: int, other_id: int) -> None:

@@ -45,7 +45,7 @@ class ServerCard:
 
     @property
     def is_disbelieved(self) -> bool:
-        """Whether the last sync found a list so short that it removed nobody."""
+        """Whether the last sync found a list by which it removed nobody, and an admin may believe it."""
         return sync_progress.is_disbelieved(self.server)
 
     @property

@@ -1,8 +1,9 @@
 """The pace shared by every worker and every run: one row per Plex account, changed by compare-and-swap. A server of another platform has a
-row for its cool-downs alone, a run without Plex that is paced all the same one of its own."""
+row for its cool-downs alone, a run without Plex that is paced all the same one of its own. All of it goes by the clock that hosts share."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -16,8 +17,9 @@ from panel.domain.pacing import by_this_clock, cool_down_s, faster, next_turn, p
 from panel.domain.platform import Platform
 from panel.domain.statuses import ACTIVE, MigrationStatus
 from panel.extensions import db, execute
-from panel.models import Migration, Pacemaker, PaceWaiter, Server
+from panel.models import Migration, Pacemaker, PaceWaiter, PlexAccount, Server
 from panel.models.types import UtcDateTime, utc_now
+from panel.services.shared_clock import shared_now
 
 #: What lies so many seconds ahead although it is past was written before the clock was put back.
 PUT_BACK_S = 60.0
@@ -35,7 +37,12 @@ def name_for(run: Migration, server: Server | None) -> str:
 def name_of(server: Server) -> str:
     """The pace of the Plex account that owns this server. Of a server of another platform nobody takes turns, but everybody leaves it alone
     while it cools down."""
-    return f"plex:{server.plex_account_id}" if server.platform is Platform.PLEX else f"server:{server.id}"
+    return name_of_account(server.plex_account_id) if server.platform is Platform.PLEX else f"server:{server.id}"
+
+
+def name_of_account(account_id: int | None) -> str:
+    """The pace of this Plex account."""
+    return f"plex:{account_id}"
 
 
 def plex_side(run: Migration) -> Server | None:
@@ -63,7 +70,7 @@ def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
     Of several runs the one that has waited longest has the turn: it is kept for it for a moment.
     """
     row = _row(name)
-    now = utc_now()
+    now = shared_now()
     if _put_right(row, now, interval_s * row.slowness):
         row = _row(name)
     due = next_turn(now, row.last_turn_at, interval_s * row.slowness, row.cool_until)
@@ -75,24 +82,35 @@ def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
         _queue_up(name, run_id, now, now)
         return NEXT_IN_S
     unchanged = _still(Pacemaker.last_turn_at, row.last_turn_at)
-    warm = or_(Pacemaker.cool_until.is_(None), Pacemaker.cool_until <= now)
-    taken = execute(update(Pacemaker).where(Pacemaker.name == name, unchanged, warm).values(last_turn_at=now))
+    taken = execute(update(Pacemaker).where(Pacemaker.name == name, unchanged, _is_warm(now)).values(last_turn_at=now))
     if taken == 1 and run_id is not None:
         execute(delete(PaceWaiter).where(PaceWaiter.name == name, PaceWaiter.migration_id == run_id))
     db.session.commit()
     return 0.0 if taken == 1 else NEXT_IN_S
 
 
+def take_turn_every(name: str, apart: timedelta) -> bool:
+    """Take a turn of something that is done once in a while, unless somebody has for so long: of several hosts that come at the same
+    moment one does. Flushed; committed before where there is no row yet."""
+    _row(name)
+    now = shared_now()
+    due = or_(Pacemaker.last_turn_at.is_(None), Pacemaker.last_turn_at < now - apart)
+    return execute(update(Pacemaker).where(Pacemaker.name == name, due).values(last_turn_at=now)) == 1
+
+
 def end_turn(name: str, *, refused: bool = False) -> None:
     """The request of this turn is over: the interval counts from here, so that requests are never closer than it. One that was not
-    `refused` (429) ends the row of refusals and brings the pace a little closer to the one that was set."""
+    `refused` (429) ends the row of refusals and brings the pace a little closer to the one that was set, unless another one was refused
+    meanwhile. Flushed."""
     row = db.session.get(Pacemaker, name, populate_existing=True)
     if row is None:
         return
-    values: dict[str, object] = {"last_turn_at": utc_now()}
+    now = shared_now()
+    execute(update(Pacemaker).where(Pacemaker.name == name).values(last_turn_at=now))
     if not refused:
-        values |= {"refusals": 0, "slowness": faster(row.slowness)}
-    execute(update(Pacemaker).where(Pacemaker.name == name).values(values))
+        # What cools down now was refused after this request had left.
+        as_read = (Pacemaker.refusals == row.refusals, Pacemaker.slowness == row.slowness, _is_warm(now))
+        execute(update(Pacemaker).where(Pacemaker.name == name, *as_read).values(refusals=0, slowness=faster(row.slowness)))
 
 
 def cool_down(name: str, asked_s: float | None) -> float:
@@ -104,7 +122,7 @@ def cool_down(name: str, asked_s: float | None) -> float:
     down.
     """
     while True:
-        row, now = _row(name), utc_now()
+        row, now = _row(name), shared_now()
         refusals, slowness = (0, 1.0) if _was_left_in_peace(row, now) else (row.refusals, row.slowness)
         seconds = cool_down_s(refusals + 1, asked_s, random.random())
         until = max(row.cool_until or now, now + timedelta(seconds=seconds))
@@ -119,7 +137,7 @@ def forgive(name: str) -> None:
     """A server nobody takes turns of has carried out what it was asked: unless it is to be left alone still, its next refusal counts as the
     first. Flushed. Plex accounts are forgiven turn by turn (`end_turn`)."""
     if name.startswith("server:"):
-        refused = (Pacemaker.refusals > 0, Pacemaker.cool_until <= utc_now())
+        refused = (Pacemaker.refusals > 0, Pacemaker.cool_until <= shared_now())
         execute(update(Pacemaker).where(Pacemaker.name == name, *refused).values(refusals=0, slowness=1.0))
 
 
@@ -129,13 +147,17 @@ def _was_left_in_peace(row: Pacemaker, now: datetime) -> bool:
     return now - row.cool_until > max(row.cool_until - row.last_turn_at, timedelta(seconds=FORGIVEN_S))
 
 
+def _is_warm(now: datetime) -> ColumnElement[bool]:
+    return or_(Pacemaker.cool_until.is_(None), Pacemaker.cool_until <= now)
+
+
 def _still(column: InstrumentedAttribute[datetime | None], value: datetime | None) -> ColumnElement[bool]:
     return column.is_(None) if value is None else column == value
 
 
 def put_right() -> None:
     """After the clock was put back, turns and cool-downs by the new one; committed. Does nothing else."""
-    now = utc_now()
+    now = shared_now()
     ahead = now + timedelta(seconds=PUT_BACK_S)
     written_ahead = select(Pacemaker).where(or_(Pacemaker.last_turn_at > ahead, Pacemaker.cool_until > ahead))
     for row in db.session.scalars(written_ahead.execution_options(populate_existing=True)).all():
@@ -143,10 +165,29 @@ def put_right() -> None:
 
 
 def cooling_until(servers: Iterable[Server]) -> datetime | None:
-    """Until when one of these servers, or the Plex account that owns it, is to be left alone, reading included; `None`: it is not."""
-    names = {name_of(server) for server in servers}
+    """Until when, by the clock of this host, one of these servers, or the Plex account that owns it, is to be left alone, reading included;
+    `None`: it is not."""
+    return _cooling_until({name_of(server) for server in servers})
+
+
+def account_cooling_until(account: PlexAccount) -> datetime | None:
+    """The same of a Plex account."""
+    return _cooling_until({name_of_account(account.id)})
+
+
+def _cooling_until(names: set[str]) -> datetime | None:
     until = db.session.scalar(select(func.max(Pacemaker.cool_until)).where(Pacemaker.name.in_(names)))
-    return until if until and until > utc_now() else None
+    if until is None:
+        return None
+    here, now = utc_now(), shared_now()
+    # In whole seconds, so that it is the same moment each time it is asked for, and none too few: nobody comes back in between.
+    return until + timedelta(seconds=math.ceil((here - now).total_seconds())) if until > now else None
+
+
+def is_cooling(name: str) -> bool:
+    """Whether this account or server is to be left alone now, reading included."""
+    until = db.session.scalar(select(Pacemaker.cool_until).where(Pacemaker.name == name))
+    return until is not None and until > shared_now()
 
 
 def slowness_of(servers: Iterable[Server]) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -10,15 +11,28 @@ from sqlalchemy import func, select
 from panel.extensions import config, db
 from panel.models import PlexAccount, Server
 from panel.models.types import utc_now
-from panel.platforms.base import CredentialsRefused, PlatformError
+from panel.platforms.base import CredentialsRefused, PlatformError, TooManyRequests
 from panel.services import server_removal
 from panel.services.server_removal import Loss
 from panel.services.servers import HURRIED, SIGN_IN_AGAIN, TOKEN_REFUSED
 from panel.services.sync import progress as sync_progress
+from panel.services.throttling import NotYet, require_warm, slow_down, why_not_yet
+
+#: How many seconds plex.tv is left alone where it asks for that without saying for how long.
+UNSAID_S = 60.0
 
 
 class AccountRefused(ValueError):
     """An account cannot be added, changed or removed. `str(error)` is a sentence."""
+
+
+class AccountNotAsked(AccountRefused):
+    """plex.tv has asked to slow down about this account: nothing is wrong with it, and nothing new is known. `after_s`: how many seconds an
+    account that is not in the panel yet, for which nothing is kept, is to be left alone."""
+
+    def __init__(self, sentence: str, after_s: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.after_s = after_s
 
 
 @dataclass(frozen=True)
@@ -42,17 +56,35 @@ def server_count(account: PlexAccount) -> int:
     return db.session.scalar(select(func.count()).where(Server.plex_account_id == account.id)) or 0
 
 
-def identify(token: str) -> Found:
-    """Whose token this is, asked of plex.tv. Raises `AccountRefused` with the reason."""
+def identify(token: str, account: PlexAccount | None = None) -> Found:
+    """Whose token this is, asked of plex.tv; `account`: whose it is meant to be. Raises `AccountRefused` with the reason. Commits where
+    plex.tv asks to slow down about that account."""
     from panel.platforms.plex.account import read_account
 
-    try:
+    with answered_for(account):
         found = read_account(token, config().plex_tv_url, config().plex_client_id, timeouts=HURRIED)
+    return Found(found.id, found.username, found.email, found.has_plex_pass)
+
+
+@contextmanager
+def answered_for(account: PlexAccount | None) -> Iterator[None]:
+    """Around what plex.tv is asked for an account, where it is known for which: one that is to be left alone is not asked about. Whatever
+    goes wrong is raised as `AccountRefused`."""
+    try:
+        if account is not None:
+            require_warm(account)
+        yield
+    except NotYet as refusal:
+        raise AccountNotAsked(str(refusal)) from refusal
     except CredentialsRefused as error:
         raise AccountRefused(TOKEN_REFUSED) from error
+    except TooManyRequests as error:
+        if account is not None:
+            slow_down(account, error)
+        sentence = (account and why_not_yet(account)) or f"{error} Try again in a few minutes."
+        raise AccountNotAsked(sentence, error.retry_after_s or UNSAID_S) from error
     except PlatformError as error:
         raise AccountRefused(str(error)) from error
-    return Found(found.id, found.username, found.email, found.has_plex_pass)
 
 
 def add(token: str, found: Found) -> tuple[PlexAccount, bool]:
@@ -77,13 +109,16 @@ def replace_token(account: PlexAccount, token: str, found: Found) -> None:
 
 
 def check(account: PlexAccount) -> str:
-    """Ask plex.tv whether the token still works; the row learns what it says. The sentence of the problem, empty when all is well."""
+    """Ask plex.tv whether the token still works; the row learns what it says. The sentence of the problem, empty when all is well. What is
+    known of the account stays where plex.tv is not to be asked now."""
     token = account.token
     # No transaction is kept open while plex.tv thinks.
     db.session.commit()
     try:
-        found = identify(token)
+        found = identify(token, account)
         replace_token(account, token, found)
+    except AccountNotAsked as refusal:
+        return str(refusal)
     except AccountRefused as refusal:
         account.checked_at, account.problem = utc_now(), str(refusal)
         return account.problem
@@ -144,8 +179,8 @@ def _of(found: Found) -> PlexAccount | None:
     if by_id is not None or not found.email:
         return by_id
     # An account from an estate file is not known by its id before the first check.
-    same_email = func.lower(PlexAccount.email) == found.email.lower()
-    return db.session.scalar(select(PlexAccount).where(same_email, PlexAccount.plex_id == ""))
+    unknown = db.session.scalars(select(PlexAccount).where(PlexAccount.plex_id == ""))
+    return next((account for account in unknown if account.email.casefold() == found.email.casefold()), None)
 
 
 def _learn(account: PlexAccount, token: str, found: Found) -> None:

@@ -13,7 +13,7 @@ from panel.extensions import config, db
 from panel.models import PlexAccount, Server
 from panel.platforms import connect
 from panel.platforms.base import PlatformError
-from panel.services.plex_accounts import AccountRefused
+from panel.services.plex_accounts import answered_for
 from panel.services.servers import HURRIED
 
 #: An address in another network never answers: connect and read, in seconds.
@@ -46,10 +46,8 @@ def choices(account: PlexAccount) -> list[Choice]:
 
     token, settings = account.token, config()
     db.session.commit()
-    try:
+    with answered_for(account):
         found = owned_servers(token, settings.plex_tv_url, settings.plex_client_id, timeouts=HURRIED)
-    except PlatformError as error:
-        raise AccountRefused(str(error)) from error
     here = {server.machine_id: server for server in db.session.scalars(select(Server).where(Server.platform == Platform.PLEX))}
     return [Choice(one.name, one.machine_id, one.addresses, here.get(one.machine_id)) for one in found]
 

@@ -26,12 +26,14 @@ from panel.services.claims.closed_for_a_moment import as_open, closed_for_a_mome
 from panel.services.room import Room, room_on
 from panel.services.roster import Roster, roster_now, roster_remembered
 from panel.services.servers import HURRIED, Look, connected_to, look
+from panel.services.throttling import slow_down
 from panel.services.user_facts import UserFacts, all_users, terms_of
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """What a run would do. `duration_s`: about so long; `source_reached`: whether the source answered (else the last sync counts)."""
+    """What a run would do. `duration_s`: about so long; `source_reached`: whether the source answered (else the last sync counts);
+    `slowed_down`: why one of the servers was not asked, in a sentence: its last sync counts now, and a run asks it before it begins."""
 
     source: Server
     target: Server
@@ -44,6 +46,7 @@ class Preflight:
     source_roster: Roster
     target_roster: Roster
     source_reached: bool = True
+    slowed_down: str = ""
 
     @property
     def moving(self) -> list[Verdict]:
@@ -100,7 +103,7 @@ def assess(
     pair = Pair(source.platform, target.platform, utc_now(), target_offer, room.server, room.account)
     candidates = _candidates(source, target, users, rosters, source_offer, pair, room)
     sides = _side(source, source_offer), _side(target, target_offer)
-    busy, problems = _busy(source, target, held_by), _problems(source, source_look, target_look)
+    busy, problems = _busy(source, target, held_by), _problems(source, target, source_look, target_look)
     facts = _facts(*sides, _plans_among(candidates, pair), _group_names(), busy, problems)
     return Preflight(
         source=source,
@@ -113,7 +116,8 @@ def assess(
         users={user.id: user for user in users},
         source_roster=source_roster,
         target_roster=target_roster,
-        source_reached=looks is None or source_look.refusal is None,
+        source_reached=looks is None or source_look.refusal is None or _is_slowed_down(source_look),
+        slowed_down=_why_slowed_down(source_look, target_look),
     )
 
 
@@ -144,7 +148,7 @@ def _rosters(source: Server, target: Server, looks: tuple[Look, Look] | None, us
 
 
 def ask_both(source: Server, target: Server) -> tuple[Look, Look]:
-    """What both servers answer now; a server that is its own target is asked once."""
+    """What both servers answer now; a server that is its own target is asked once. Commits where one asks to slow down."""
     # What one server has told is not written while the other is asked: nothing is locked over a request.
     with db.session.no_autoflush:
         target_look = with_connected(target, look(target))
@@ -157,7 +161,8 @@ def with_connected(target: Server, found: Look) -> Look:
         return found
     try:
         return replace(found, connected=connected_to(target, HURRIED))
-    except TooManyRequests:
+    except TooManyRequests as error:
+        slow_down(target, error)
         return found
 
 
@@ -240,11 +245,21 @@ def _side(server: Server, offer: Offer) -> Side:
     )
 
 
-def _problems(source: Server, source_look: Look, target_look: Look) -> tuple[Refusal, ...]:
-    """The target has to answer; a source that cannot be reached is no obstacle once it was synchronised."""
-    problems = [target_look.refusal] if target_look.refusal else []
+def _problems(source: Server, target: Server, source_look: Look, target_look: Look) -> tuple[Refusal, ...]:
+    """The target has to answer; a source that cannot be reached is no obstacle once it was synchronised, nor is either of them that has
+    asked to slow down: a run waits for that."""
+    problems = [target_look.refusal] if target_look.refusal and not (_is_slowed_down(target_look) and target.synced_at) else []
     refusal = source_look.refusal
-    excused = refusal is not None and refusal.code is Blocker.SERVER_UNREACHABLE and source.synced_at is not None
-    if refusal and refusal not in problems and not excused:
+    passes = refusal is not None and refusal.code in (Blocker.SERVER_UNREACHABLE, Blocker.ASKED_TO_SLOW_DOWN)
+    if refusal and refusal not in problems and not (passes and source.synced_at):
         problems.append(refusal)
     return tuple(problems)
+
+
+def _is_slowed_down(found: Look) -> bool:
+    return found.refusal is not None and found.refusal.code is Blocker.ASKED_TO_SLOW_DOWN
+
+
+def _why_slowed_down(*looks: Look) -> str:
+    sentences = dict.fromkeys(found.refusal.message for found in looks if found.refusal is not None and _is_slowed_down(found))
+    return f"{' '.join(sentences)} Until then its last sync counts; a migration waits for that, then asks again." if sentences else ""

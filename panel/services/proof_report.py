@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from panel.domain.deeds import deed_of
 from panel.extensions import db
-from panel.models import Migration, Move, SentRequest, Server
+from panel.models import Migration, SentRequest, Server
 from panel.services.csv_cells import disarmed
 from panel.services.report import run_json
 
@@ -23,7 +23,8 @@ DONE = "done"
 
 @dataclass(frozen=True)
 class SentLine:
-    """One changing request. `user` and `server`: names, empty where the row is gone. `problem`: a sentence, empty when it was done."""
+    """One changing request. `user`: the name they had then. `server`: its name, empty where it is gone. `problem`: a sentence, empty when
+    it was done."""
 
     at: datetime
     user: str
@@ -53,8 +54,9 @@ class SentLine:
 def sent(run_id: int, move_id: int | None = None) -> Iterator[SentLine]:
     """The changing requests of a run, or of one user in it, oldest first; 1 query."""
     query = (
-        select(SentRequest.at, Move.name, Server.name, SentRequest.method, SentRequest.path, SentRequest.status, SentRequest.result)
-        .outerjoin(Move, Move.id == SentRequest.move_id)
+        select(
+            SentRequest.at, SentRequest.user_name, Server.name, SentRequest.method, SentRequest.path, SentRequest.status, SentRequest.result
+        )
         .outerjoin(Server, Server.id == SentRequest.server_id)
         .where(SentRequest.migration_id == run_id)
         .order_by(SentRequest.at, SentRequest.id)
@@ -62,7 +64,7 @@ def sent(run_id: int, move_id: int | None = None) -> Iterator[SentLine]:
     if move_id is not None:
         query = query.where(SentRequest.move_id == move_id)
     for at, user, server, method, path, status, problem in db.session.execute(query):
-        yield SentLine(at, user or "", server or "", method, path, status, problem)
+        yield SentLine(at, user, server or "", method, path, status, problem)
 
 
 def sent_csv(run: Migration) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from panel.platforms.mediabrowser import SEALED
+from panel.platforms.sealing import SEALED
 
 #: How a remark begins that goes once the account is closed, finished or not there. The platform's own words end it, so it stands last.
 MAY_STAND_OPEN = "An account may stand open on the target and could not be closed yet"

@@ -203,7 +203,7 @@ def preflight_json(flight: Preflight) -> dict[str, Any]:
             for verdict in flight.verdicts
         ],
         "counts": {"total": len(flight.verdicts), "move": len(flight.moving), "skip": len(flight.staying)},
-        **({"note": flight.note} if flight.note else {}),
+        **({"note": said} if (said := " ".join(filter(None, (flight.note, flight.slowed_down)))) else {}),
     }
 
 

@@ -52,17 +52,30 @@ class Roster:
         # Of two users with one address the older one has it.
         oldest_first = sorted(users, key=lambda user: user.id)
         recognition = Recognition(server, oldest_first, _accounts(server, oldest_first))
+        self._may_be_anybody: Member | None = None
         for member in members:
-            recognised = recognition.recognise(member)
+            recognised = recognition.recognise(member) or self._by_account_name(recognition, member)
             if recognised:
                 self._note(recognised[0].id, Known(member, recognised[1]))
+            elif member.unreadable and not member.id:
+                self._may_be_anybody = member
             elif member.has_access and not member.is_owner:
                 self.strangers.append(member)
 
+    def _by_account_name(self, recognition: Recognition[UserFacts], member: Member) -> tuple[UserFacts, Evidence] | None:
+        """Whose account has this name where a server tells nothing else of it: nothing is done about it but to say so."""
+        if not member.unreadable or member.account_id or self.server.platform is Platform.PLEX:
+            return None
+        query = select(Account.remote_id, Account.name).where(Account.server_id == self.server.id)
+        named = [recognition.by_account(remote_id) for remote_id, name in db.session.execute(query) if fold(name) == fold(member.name)]
+        users = {found[0].id: found for found in named if found}
+        return next(iter(users.values())) if len(users) == 1 else None
+
     def _note(self, user_id: int, known: Known) -> None:
         before = self.known.get(user_id)
-        # Somebody with both an invite and a share: the access that works counts.
-        if before is None or (known.member.has_access and not before.member.has_access):
+        # Somebody with both an invite and a share: the access that works counts, and before one that does not, one that may.
+        counts = known.member.has_access or bool(known.member.unreadable)
+        if before is None or (counts and not before.member.has_access):
             self.known[user_id] = known
 
     def of(self, user_id: int) -> Member | None:
@@ -75,6 +88,20 @@ class Roster:
         known = self.known.get(user_id)
         return known.member if known and known.evidence is not Evidence.NAME else None
 
+    def why_unreadable(self, user_id: int) -> str:
+        """Why what the server says of this user cannot be read, a sentence; empty where it can. An entry without an id may be that of
+        anybody who shares the server as far as is known, and is missing from the list."""
+        if member := self.of(user_id):
+            return member.unreadable
+        return self._may_be_anybody.unreadable if self._may_be_anybody and user_id in self._sharing else ""
+
+    def why_not_new(self, user_id: int) -> str:
+        """The same of somebody who would be given access: an account they had before may be the one that cannot be read, also where it
+        gave no access any more."""
+        if self._may_be_anybody and user_id in self._with_account and self.of(user_id) is None:
+            return self._may_be_anybody.unreadable
+        return self.why_unreadable(user_id)
+
     def lists(self, member_id: str) -> bool:
         """Whether there is an entry of this id, whoever's."""
         return any(member.id == member_id for member in self._members)
@@ -82,6 +109,14 @@ class Roster:
     def holder_of(self, name: str) -> Member | None:
         """Whoever has this account name, case-folded."""
         return self._names.get(fold(name))
+
+    @cached_property
+    def _sharing(self) -> frozenset[int]:
+        return frozenset(db.session.scalars(select(Share.user_id).where(Share.server_id == self.server.id)))
+
+    @cached_property
+    def _with_account(self) -> frozenset[int]:
+        return frozenset(db.session.scalars(select(Account.user_id).where(Account.server_id == self.server.id)))
 
     @cached_property
     def _names(self) -> dict[str, Member]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import PlexAccount, Server
-from panel.platforms.base import CredentialsRefused, NotAllowed, PlatformError, WrongServer
+from panel.platforms.base import CredentialsRefused, NotAllowed, PlatformError, TooManyRequests, WrongServer
 from panel.services import audit
 from panel.services.basics import ensure_basics
 from panel.services.servers import HURRIED, check_limits, look_or_raise, note_trouble, refusal_of, remote_for
+from panel.services.throttling import Asked, slow_down, why_not_yet
 
 LONGEST_URL = 500
 
@@ -47,7 +48,8 @@ class Draft:
 class Trial:
     """What trying a connection has shown, in this order: the server answers at its address, it is the right one, it takes the key, and
     the key has the rights of an administrator (Plex: its account owns the server). `failed` names the first that is not so; `name` is what
-    the server calls itself."""
+    the server calls itself. It is `later`, which is none of them, where the server or its Plex account has asked to slow down: nothing
+    is known then."""
 
     failed: str = ""
     problem: str = ""
@@ -63,10 +65,17 @@ class Trial:
     def __bool__(self) -> bool:
         return not self.failed
 
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether it can be stored as it is where somebody says so: nothing is known against it, only no answer has come."""
+        return self.failed in ("", "reach", "later")
+
     def state_of(self, check: str) -> str:
         """`passed`, `failed`, or `unknown` where an earlier one has failed."""
         if not self.failed:
             return "passed"
+        if self.failed not in self.CHECKS:
+            return "unknown"
         place, failed = self.CHECKS.index(check), self.CHECKS.index(self.failed)
         return "passed" if place < failed else "failed" if place == failed else "unknown"
 
@@ -88,21 +97,34 @@ def clean_url(typed: str) -> str:
 
 def try_connection(draft: Draft, known: Server | None = None) -> Trial:
     """Ask the server as it would be stored; nothing is. `known`: the row being edited, whose machine has to be the one that answers."""
-    return _tried(_as_row(draft, known))
+    return _tried(_as_row(draft, known), asked=_asked_by(draft, known))
 
 
 def try_stored(server: Server) -> Trial:
     """Ask a server as it is stored, which learns its state. Commits before it asks."""
     with db.session.no_autoflush:
-        return _tried(server, is_stored=True)
+        return _tried(server, asked=server, is_stored=True)
 
 
-def _tried(server: Server, *, is_stored: bool = False) -> Trial:
+def _asked_by(draft: Draft, known: Server | None) -> Asked | None:
+    """Who may have asked to slow down: the Plex account, or the server that is known by this address."""
+    if draft.platform is Platform.PLEX:
+        return draft.plex_account
+    return known if known is not None and known.url == clean_url(draft.url) else None
+
+
+def _tried(server: Server, *, asked: Asked | None, is_stored: bool = False) -> Trial:
+    if asked is not None and (sentence := why_not_yet(asked)):
+        return Trial("later", sentence)
     remote = remote_for(server, timeouts=HURRIED)
     # No transaction is kept open while the server thinks.
     db.session.commit()
     try:
         found = look_or_raise(server, remote)
+    except TooManyRequests as error:
+        if asked is not None:
+            slow_down(asked, error)
+        return Trial("later", (asked and why_not_yet(asked)) or f"{error} Try again in a few minutes.")
     except PlatformError as error:
         if is_stored:
             note_trouble(server, error)
@@ -138,8 +160,9 @@ def refusals(draft: Draft, known: Server | None = None) -> list[ServerRefused]:
         clean_url(draft.url)
     except ServerRefused as refusal:
         found.append(refusal)
-    alike = select(Server).where(func.lower(Server.name) == draft.name.strip().lower())
-    if any(server is not known for server in db.session.scalars(alike)):
+    # By Python's rules, as `Server.by_name` does it: what the same letter is, the databases do not agree on.
+    folded = draft.name.strip().casefold()
+    if any(server is not known and server.name.casefold() == folded for server in db.session.scalars(select(Server))):
         found.append(ServerRefused("name", f"There is a server named {draft.name.strip()} already. Choose another name."))
     if draft.platform is Platform.PLEX and draft.plex_account is None:
         found.append(ServerRefused("plex_account", "Choose the Plex account that owns this server."))

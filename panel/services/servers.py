@@ -15,6 +15,7 @@ from panel.models.types import utc_now
 from panel.platforms import connect
 from panel.platforms.base import CredentialsRefused, Member, NotAllowed, PlatformError, Remote, RemoteLibrary, TooManyRequests, WrongServer
 from panel.platforms.http import CONNECT_S, READ_S, Guard, unguarded
+from panel.services.throttling import slow_down, why_not_yet
 
 if TYPE_CHECKING:
     from panel.platforms.plex.account import PlexPerson
@@ -58,11 +59,17 @@ class Look:
 
 
 def look(server: Server, remote: Remote | None = None) -> Look:
-    """Ask a server who it is and who is on it; what goes wrong becomes a refusal. The row learns its machine id and state."""
+    """Ask a server who it is and who is on it; what goes wrong becomes a refusal. The row learns its machine id and state. One that has
+    asked to slow down is not asked; where it does so now, that is committed."""
+    if sentence := why_not_yet(server):
+        return Look(refusal=Refusal(Blocker.ASKED_TO_SLOW_DOWN, sentence, server.id))
     own = remote is None
     remote = remote or remote_for(server, timeouts=HURRIED)
     try:
         found = look_or_raise(server, remote)
+    except TooManyRequests as error:
+        slow_down(server, error)
+        return Look(refusal=refusal_of(server, error))
     except PlatformError as error:
         note_trouble(server, error)
         return Look(refusal=refusal_of(server, error))
@@ -116,7 +123,9 @@ def connected_to(server: Server, timeouts: tuple[float, float] = (CONNECT_S, REA
 
 
 def refusal_of(server: Server, error: PlatformError) -> Refusal:
-    """The pair blocker that an error of one of the servers amounts to."""
+    """The pair blocker that an error of one of the servers amounts to. Who has asked too often has nothing to check but the clock."""
+    if isinstance(error, TooManyRequests):
+        return Refusal(Blocker.ASKED_TO_SLOW_DOWN, why_not_yet(server) or str(error), server.id)
     if isinstance(error, WrongServer):
         what = "Correct its URL, or remove the server and add it anew."
         return Refusal(Blocker.WRONG_SERVER, f"{server.name}: {error} {what}", server.id)

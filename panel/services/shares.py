@@ -13,9 +13,9 @@ from panel.extensions import db, execute
 from panel.models import Server, Share, User
 from panel.models.types import utc_now
 from panel.platforms.base import Member, PlatformError
-from panel.services import by_hand
-from panel.services.servers import HURRIED, look_or_raise, remote_for
+from panel.services.servers import HURRIED, look_or_raise, refusal_of, remote_for
 from panel.services.sync.shares import gives_access, update_shares, why_doubtful
+from panel.services.throttling import NotYet, require_warm, slow_down
 from panel.services.user_list import holds
 
 #: What the list can be narrowed to, and how that reads.
@@ -87,6 +87,8 @@ def read_again(share: Share) -> str:
     members = _ask(server)
     require_free(server)
     member = _find(members, share)
+    if odd := next((one for one in members if one.unreadable and (one is member or not (one.id or member))), None):
+        raise ServerBusy(f"{odd.unreadable} Nothing was changed.")
     if member is None or not gives_access(member):
         return _ended(share, members)
     before = share.accepted_at
@@ -101,15 +103,15 @@ def read_again(share: Share) -> str:
 
 def _ask(server: Server) -> tuple[Member, ...]:
     try:
-        by_hand.require_warm(server)
-    except by_hand.NotYet as refusal:
+        require_warm(server)
+    except NotYet as refusal:
         raise ServerBusy(str(refusal)) from None
     remote = remote_for(server, timeouts=HURRIED)
     try:
         return look_or_raise(server, remote).members
     except PlatformError as error:
-        by_hand.slow_down(server, error)
-        raise ServerBusy(by_hand.sentence_of(server, error)) from None
+        slow_down(server, error)
+        raise ServerBusy(refusal_of(server, error).message) from None
     finally:
         remote.close()
 

@@ -1,4 +1,4 @@
-"""A connection to a mail server that knows whether the message has left, and takes user names and passwords in any script."""
+"""A connection to a mail server as it is set: it knows whether the message has left, and takes user names and passwords in any script."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ import base64
 import hmac
 import re
 import smtplib
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+
+from panel.models import Setting, SmtpSecurity
 
 #: Seconds for the farewell: nothing depends on it.
 FAREWELL_S = 5.0
 #: No way of signing in has more.
 MOST_QUESTIONS = 5
+
+
+class NotOffered(smtplib.SMTPException):
+    """The mail server does not have what is set; `str(error)` is the end of a sentence with what it says it has instead."""
+
+    def __init__(self, what: str, instead: str, server: smtplib.SMTP) -> None:
+        offers = ", ".join(readable(server.ehlo_resp or b"").splitlines()[1:]) or "nothing"
+        super().__init__(f"does not offer {what}. It offers: {offers}. {instead}")
 
 
 class Connection(smtplib.SMTP):
@@ -39,7 +50,7 @@ class Connection(smtplib.SMTP):
         if not 200 <= code < 600 or 300 <= code < 400:
             raise smtplib.SMTPDataError(code, said)
         self.left_unanswered = False
-        self.reply = f"{code} {said.decode('utf-8', 'replace').strip()[:200]}"
+        self.reply = f"{code} {readable(said)}"
         # Whatever of this family a server says, it has the mail; smtplib believes one number only.
         return (250, said) if code < 300 else (code, said)
 
@@ -80,6 +91,41 @@ class Connection(smtplib.SMTP):
 
 class ConnectionOverTls(Connection, smtplib.SMTP_SSL):
     """The same where TLS comes first."""
+
+
+def connect(setting: Setting, timeout_s: float) -> Connection:
+    """A connection that is protected as it is set. Raises `NotOffered`, or what `smtplib`, `ssl` and sockets raise."""
+    context = ssl.create_default_context()
+    if setting.smtp_security is SmtpSecurity.TLS:
+        return ConnectionOverTls(setting.smtp_host, setting.smtp_port, timeout=timeout_s, context=context)
+    server = Connection(setting.smtp_host, setting.smtp_port, timeout=timeout_s)
+    if setting.smtp_security is SmtpSecurity.STARTTLS:
+        try:
+            server.starttls(context=context)
+        except smtplib.SMTPNotSupportedError:
+            server.close()
+            raise NotOffered("STARTTLS", "Choose another security, mostly TLS with port 465.", server) from None
+        except (smtplib.SMTPException, OSError):
+            server.close()
+            raise
+    return server
+
+
+def sign_in(server: Connection, setting: Setting) -> None:
+    """Raises `NotOffered`, or what `smtplib` raises."""
+    try:
+        server.login(setting.smtp_username, setting.smtp_password or "")
+    except smtplib.SMTPException as error:
+        # That none of the ways to sign in is known here has no exception of its own.
+        if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
+            instead = "Choose another security, or leave the user name empty."
+            raise NotOffered("to sign in in a way the panel knows", instead, server) from None
+        raise
+
+
+def readable(said: bytes | str) -> str:
+    """What a mail server said, as a text that is not too long to be shown."""
+    return (said.decode("utf-8", "replace") if isinstance(said, bytes) else said).strip()[:200]
 
 
 def _body(message: bytes | str) -> bytes:

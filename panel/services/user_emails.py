@@ -13,7 +13,8 @@ from sqlalchemy import select
 from panel.domain.names import fold
 from panel.extensions import db
 from panel.models import User
-from panel.services.users import ADDRESS, EMAILS
+from panel.services import addresses
+from panel.services.users import EMAILS
 
 COLUMNS = ("name", *EMAILS, "jellyfin_name")
 LONGEST = 255
@@ -123,8 +124,8 @@ def _why_not(known: _Known, user: User, column: str, value: str) -> str:
         return f"The {column} is longer than {LONGEST} characters."
     if column not in EMAILS:
         return ""
-    if not ADDRESS.fullmatch(value):
-        return f"“{value}” is not an e-mail address."
+    if missed := addresses.missed(value):
+        return f"“{value}” is not {missed}."
     owner = next((other for other in known.by_email.get(value.casefold(), []) if other is not user), None)
     return f"{owner.name} has the address {value}." if owner else ""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import delete, func, or_, select
 
 from panel.domain.statuses import OPEN, MoveStatus, Step
 from panel.extensions import db, execute
-from panel.models import Account, Migration, Move, Payment, Share, User
+from panel.models import Account, Migration, Move, Payment, SentRequest, Share, User
+from panel.services import addresses
 
-ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
 EMAILS = {"email": "E-mail", "plex_email": "Plex e-mail", "emby_email": "Emby e-mail"}
 COLUMNS = ("name", *EMAILS, "jellyfin_name", "permanent", "must_change_plex_account", "notes")
 
@@ -40,11 +39,13 @@ class Loss:
 
 
 def write(user: User, values: Mapping[str, object]) -> list[str]:
-    """Put values (keys of `COLUMNS`) into a new or stored user; flushed. Answers the columns that changed. Raises `WrongValue`."""
+    """Put values (keys of `COLUMNS`) into a new or stored user; flushed. Answers the columns that changed; an address that stays as it is
+    stored may come from a media server, and is not judged. Raises `WrongValue`."""
+    changed = [column for column in COLUMNS if column in values and getattr(user, column) != values[column]]
     with db.session.no_autoflush:
         for column in EMAILS:
-            check_address(column, str(values.get(column, "")), but=user.id)
-    changed = [column for column in COLUMNS if column in values and getattr(user, column) != values[column]]
+            if column in changed:
+                check_address(column, str(values[column]), but=user.id)
     for column in changed:
         setattr(user, column, values[column])
     db.session.add(user)
@@ -56,16 +57,23 @@ def check_address(column: str, address: str, but: int | None = None) -> None:
     """Raises `WrongValue` for what is no address, or belongs to somebody else than the user with the id `but`."""
     if not address:
         return
-    if not ADDRESS.fullmatch(address):
-        raise WrongValue(column, f"“{address}” is not an e-mail address.")
-    owner = db.session.scalar(select(User).where(has_address(address), User.id != (but or 0)).limit(1))
+    if missed := addresses.missed(address):
+        raise WrongValue(column, f"“{address}” is not {missed}.")
+    owner = _other_with(address, but)
     if owner is not None:
-        raise WrongValue(column, f"{owner.name} has the address {address} already. If they are the same person, merge the two.")
+        raise WrongValue(column, f"{owner} has the address {address} already. If they are the same person, merge the two.")
 
 
-def has_address(address: str) -> ColumnElement[bool]:
-    """Whether a user has this address, as any of the three."""
-    return or_(*(func.lower(getattr(User, column)) == address.lower() for column in EMAILS))
+def _other_with(address: str, but: int | None) -> str | None:
+    """The name of a user but that one who has this address, as any of the three."""
+    mine, columns = User.id != (but or 0), [getattr(User, column) for column in EMAILS]
+    if address.isascii():
+        is_theirs = or_(*(func.lower(column) == address.lower() for column in columns))
+        return db.session.scalar(select(User.name).where(mine, is_theirs).limit(1))
+    # Of letters beyond ASCII the databases do not agree on which are the same.
+    folded = address.casefold()
+    rows = db.session.execute(select(User.name, *columns).where(mine))
+    return next((name for name, *emails in rows if any(email.casefold() == folded for email in emails)), None)
 
 
 def why_not_removable(*users: User) -> str:
@@ -95,8 +103,15 @@ def loss_of(user: User) -> Loss:
     return Loss(*(count or 0 for count in counted))
 
 
+def lines_about(user: User) -> int:
+    """How many lines the downloads of runs have of what was sent for this user: requests, those that failed as well, and for each stop of a
+    worker or of the panel in the middle of it one that says so. They stay, with the name, when the user is deleted."""
+    return db.session.scalar(select(func.count()).select_from(SentRequest).join(Move).where(Move.user_id == user.id)) or 0
+
+
 def remove(user: User) -> None:
-    """Delete a user with all their rows; no server is asked, nobody loses access. Raises `InUse`."""
+    """Delete a user with all their rows, but for the proof of what was sent for them; no server is asked, nobody loses access. Raises
+    `InUse`."""
     if refusal := why_not_deletable(user):
         raise InUse(refusal)
     user_id = user.id

@@ -37,6 +37,7 @@ from panel.web import (
     server_forms,
     servers,
     settings,
+    shared_look,
     shares,
     smtp,
     templates,
@@ -103,5 +104,6 @@ def register(app: Flask) -> None:
     navigation.register(app)
     remedies.register(app)
     live.register(app)
+    shared_look.register(app)
     workers.register(app)
     errors.register(app)

@@ -15,6 +15,7 @@ ACTIONS = {
     "group.deleted": "Library group deleted",
     "group.renamed": "Library group renamed",
     "invite.reminded": "Invite reminder sent",
+    "invite.withdrawal_begun": "Invite withdrawal begun",
     "invite.withdrawn": "Invite withdrawn",
     "invites.checked": "Invites checked",
     "libraries.grouped": "Libraries grouped",

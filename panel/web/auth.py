@@ -16,7 +16,17 @@ from panel.services.claims import links
 from panel.web import htmx
 from panel.web.access import SESSION, load_admin, safe_next, session_id
 from panel.web.forms.auth import CodeForm, SetUpForm, SignInForm
-from panel.web.limits import LINKS, SECOND_FACTOR, SIGN_IN, SIGN_IN_ACCOUNT, SIGN_IN_ANY, address_and_email, limiter, network, typed_email
+from panel.web.limits import (
+    SECOND_FACTOR,
+    SIGN_IN,
+    SIGN_IN_ACCOUNT,
+    SIGN_IN_ANY,
+    address_and_email,
+    guessed_links,
+    limiter,
+    network,
+    typed_email,
+)
 
 screen = Blueprint("auth", __name__)
 
@@ -43,7 +53,7 @@ def welcome() -> Answer:
 
 
 @screen.route("/setup/<token>", methods=["GET", "POST"])
-@limiter.limit(LINKS)
+@guessed_links
 def setup(token: str) -> Answer:
     """The first admin chooses e-mail and password, by a link that works once and only while there is no admin."""
     link = None if admins.exist() else links.find(links.SETUP, token)

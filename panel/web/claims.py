@@ -10,7 +10,7 @@ from panel.models import Move
 from panel.platforms.base import NotAllowed, NotThere, PlatformError, SwitchedOff
 from panel.services.claims import alone, choosing, links
 from panel.web.forms.claims import ClaimForm
-from panel.web.limits import LINKS, limiter
+from panel.web.limits import guessed_links
 
 screen = Blueprint("claims", __name__, url_prefix="/claim")
 
@@ -20,7 +20,7 @@ NOT_HERE = "No password can be chosen for this account here. Please ask the admi
 
 
 @screen.get("/<token>")
-@limiter.limit(LINKS)
+@guessed_links
 def show(token: str) -> Response:
     """The form, or the same friendly page for a link that is used, expired or never was."""
     link = links.find(links.CLAIM, token)
@@ -28,7 +28,7 @@ def show(token: str) -> Response:
 
 
 @screen.post("/<token>")
-@limiter.limit(LINKS)
+@guessed_links
 def choose(token: str) -> BaseResponse:
     """Set the password; the link is used up when the server has taken it."""
     link, form = links.find(links.CLAIM, token), ClaimForm()

@@ -7,7 +7,7 @@ from flask.blueprints import BlueprintSetupState
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from panel import jobs
+from panel import jobs, patience
 from panel.extensions import db
 from panel.web.health_probes import Probe
 
@@ -46,7 +46,9 @@ def _workers(app: Flask) -> int | None:
 
 
 def _database_answers(app: Flask) -> bool:
-    with app.app_context():
+    # Who asks later begins a new flight, and takes a new connection, instead of waiting for one that says nothing any more. The end of the
+    # context asks as well: it has to lie inside.
+    with patience.at_most(PATIENCE_S), app.app_context():
         try:
             db.session.execute(text("SELECT 1"))
             return True

@@ -38,12 +38,12 @@ def page_or_partial(page: str, parts: dict[str, str], /, status: int = 200, **va
 
 
 def go(address: str, message: str = "", category: str = "success") -> BaseResponse:
-    """To another page, for both kinds of asking; `message` is shown there."""
+    """To another page, for both kinds of asking; `message` is shown there, and is the body for whoever HTMX asks for and stays."""
     if message:
         flash(message, category)
     if not asks():
         return redirect(address, 303)
-    response = make_response("", 200)
+    response = make_response(message, 200, {"Content-Type": "text/plain; charset=utf-8"})
     # To a place in the page that is open a browser would only scroll; the page that comes finds it by itself.
     response.headers["HX-Redirect"] = urldefrag(address).url
     return response

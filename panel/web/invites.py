@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,8 @@ screen = Blueprint("invites", __name__, url_prefix="/invites")
 #: What the list can be narrowed by, each with the values it knows.
 FILTERS: dict[str, Container[str]] = {"from": ("runs", "sync"), "server": Ids(), "run": Ids()}
 
+#: How many of those are named of whom it cannot be told.
+MOST_NAMED = 5
 NO_ACCESS = "The invite is taken back on Plex, so accepting it no longer works."
 
 
@@ -124,9 +126,17 @@ def check(server_id: int) -> BaseResponse:
         jobs.wake(run_id)
     wait = "waits" if found.waiting == 1 else "wait"
     sentence = f"{server.name}: {found.accepted} accepted since the last look, {found.waiting} still {wait}."
+    if found.untold:
+        sentence += f" {_untold(found.untold)}"
     audit.note(current_user.email, "invites.checked", server.name, sentence)
     db.session.commit()
     return htmx.go(_list(), sentence)
+
+
+def _untold(names: Sequence[str]) -> str:
+    some = [brief(name) for name in names[:MOST_NAMED]] + (["others"] if len(names) > MOST_NAMED else [])
+    who = f"{', '.join(some[:-1])} and {some[-1]} have" if len(some) > 1 else f"{some[0]} has"
+    return f"Whether {who} accepted cannot be told. Open their migration and press “Show what happened” beside the name: it says why."
 
 
 def _asked(counts: dict[str, int]) -> Asked:
@@ -160,11 +170,12 @@ def _ask(name: str, *sentences: str) -> Response:
 
 
 def _withdrawn(name: str, where: str, verb: Callable[[], None]) -> BaseResponse:
+    actions = "invite.withdrawal_begun", "invite.withdrawn"
     try:
-        verb()
+        with audit.announced(current_user.email, *actions, name, where, refusal=service.NotNow):
+            verb()
     except service.NotNow as refusal:
         return _refused(refusal)
-    audit.note(current_user.email, "invite.withdrawn", name, where)
     db.session.commit()
     return htmx.go(_list(), f"The invite of {brief(name)} is withdrawn.")
 

@@ -39,8 +39,9 @@ SIGN_IN_ACCOUNT = "200 per hour"
 SECOND_FACTOR = "10 per 5 minutes; 60 per day"
 #: Tries of somebody signed in with their own password or code.
 OWN_PASSWORD = "10 per 5 minutes"
-#: Tries with one-time links from one address.
-LINKS = "30 per 10 minutes"
+#: Links from one address that lead nowhere, of every kind and on every page together. Whoever has one that works does not count: everybody
+#: of a household, or behind a proxy that is not known as one, comes from the same address on the day they were moved.
+guessed_links = limiter.shared_limit("30 per 10 minutes", scope="links", deduct_when=lambda answer: answer.status_code == 404)
 
 
 def register(app: Flask) -> None:

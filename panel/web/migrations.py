@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, request, url_for
+from flask import Blueprint, Response, abort, jsonify, make_response, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
@@ -20,7 +20,7 @@ from panel.models import Migration, Role, Server
 from panel.services import audit, notices, preflight, proof_report, report, run_list, times
 from panel.services.preflight import Preflight
 from panel.services.run.start import Blocked, start
-from panel.web import htmx
+from panel.web import htmx, shared_look
 from panel.web.forms.migrations import StartForm
 from panel.web.live import Live, page_of
 from panel.web.place import back_to
@@ -113,7 +113,7 @@ def progress(run_id: int) -> Response:
     live = Live(db.get_or_404(Migration, run_id, options=servers), page_of(request.args), since=request.args.get("since", ""))
     if not live.has_changed:
         return Response(status=204)
-    return htmx.page_or_partial("migrations/_update.html", {}, live=live, run=live.run)
+    return make_response(shared_look.show(live))
 
 
 @screen.get("/<int:run_id>/mail")

@@ -72,17 +72,20 @@ def save(account_id: int) -> BaseResponse:
     account, form = db.get_or_404(PlexAccount, account_id), PlexAccountForm()
     if not form.validate():
         return _edit_screen(account, form, 422)
-    service.set_plex_pass(account, form.says_pass)
-    account.enabled = bool(form.enabled.data)
+    token = (form.token.data or "").strip()
+    try:
+        # Before anything is changed: nothing of a form that is refused is stored.
+        found = service.identify(token, account) if token else None
+        service.set_plex_pass(account, form.says_pass)
+        account.enabled = bool(form.enabled.data)
+        if found is not None:
+            service.replace_token(account, token, found)
+    except AccountRefused as refusal:
+        db.session.rollback()
+        form.token.errors = [str(refusal)]
+        return _edit_screen(account, form, 422)
     detail = f"Has Plex Pass: {form.plex_pass.data}; enabled: {'yes' if account.enabled else 'no'}"
-    if token := (form.token.data or "").strip():
-        try:
-            service.replace_token(account, token, service.identify(token))
-        except AccountRefused as refusal:
-            db.session.rollback()
-            form.token.errors = [str(refusal)]
-            return _edit_screen(account, form, 422)
-        detail += "; new token"
+    detail += "; new token" if token else ""
     healed = service.queue_healed(account) if token else []
     audit.note(by=current_user.email, action="plex_account.edited", subject=account.email, detail=detail)
     db.session.commit()
@@ -96,14 +99,16 @@ def test(account_id: int) -> Response:
     account = db.get_or_404(PlexAccount, account_id)
     had_pass = account.has_plex_pass
     problem = service.check(account)
+    # Where plex.tv is not to be asked now, nothing is wrong with the account.
+    failed = bool(problem) and problem == account.problem
     healed = [] if problem else service.queue_healed(account)
     if account.has_plex_pass is not had_pass:
         audit.note(current_user.email, "plex_account.edited", account.email, _pass_change(had_pass, account.has_plex_pass))
     db.session.commit()
     wake_syncs(healed)
     mend = "Sign in again…", url_for("plex_accounts.edit", account_id=account.id, again=1)
-    values = {"account": account, "servers": service.server_count(account)}
-    return sheets.tested(account.email, _back(), "plex_accounts", mend, failed=bool(problem), **values)
+    values = {"account": account, "servers": service.server_count(account), "why_not_asked": "" if failed else problem}
+    return sheets.tested(account.email, _back(), "plex_accounts", mend, failed=failed, **values)
 
 
 @screen.get("/<int:account_id>/remove")

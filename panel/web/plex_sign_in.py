@@ -11,24 +11,26 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.extensions import db
 from panel.models import PlexAccount
 from panel.services import plex_accounts, plex_pins
-from panel.services.plex_accounts import AccountRefused
+from panel.services.plex_accounts import AccountNotAsked, AccountRefused
+from panel.services.throttling import why_not_yet
 from panel.web import htmx
 from panel.web.plex_accounts import added
 
 screen = Blueprint("plex_sign_in", __name__, url_prefix="/plex-accounts/sign-in")
 
 KEY = "plex_pin"
-EXPIRED = "The sign-in has expired before it was approved. Begin anew."
+EXPIRED = "The sign-in has expired before it could be finished. Begin anew."
+SLOWED = "plex.tv has asked to slow down. The sign-in goes on by itself after that."
 #: Two windows may wait for the same approval.
 OVER = "This sign-in is over: it was finished, perhaps in another window, or it has expired. The list says how each account stands."
 
 
 @screen.post("")
 def start() -> BaseResponse:
-    """Ask plex.tv for a PIN, for a new account or a fresh token of a known one."""
+    """Ask plex.tv for a PIN, for a new account or a fresh token of a known one. Nobody is sent there for one that is to be left alone."""
     account_id = request.form.get("account", type=int)
-    if account_id is not None:
-        db.get_or_404(PlexAccount, account_id)
+    if account_id is not None and (sentence := why_not_yet(db.get_or_404(PlexAccount, account_id))):
+        return htmx.go(url_for("plex_accounts.index"), sentence, "warning")
     try:
         pin = plex_pins.start()
     except AccountRefused as refusal:
@@ -45,40 +47,70 @@ def wait() -> BaseResponse:
 
 @screen.post("/check")
 def check() -> BaseResponse:
-    """How the PIN stands: an empty 204 while nothing has happened."""
+    """How the PIN stands: an empty 204 while nothing has happened. One for an account that is to be left alone for now stays, and is asked
+    about again after that."""
     pin = session.get(KEY)
     if pin is None:
         return htmx.go(url_for("plex_accounts.index"), OVER, "info")
+    is_late = time.time() > pin["until"]
+    if sentence := _why_not_asked(pin):
+        return _expired(pin) if is_late else _not_yet(pin, sentence)
     found = plex_pins.standing(pin["id"])
     if found.token:
-        session.pop(KEY)
-        return _signed_in(found.token, pin["account"])
-    if found.expired or time.time() > pin["until"]:
-        session.pop(KEY)
-        known = pin["account"]
-        again = url_for("plex_accounts.edit", account_id=known) if known is not None else url_for("plex_accounts.new")
-        return htmx.go(again, EXPIRED, "warning")
+        return _signed_in(found.token, pin)
+    return _expired(pin) if found.expired or is_late else _not_yet(pin, found.problem)
+
+
+def _why_not_asked(pin: dict[str, Any]) -> str:
+    account = _account_of(pin)
+    return why_not_yet(account) if account is not None else SLOWED if time.time() < pin.get("ask_at", 0.0) else ""
+
+
+def _not_yet(pin: dict[str, Any], problem: str) -> BaseResponse:
     if not htmx.asks():
-        return htmx.go(url_for("plex_sign_in.wait"), found.problem or "Not approved yet.", "info")
-    return _waiting(pin, found.problem) if found.problem else Response(status=204)
+        return htmx.go(url_for("plex_sign_in.wait"), problem or "Not approved yet.", "info")
+    return _waiting(pin, problem) if problem else Response(status=204)
 
 
-def _signed_in(token: str, account_id: int | None) -> BaseResponse:
-    account = db.session.get(PlexAccount, account_id) if account_id is not None else None
+def _expired(pin: dict[str, Any]) -> BaseResponse:
+    session.pop(KEY)
+    known = pin["account"]
+    again = url_for("plex_accounts.edit", account_id=known) if known is not None else url_for("plex_accounts.new")
+    return htmx.go(again, EXPIRED, "warning")
+
+
+def _signed_in(token: str, pin: dict[str, Any]) -> BaseResponse:
+    """After the approval: whose token it is. What plex.tv does not say for now is asked again with the same PIN."""
+    account = _account_of(pin)
     try:
-        found = plex_accounts.identify(token)
-        if account is None:
-            account, is_new = plex_accounts.add(token, found)
-            return added(account, is_new=is_new)
+        found = plex_accounts.identify(token, account)
+    except AccountNotAsked as refusal:
+        session[KEY] = {**pin, "ask_at": time.time() + refusal.after_s}
+        return _not_yet(pin, str(refusal) if account is not None else SLOWED)
+    except AccountRefused as refusal:
+        return _refused(refusal)
+    session.pop(KEY)
+    if account is None:
+        account, is_new = plex_accounts.add(token, found)
+        return added(account, is_new=is_new)
+    try:
         plex_accounts.replace_token(account, token, found)
     except AccountRefused as refusal:
-        db.session.rollback()
-        return htmx.go(url_for("plex_accounts.index"), str(refusal), "danger")
+        return _refused(refusal)
     return added(account, is_new=False)
 
 
+def _refused(refusal: AccountRefused) -> BaseResponse:
+    session.pop(KEY, None)
+    db.session.rollback()
+    return htmx.go(url_for("plex_accounts.index"), str(refusal), "danger")
+
+
+def _account_of(pin: dict[str, Any]) -> PlexAccount | None:
+    return db.session.get(PlexAccount, pin["account"]) if pin["account"] is not None else None
+
+
 def _waiting(pin: dict[str, Any], problem: str = "") -> Response:
-    address, known = plex_pins.approval_address(pin["code"]), pin["account"]
-    account = db.session.get(PlexAccount, known) if known is not None else None
+    address, account = plex_pins.approval_address(pin["code"]), _account_of(pin)
     parts = {"plex-sign-in": "plex_accounts/_sign_in.html"}
     return htmx.page_or_partial("plex_accounts/sign_in.html", parts, address=address, account=account, problem=problem)

@@ -53,6 +53,9 @@ REASONS: dict[Reason, tuple[Way, ...]] = {
     Reason.TARGET_FULL: (EDIT_TARGET,),
     Reason.IS_OWNER: NOTHING_TO_DO,
     Reason.NAME_TAKEN: (Way("Users of {source}", "users.index", {"server": "{source}"}),),
+    Reason.UNREADABLE: tuple(
+        Way(f"Shared servers of {{{side}}}", "shares.index", {"server": f"{{{side}}}"}) for side in ("source", "target")
+    ),
     Reason.ALREADY_THERE: NOTHING_TO_DO,
 }
 
@@ -66,6 +69,7 @@ BLOCKERS: dict[Blocker, tuple[Way, ...]] = {
     Blocker.PLEX_PASS_MISSING: (PLEX_ACCOUNTS, PLANS),
     Blocker.EMBY_PREMIERE_MISSING: (EDIT, PLANS),
     Blocker.SERVER_UNREACHABLE: (EDIT,),
+    Blocker.ASKED_TO_SLOW_DOWN: NOTHING_TO_DO,
     Blocker.CREDENTIALS_REFUSED: (EDIT, PLEX_ACCOUNTS),
     Blocker.WRONG_SERVER: (EDIT,),
     Blocker.MIGRATION_RUNNING: (Way("Migrations", "migrations.index"), SERVERS),

@@ -82,7 +82,7 @@ def _submitted(platform: Platform, known: Server | None) -> BaseResponse:
         trial = server_changes.try_connection(draft, known)
         if is_test:
             return _screen(form, platform, known, trial=trial, is_named=_take_name(form, trial))
-        if not trial and not (form.save_anyway.data and trial.failed == "reach"):
+        if not trial and not (form.save_anyway.data and trial.may_be_stored):
             return _screen(form, platform, known, trial=trial, status=422)
         return _store(draft, trial, known)
     except ServerRefused as refusal:
@@ -170,6 +170,8 @@ def _screen(
     is_named: bool = False,
     status: int = 200,
 ) -> Response:
+    if trial is not None:
+        form.offer(trial)
     title = (
         f"Edit {server.name}"
         if server

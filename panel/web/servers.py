@@ -24,8 +24,8 @@ screen = Blueprint("servers", __name__, url_prefix="/servers")
 
 QUEUE_AWAY = "The queue cannot be reached, so nothing was synced. Is Redis running?"
 BELIEVING = (
-    "Believing it asks the server once more. Whoever it does not list then loses the remembered share in the panel, and no longer moves "
-    "with a migration from it.",
+    "Believing it asks the server once more. Whoever it does not list, or not so that they can be recognised, then loses the remembered "
+    "share in the panel, and no longer moves with a migration from it.",
     "The users themselves stay, and nothing on the server is touched.",
 )
 
@@ -76,7 +76,7 @@ def sync_all() -> BaseResponse:
 
 @screen.get("/<int:server_id>/believe")
 def ask_believe(server_id: int) -> Response:
-    """What believing a short list would do."""
+    """What believing a list that was not believed would do."""
     server = db.get_or_404(Server, server_id)
     sentences = [server.sync_result, *BELIEVING]
     return sheets.ask(f"Believe {server.name}?", _back(), sentences, "Believe it", server_card(server).why_no_sync)
@@ -95,7 +95,7 @@ def look(server_id: int) -> Response:
     trial = server_changes.try_stored(server)
     db.session.commit()
     values = {"trial": trial, "platform": server.platform, "card": server_card(server)}
-    return sheets.tested(server.name, _back(), "servers", _mend(server, trial.failed), failed=bool(trial.failed), **values)
+    return sheets.tested(server.name, _back(), "servers", _mend(server, trial.failed), failed=trial.failed not in ("", "later"), **values)
 
 
 @screen.post("/<int:server_id>/switch")

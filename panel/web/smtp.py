@@ -65,9 +65,9 @@ def _outcome(recipients: str, tried: Setting) -> tuple[str, str]:
         taken = mail.send_test(recipients, tried)
     except mail.MailRefused as refusal:
         return str(refusal), ""
-    except (ValueError, UnicodeError):
-        return "The mail could not be written: look at sender and recipient.", ""
-    return taken.left_out, "" if taken.left_out else f"The mail server has taken the mail to {recipients}. It answered: {taken.reply}"
+    # By its name: somebody may have typed another one since.
+    where = f"The mail server {tried.smtp_host}:{tried.smtp_port}"
+    return taken.left_out, "" if taken.left_out else f"{where} has taken the mail to {recipients}. It answered: {taken.reply}"
 
 
 def _form(form: SmtpForm, status: int = 200, *, problem: str = "", success: str = "") -> Response:

@@ -94,6 +94,7 @@ LABELS = {**service.EMAILS, "jellyfin_name": "Jellyfin name"}
 def _save(user: User, action: str, done: str) -> BaseResponse:
     form = UserForm()
     stored = user if user.id else None
+    form.compare_with(user)
     if not form.validate():
         return _form(form, stored, 422)
     values: dict[str, Any] = {

@@ -21,7 +21,7 @@ from panel.services.run.way_back import ways_back
 from panel.web import htmx, sheets
 from panel.web.listing import Ids, asked
 from panel.web.place import alone, back_to, begun_in, opened_from
-from panel.web.words import all_counted, brief
+from panel.web.words import all_counted, brief, counted
 
 screen = Blueprint("users", __name__, url_prefix="/users")
 
@@ -86,6 +86,7 @@ def ask_delete(user_id: int) -> Response:
     loss = service.loss_of(user)
     sentences = [
         f"This deletes {brief(user.name)} from the panel{_with(loss)}. It cannot be taken back.",
+        *_kept(user),
         "No media server is asked: access there stays as it is, and a sync that finds this person again adds them as somebody new.",
     ]
     why_not, fields = service.why_not_deletable(user), [("next", begun_in(HOME) or "")]
@@ -168,6 +169,15 @@ def find(search: str, but: int = 0) -> list[User]:
     """The users one search offers."""
     query = user_list.matching(search).where(User.id != but).order_by(*user_list.orders()["name"]).limit(OFFERED)
     return list(db.session.scalars(query)) if search else []
+
+
+def _kept(user: User) -> list[str]:
+    """What is on record of requests to servers for them outlives them."""
+    number = service.lines_about(user)
+    if not number:
+        return []
+    lines = counted(number, "line")
+    return [f"What migrations have sent to the servers for {brief(user.name)} stays on record in their downloads ({lines}), with the name."]
 
 
 def _with(loss: service.Loss) -> str:

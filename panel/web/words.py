@@ -243,7 +243,8 @@ def with_link(sentence: str, run_id: int, classes: str = "") -> Markup:
 
 def _what_the_run_did(run: Migration, move: Move) -> list[str]:
     sentences = [move.detail] if move.detail else []
-    sentences += [reason.sentence for reason in move.reasons]
+    # Of what cannot be read the detail says more.
+    sentences += [reason.sentence for reason in move.reasons if not (move.detail and reason is Reason.UNREADABLE)]
     if move.status in (MoveStatus.MOVED, MoveStatus.INVITED):
         return [_given(run, move), *sentences]
     return sentences or [_under_way(move)]

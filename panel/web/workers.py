@@ -13,6 +13,7 @@ from panel import jobs
 from panel.domain.statuses import WORKABLE
 from panel.extensions import db
 from panel.models import Migration
+from panel.services.shared_clock import clock_problem
 from panel.web import htmx
 
 screen = Blueprint("workers", __name__, url_prefix="/workers")
@@ -22,13 +23,15 @@ FRESH_S = 5.0
 PATIENCE_S = 0.25
 #: Web and worker start together, and the worker needs a moment longer: so long its absence is told only where something waits for it.
 GRACE_S = 15.0
+#: Between two looks whether the clock of this machine is right.
+CLOCK_EVERY_S = 60.0
 
 NO_WORKER = "No worker is running: migrations, syncs and mails wait. Start everything with “flask up”, or a worker with “python worker.py”."
 NO_REDIS = "Redis does not answer, so nothing new is begun. Migrations go on by themselves once it is back; “flask up” brings its own."
 
 
 class Watch:
-    """What is known about the workers, and since when."""
+    """What is known about the workers, and since when; and whether this machine, where one may be at work, has the right time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -38,6 +41,8 @@ class Watch:
         self._known = False
         self._answered_at = -FRESH_S
         self._asking: threading.Thread | None = None
+        self._clock = ""
+        self._compared_at = -CLOCK_EVERY_S
 
     def problem(self, app: Flask) -> str:
         """What is known to be wrong, as a sentence; else empty. Asks Redis every 5 s at most, and waits a moment for the answer where what
@@ -56,6 +61,17 @@ class Watch:
             return ""
         return NO_REDIS if self._alive is None else NO_WORKER
 
+    @property
+    def clock(self) -> str:
+        """What was wrong with this machine's clock at the last look, as a sentence; else empty. It keeps nobody from working."""
+        return self._clock
+
+    def compare_clocks(self) -> None:
+        """Once in a while; 2 queries."""
+        if time.monotonic() - self._compared_at >= CLOCK_EVERY_S:
+            self._compared_at = time.monotonic()
+            self._clock = clock_problem()
+
     def _ask(self, app: Flask) -> None:
         with app.app_context():
             self._alive = jobs.workers_alive()
@@ -70,7 +86,9 @@ def _anything_waits() -> bool:
 @screen.get("/banner")
 def banner() -> Response:
     """The banner for a page that shows one of `shown` characters, where it is another one by now: what stays is not read out again."""
-    is_shown = request.args.get("shown", type=int) == len(workers_problem())
+    if current_user.is_authenticated:
+        _watch().compare_clocks()
+    is_shown = request.args.get("shown", type=int) == len(banner_text())
     response = Response(status=204) if is_shown else make_response(render_template("_workers.html"))
     return htmx.renew_token(response)
 
@@ -79,12 +97,21 @@ def register(app: Flask) -> None:
     """Bind the watch, the banner, and the sentence it shows, to an app."""
     app.register_blueprint(screen)
     app.extensions["panel_workers"] = Watch()
-    app.add_template_global(workers_problem)
+    app.add_template_global(banner_text)
+
+
+def banner_text() -> str:
+    """What every page is to tell: that nobody can work, else that this machine's clock is wrong; nothing to who is not signed in."""
+    return workers_problem() or (_watch().clock if current_user.is_authenticated else "")
 
 
 def workers_problem() -> str:
-    """The sentence for a banner while nobody can work; empty for visitors who are not signed in."""
+    """The sentence while nobody can work; empty for visitors who are not signed in."""
     if not current_user.is_authenticated:
         return ""
+    return _watch().problem(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+def _watch() -> Watch:
     watch: Watch = current_app.extensions["panel_workers"]
-    return watch.problem(current_app._get_current_object())  # type: ignore[attr-defined]
+    return watch

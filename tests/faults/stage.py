@@ -29,6 +29,7 @@ from tests.databases import upgraded_database_url
 from tests.faults.kept import keep_database
 from tests.processes import wait_until
 from tests.scene import Scene
+from tests.watched import violations, watch
 
 PEOPLE = ("ada", "ben")
 QUICK = {"PANEL_OUTAGE_WAITS_S": "0.02,0.02,0.02,0.02", "PANEL_RETRY_WAITS_S": "0.01,0.01,0.02", "PANEL_LEASE_S": "20"}
@@ -39,15 +40,19 @@ KEPT = ("lock", "_server", "host", "port", "on_call", "faults")
 class Stage:
     """The pair, its simulators, its database; `reset` brings all of them back to the moment at which the run was queued."""
 
-    def __init__(self, scene: Scene, config: Config, run: Migration) -> None:
+    def __init__(self, scene: Scene, config: Config, run: Migration, *, watches: bool) -> None:
         self.scene, self.config, self.run_id = scene, config, run.id
         self.sims: tuple[Simulator, ...] = (scene.tv, *(side.sim for side in scene.sides))
+        if watches:
+            watch()
         self.let_go()
         self._kept = keep_database(config.database_url)
         self._state = self._copied([{key: value for key, value in vars(sim).items() if key not in KEPT} for sim in self.sims])
 
     def reset(self) -> None:
-        """As it was at the beginning: both servers, plex.tv, our database; no hooks, no faults."""
+        """As it was at the beginning: both servers, plex.tv, our database; no hooks, no faults. Each status has followed from the one
+        before until now."""
+        self.require_rules_kept()
         self.let_go()
         self._kept.bring_back()
         for sim, state in zip(self.sims, self._copied(self._state), strict=True):
@@ -66,6 +71,11 @@ class Stage:
         """Nothing of the database is open in this process."""
         db.session.remove()
         db.engine.dispose()
+
+    def require_rules_kept(self) -> None:
+        """No status has followed one that it may not follow."""
+        db.session.rollback()
+        assert violations() == []
 
     def forget(self) -> None:
         """Throw away what is kept for `reset`."""
@@ -143,10 +153,12 @@ def stage(
     database: str = "sqlite",
     mail_port: int = 0,
     undoes: bool = False,
+    watches: bool = True,
     **environ: str,
 ) -> Iterator[Stage]:
     """A stage for this pair; `width`: how many users are moved at once; `mail_port`: where a mail server listens, if one does; `undoes`:
-    everybody has been moved, and the run that is ready to go takes that back."""
+    everybody has been moved, and the run that is ready to go takes that back; `watches`: whether each status has to follow from the one
+    before, which the database notes in tables that no backup knows."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
         tv = PlexTv()
@@ -157,9 +169,10 @@ def stage(
         stack.enter_context(opened(config))
         scene = Scene(tv, stack)
         run = queued(scene, source, target, same_account=same_account, mail_port=mail_port)
-        made = Stage(scene, config, taken_back(scene, run) if undoes else run)
+        made = Stage(scene, config, taken_back(scene, run) if undoes else run, watches=watches)
         try:
             yield made
+            made.require_rules_kept()
         finally:
             made.forget()
 

@@ -10,6 +10,7 @@ from sqlalchemy import Table, select
 from panel.extensions import db
 from panel.models import Share
 from panel.models.share import share_libraries
+from panel.services.notices import SYSTEM_MESSAGE
 from tests.faults.stage import PEOPLE, Stage
 from tests.faults.whose import Whose
 from tests.scene import Side
@@ -23,6 +24,8 @@ STEPS_ON_THE_WAY = {
 }
 #: Numbers that our database gives out anew: equal states may have other ones.
 NUMBERS = {"shares": {"id"}, "accounts": {"id"}, "emails": {"id"}, "audit_entries": {"id"}}
+#: What a mail says.
+TOLD = {"text": "", "html": "", "attachment": ""}
 
 
 def end_state(stage: Stage) -> dict[str, Any]:
@@ -110,6 +113,15 @@ def _wrong_accounts(side: Side) -> list[str]:
     found += [f"{name} stands open" for name in side.sim.exposure.still_open()]
     found += [f"{name} can sign in to {side.row.name} without a password" for name in PEOPLE if side.sim.can_sign_in(name, "")]
     return found
+
+
+def without_link(state: dict[str, Any], server: str, names: set[str]) -> dict[str, Any]:
+    """An end state without what tells whether these people are linked with Emby Connect on a server: the address there, the remark, and
+    what the result mail says, which names it too. That there is this mail, once, to whom and about what, stays."""
+    accounts = [(account[0], *account[1:3], "" if account[0] in names else account[3], *account[4:]) for account in state[server]]
+    moves = [{**row, "remark": ""} if row["name"] in names else row for row in state["table moves"]]
+    mails = [{**row, **TOLD} if row["event"] == SYSTEM_MESSAGE else row for row in state["table emails"]]
+    return state | {server: accounts, "table moves": moves, "table emails": mails}
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:

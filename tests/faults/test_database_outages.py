@@ -1,5 +1,5 @@
-"""A database that is gone or locked for a while in the middle of a run, under a whole process tree: everybody is moved exactly once, and
-the run goes on by itself soon after the database is back."""
+"""A database that is gone, locked or silent for a while in the middle of a run, under a whole process tree: everybody is moved exactly
+once, and the run goes on by itself soon after the database is back."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ from panel.models import Migration
 from panel.services import database
 from panel.simulators.http import Call, Fault
 from panel.simulators.plex_tv import PlexTv
+from tests.faults.recovery import RECOVERY_S, has_ended
 from tests.faults.stage import opened, queued
 from tests.faults.test_power_cuts import CROWD, check
-from tests.faults.tree import RECOVERY_S, has_ended, tree
-from tests.fixtures import QUICK, app, config, database_kind, scene, tv
+from tests.fixtures import QUICK, app, config, database_kind, scene, tv, watched
+from tests.flask_up import flask_up, power_cut
 from tests.processes import wait_until
 from tests.scene import Scene
+from tests.watched import violations, watch
+from tests.web.silent import Line, line
 
-__all__ = ["app", "config", "database_kind", "scene", "tv"]
+__all__ = ["app", "config", "database_kind", "line", "scene", "tv", "watched"]
 
 #: A minute: longer than a hold lasts here, and than anybody waits for a lock.
 AWAY_S = 60.0
@@ -98,10 +101,11 @@ def test_a_postgresql_that_dies_and_comes_back_changes_nothing(tmp_path: Path, t
         settings = Config.from_env(named).ensure()
         stack.enter_context(opened(settings))
         database.upgrade()
+        watch()
         scene = Scene(tv, stack)
         run_id = queued(scene, "jellyfin", "emby", people=CROWD).id
         outage = Outage(scene, 9)
-        with tree(settings):
+        with flask_up(settings, end=power_cut):
             assert outage.struck.wait(90)
             db.session.remove()
             db.engine.dispose()
@@ -110,6 +114,30 @@ def test_a_postgresql_that_dies_and_comes_back_changes_nothing(tmp_path: Path, t
             server.ensure_postgres_running()
             outage.require_recovery(lambda: ended_there(run_id))
         check(scene, db.session.get_one(Migration, run_id))
+        assert violations() == []
+
+
+@pytest.mark.faults
+def test_a_postgresql_that_says_nothing_for_a_minute_and_no_more_over_the_connections_of_before_changes_nothing(
+    line: Line, tmp_path: Path, tv: PlexTv
+) -> None:
+    settings = Config.from_env({"PANEL_VAR": str(tmp_path), "DATABASE_URL": line.url, "PLEX_TV_URL": tv.url, **QUICK}).ensure()
+    with ExitStack() as stack:
+        stack.enter_context(opened(settings))
+        watch()
+        scene = Scene(tv, stack)
+        run_id = queued(scene, "jellyfin", "emby", people=CROWD).id
+        outage = Outage(scene, 9)
+        with flask_up(settings, end=power_cut):
+            assert outage.struck.wait(90)
+            db.session.remove()
+            db.engine.dispose()
+            line.fall_silent()
+            threading.Event().wait(AWAY_S)
+            line.forget()
+            outage.require_recovery(lambda: ended_there(run_id))
+        check(scene, db.session.get_one(Migration, run_id))
+        assert violations() == []
 
 
 @pytest.mark.faults
@@ -117,7 +145,7 @@ def test_a_sqlite_that_another_process_has_locked_changes_nothing(config: Config
     run = queued(scene, "jellyfin", "emby", people=CROWD)
     path = Path(config.database_url.removeprefix("sqlite:///"))
     outage = Outage(scene, 2)
-    with tree(config.ensure()):
+    with flask_up(config.ensure(), end=power_cut):
         assert outage.struck.wait(90)
         command = [sys.executable, "-c", HOLD, str(path)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from panel.simulators.http import Fault
+from tests.faults.recovery import RECOVERY_S, has_ended
 from tests.faults.stage import Stage, stage
 from tests.faults.state import differences, end_state, wrongs
-from tests.faults.tree import RECOVERY_S, has_ended, power_cut, tree
 from tests.faults.whose import unproved
+from tests.flask_up import flask_up, power_cut
 from tests.mission.mailbox import Mailbox, MailServer
 from tests.processes import wait_until
 from tests.scene import PAIRS
@@ -49,7 +50,7 @@ def slow_down(on: Stage) -> None:
 def cut_once(on: Stage, chance: random.Random) -> bool:
     """A tree that dies at a random moment; whether the run was still on then."""
     nth = requests(on) + chance.randint(1, MOST_REQUESTS)
-    with tree(on.config) as up:
+    with flask_up(on.config, end=power_cut) as up:
         if chance.random() < 0.25:
             threading.Event().wait(chance.uniform(0, 4))
         else:
@@ -64,7 +65,7 @@ def cut_once(on: Stage, chance: random.Random) -> bool:
 def let_it_end(on: Stage) -> None:
     """The tree that is left alone: it goes on with the run soon, and to the end. Whoever was invited accepts then."""
     before, began = changes(on), time.monotonic()
-    with tree(on.config):
+    with flask_up(on.config, end=power_cut):
         wait_until(lambda: changes(on) > before or has_ended(on.run_id, on.database), 120)
         assert time.monotonic() - began < RECOVERY_S
         wait_until(lambda: has_ended(on.run_id, on.database), 120)

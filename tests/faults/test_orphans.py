@@ -16,14 +16,15 @@ from flask import Flask
 
 from panel.config import Config
 from panel.simulators.http import Fault
+from tests.faults.recovery import RECOVERY_S, has_ended
 from tests.faults.stage import queued
 from tests.faults.test_power_cuts import CROWD, check
-from tests.faults.tree import RECOVERY_S, has_ended, tree
-from tests.fixtures import app, config, database_kind, scene, tv
+from tests.fixtures import app, config, database_kind, scene, tv, watched
+from tests.flask_up import flask_up, power_cut
 from tests.processes import alive, table, wait_until
 from tests.scene import Scene
 
-__all__ = ["app", "config", "database_kind", "scene", "tv"]
+__all__ = ["app", "config", "database_kind", "scene", "tv", "watched"]
 
 #: Seconds a work-horse may outlive its worker; each would send several requests in that time.
 ORPHANED_S = 5.0
@@ -49,7 +50,7 @@ def test_a_worker_that_dies_without_its_horse_changes_nothing(app: Flask, config
     def changes() -> int:
         return sum(len(side.sim.calls(changes=True)) for side in scene.sides)
 
-    with tree(config.ensure()):
+    with flask_up(config.ensure(), end=power_cut):
         wait_until(lambda: changes() >= FIRST and horse_of(run.id, path), 120)
         horse, processes = horse_of(run.id, path), table()
         worker = processes[horse][0]

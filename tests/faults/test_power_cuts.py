@@ -24,15 +24,16 @@ from panel.models import Migration
 from panel.simulators.http import Call, Fault
 from tests.clock import Clock, clock
 from tests.faults.crash import Zygote, zygote
+from tests.faults.recovery import RECOVERY_S, has_ended
 from tests.faults.stage import Stage, queued, stage
 from tests.faults.state import differences, end_state, wrongs
-from tests.faults.tree import RECOVERY_S, has_ended, power_cut, tree
 from tests.faults.whose import unproved
-from tests.fixtures import app, config, database_kind, scene, tv
+from tests.fixtures import app, config, database_kind, scene, tv, watched
+from tests.flask_up import flask_up, power_cut
 from tests.processes import wait_until
 from tests.scene import PAIRS, Scene
 
-__all__ = ["app", "clock", "config", "database_kind", "scene", "tv"]
+__all__ = ["app", "clock", "config", "database_kind", "scene", "tv", "watched"]
 
 CUTS_EACH = 10
 SEEDS = 20
@@ -119,7 +120,7 @@ def test_the_whole_tree_goes_on_after_power_cuts(app: Flask, config: Config, sce
         if has_ended(run.id, path):
             break
         began = time.monotonic()
-        with tree(ready) as up:
+        with flask_up(ready, end=power_cut) as up:
             wait_until(lambda before=before: len(scene.target.sim.calls(changes=True)) > before or has_ended(run.id, path), 120)
             sys.stdout.write(f"first change {time.monotonic() - began:.1f} s after the start\n")
             assert time.monotonic() - began < RECOVERY_S
@@ -127,7 +128,7 @@ def test_the_whole_tree_goes_on_after_power_cuts(app: Flask, config: Config, sce
             power_cut(up)
         if queue_lost:
             shutil.rmtree(ready.var / "redis", ignore_errors=True)
-    with tree(ready):
+    with flask_up(ready, end=power_cut):
         wait_until(lambda: has_ended(run.id, path), 120)
     check(scene, run)
 
@@ -137,7 +138,8 @@ def test_the_whole_tree_goes_on_after_power_cuts(app: Flask, config: Config, sce
 def test_a_full_disk_under_the_log_stops_nobody(app: Flask, config: Config, scene: Scene, as_json: bool) -> None:
     run = queued(scene, "jellyfin", "emby", people=CROWD)
     path = Path(config.database_url.removeprefix("sqlite:///"))
-    with tree(replace(config, log_json=as_json).ensure(), "/dev/full"):
+    environ = {**config.environ, "PANEL_LOG_JSON": str(int(as_json))}
+    with flask_up(replace(config, environ=environ).ensure(), Path("/dev/full"), end=power_cut):
         wait_until(lambda: has_ended(run.id, path), 90)
     check(scene, run)
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,11 +29,14 @@ from tests.faults.hosts import Host, has_namespaces, hosts, network
 from tests.faults.stage import opened
 from tests.processes import wait_until
 from tests.scene import Scene, Side
+from tests.watched import violations, watch
 
 PACE_S = 1.0
 #: The pace of a Plex account where nobody has set another, and by how much of it a turn may come late: long enough for a slow machine.
 USUAL_PACE_S, MOST_LATE = 30.0, 0.05
 LEASE_S = 3.0
+#: Less than a client waits for an answer.
+PATIENCE_S = 25.0
 
 
 class Several:
@@ -118,7 +121,9 @@ def several(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.
         }
         config = Config.from_env({"PANEL_VAR": str(tmp_path / "here"), **shared}).ensure()
         stack.enter_context(opened(config))
+        watch()
         yield Several(Scene(tv, stack), stack.enter_context(hosts(config, tmp_path, prefixes)))
+        assert violations() == []
 
 
 def moved_once(scene: Scene, source: Side, target: Side, run: Migration) -> None:
@@ -149,15 +154,39 @@ def overrun(gaps: list[float], pace_s: float = PACE_S) -> str:
     return told
 
 
+class Meeting:
+    """The first changing request to each of so many servers is carried out once all of them are there. `came`: to which."""
+
+    def __init__(self, count: int) -> None:
+        self._barrier = threading.Barrier(count)
+        self.came: set[str] = set()
+
+    def on_call(self, name: str) -> Callable[[Call, str], None]:
+        """The hook of one of them."""
+        first = itertools.count()
+
+        def wait(call: Call, moment: str) -> None:
+            if moment == "before" and call.method != "GET" and next(first) == 0:
+                self._barrier.wait(PATIENCE_S)
+                self.came.add(name)
+
+        return wait
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("several", [2, 4], indirect=True)
-def test_each_user_is_moved_once(several: Several) -> None:
-    scene = several.scene
+def test_each_user_is_moved_once_while_every_host_has_a_run_in_hand(several: Several) -> None:
+    scene, count = several.scene, len(several.hosts)
     scene.plan("Basic")
-    sides = [scene.add_server(kind, name) for kind, name in (("jellyfin", "One"), ("emby", "Two"), ("emby", "Three"), ("jellyfin", "Four"))]
-    runs = several.work(several.planned(sides[0], sides[1], 6), several.planned(sides[2], sides[3], 6))
-    moved_once(scene, sides[0], sides[1], runs[0])
-    moved_once(scene, sides[2], sides[3], runs[1])
+    kinds = itertools.cycle(("jellyfin", "emby", "emby", "jellyfin"))
+    pairs = [(scene.add_server(next(kinds), f"Old{run}"), scene.add_server(next(kinds), f"New{run}")) for run in range(count)]
+    meeting = Meeting(count)
+    for _, target in pairs:
+        target.sim.on_call = meeting.on_call(target.row.name)
+    runs = several.work(*(several.planned(source, target, 12 // count) for source, target in pairs))
+    assert meeting.came == {target.row.name for _, target in pairs}, "a host moves the users of one run at a time, so each had one"
+    for (source, target), run in zip(pairs, runs, strict=True):
+        moved_once(scene, source, target, run)
 
 
 @pytest.mark.faults

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from panel.extensions import db
-from panel.models import Account, Move, SentRequest, Share
+from panel.models import Account, Email, Move, SentRequest, Share
+from panel.models.types import utc_now
 from panel.services.proof import DIED
 from tests.faults.crash import Change, Crashed
 from tests.faults.stage import stage
-from tests.faults.state import differences, end_state
+from tests.faults.state import differences, end_state, without_link
 from tests.faults.test_crashes import not_closed_first
 from tests.faults.whose import unproved
 
@@ -42,6 +43,24 @@ def test_it_sees_that_two_people_have_each_others_account(source: str, target: s
             assert not differences(expected, end_state(on))
 
 
+def test_it_sees_all_but_the_link_of_who_is_not_linked() -> None:
+    with stage("jellyfin", "emby") as on:
+        on.labour()
+        expected, there = end_state(on), on.scene.target
+        there.sim.user("ada").connect_email = ""
+        db.session.execute(update(Move).where(Move.name == "ada").values(remark="Not linked with Emby Connect."))
+        db.session.commit()
+        unlinked = [without_link(state, there.row.name, {"ada"}) for state in (expected, end_state(on))]
+        assert differences(expected, end_state(on)) and not differences(*unlinked)
+        mail = db.session.scalars(select(Email)).first()
+        assert mail is not None
+        db.session.add(Email(**{column.name: getattr(mail, column.name) for column in Email.__table__.columns if column.name != "id"}))
+        db.session.execute(update(Share).where(Share.account_name == "ada").values(all_libraries=True))
+        db.session.commit()
+        unlinked[1] = without_link(end_state(on), there.row.name, {"ada"})
+        assert {found.partition(":")[0] for found in differences(*unlinked)} == {"table emails", "table shares"}
+
+
 @pytest.mark.parametrize(("source", "target"), [("jellyfin", "emby"), ("plex", "plex")])
 def test_it_sees_a_request_that_is_not_written_down(source: str, target: str) -> None:
     with stage(source, target) as on:
@@ -58,6 +77,20 @@ def test_it_sees_a_request_that_is_not_written_down(source: str, target: str) ->
         db.session.execute(update(SentRequest).where(SentRequest.move_id == last[1]).values(result=DIED))
         db.session.commit()
         assert not unproved(on)
+
+
+@pytest.mark.parametrize("status", [None, 200])
+def test_it_sees_a_request_that_was_written_down_and_never_made(status: int | None) -> None:
+    with stage("jellyfin", "emby") as on:
+        on.labour()
+        move = on.run.moves[0]
+        path = f"/Users/{move.target_account_id}/Policy"
+        what = {"migration_id": on.run_id, "move_id": move.id, "user_name": move.name, "server_id": on.run.target_id, "at": utc_now()}
+        for told in (1, 2):
+            db.session.add(SentRequest(**what, method="POST", path=path, status=status, result=""))
+            db.session.commit()
+            assert [problem.rpartition(" was ")[2] for problem in unproved(on)] == ["never sent"]
+            assert bool(unproved(on, lost=1)) is (status is not None or told > 1), "one that was not answered may be lost"
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,12 @@ def test_a_crash_at_every_request_of_an_undo_within_one_plex_account_changes_not
     crashes.run_all("plex", "plex", moment, same_account=True, undoes=True)
 
 
+@pytest.mark.cuts
+@pytest.mark.parametrize(("source", "target", "moment"), [("jellyfin", "emby", "after"), ("plex", "jellyfin", "before")])
+def test_a_crash_at_one_request_in_two_of_an_undo_changes_nothing_on_postgresql(source: str, target: str, moment: str) -> None:
+    crashes.run_all(source, target, moment, which=slice(0, None, 2), undoes=True, database="postgresql")
+
+
 @pytest.mark.parametrize("kind", [marked(kind, kind in MOST_TELLING) for kind in bad.KINDS])
 @pytest.mark.parametrize(("source", "target"), [("jellyfin", "emby"), ("plex", "plex"), ("plex", "emby")])
 def test_one_bad_answer_to_any_request_of_an_undo_harms_nobody(source: str, target: str, kind: str) -> None:

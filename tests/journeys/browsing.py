@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 from werkzeug.serving import make_server
 
 from panel import jobs
+from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
+from panel.models import Migration
 from panel.services import admins
 from tests.browser import chromium_path
 from tests.scene import Scene
@@ -60,6 +62,21 @@ def pair(scene: Scene) -> Scene:
     return scene
 
 
+def with_one_who_failed(pair: Scene) -> Migration:
+    """A run that has ended, in which Alice has failed and can be tried again."""
+    run = pair.move()
+    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
+    db.session.commit()
+    return run
+
+
+def new_emby_server(page: Page) -> Locator:
+    """The dialog with the form of one, opened from the list of servers."""
+    page.get_by_role("link", name="Add a server…").click()
+    page.get_by_role("dialog", name="Add a server").get_by_role("link", name="Emby").click()
+    return page.get_by_role("dialog", name="Add an Emby server")
+
+
 def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window."""
     # The locator waits for the page that a press has asked for: until it begins there is no element to measure.
@@ -87,16 +104,16 @@ def _token_on(context: BrowserContext, address: str) -> str:
 
 
 @contextmanager
-def held_back(page: Page, address: str) -> Iterator[Callable[[], None]]:
-    """What is sent to `address` waits until this is called; it then arrives."""
+def held_back(page: Page, address: str) -> Iterator[Callable[..., None]]:
+    """What is sent to `address` waits until this is called; it then arrives, or what it is called with becomes of it."""
     held: list[Route] = []
     page.route(address, lambda route: held.append(route))
 
-    def let_go() -> None:
+    def let_go(how: Callable[[Route], None] = lambda route: route.continue_()) -> None:
         deadline = time.monotonic() + 30
         while not held and time.monotonic() < deadline:
             page.wait_for_timeout(20)
-        held.pop().continue_()
+        how(held.pop())
 
     yield let_go
     page.unroute(address)

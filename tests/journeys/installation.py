@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from panel.config import ROOT, Config
+from panel.config import Config
 from panel.demo.inbox import Inbox
 from panel.demo.received import Mail
 from panel.simulators.http import Simulator
 from panel.simulators.plex_tv import PlexTv
 from tests.fixtures import QUICK
+from tests.flask_up import flask_up, power_cut
 from tests.processes import wait_until
 
 #: How long anything that takes a moment may take on a busy machine.
@@ -31,10 +29,9 @@ class Installation:
         self.smtp_port = self.inbox.receive()
         stack.callback(self.inbox.stop)
         self.opened(self.tv)
-        self.log = folder / "up.log"
-        self.config = Config.from_env({"PANEL_VAR": str(folder / "var"), "PLEX_TV_URL": self.tv.url, **QUICK})
-        self.process = self._started()
-        stack.callback(self._stop)
+        config = Config.from_env({"PANEL_VAR": str(folder / "var"), "PLEX_TV_URL": self.tv.url, **QUICK})
+        # How a tree ends in good order is told elsewhere.
+        self.up = stack.enter_context(flask_up(config, folder / "up.log", end=power_cut))
 
     def opened(self, host: Simulator) -> Simulator:
         """A simulated host that answers until the installation ends."""
@@ -44,10 +41,7 @@ class Installation:
     @property
     def setup_link(self) -> str:
         """The link for the first admin, as `flask up` prints it; waits for it."""
-        wait_until(lambda: "/setup/" in self._said() or self.process.poll() is not None, PATIENCE_S)
-        found = re.search(r"Create the first admin .*: (http://\S+/setup/\S+)", self._said())
-        assert found is not None, self._said()
-        return found[1]
+        return self.up.told(r"Create the first admin .*: (http://\S+/setup/\S+)")
 
     def mail(self, to: str, subject: str) -> Mail:
         """The newest mail to somebody whose subject begins like this; waits for it."""
@@ -59,25 +53,6 @@ class Installation:
         found = newest()
         assert found is not None
         return found
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        with self.log.open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "flask", "up", "--port", "0"],
-                cwd=ROOT,
-                env=self.config.child_environ(),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def _said(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def _stop(self) -> None:
-        # How a tree ends in good order is told elsewhere; its parts do not outlive it.
-        self.process.kill()
-        self.process.wait()
 
 
 @contextmanager

@@ -167,7 +167,7 @@ class Person:
         self.page.get_by_label("Password").fill("typed once")
         self.page.get_by_label("Sender").fill("Streamferry <panel@example.test>")
         self.button("Send test mail")
-        self.told(f"The mail server has taken the mail to {EMAIL}.")
+        self.told(f"has taken the mail to {EMAIL}.")
         expect(self.page.get_by_label("Password")).to_have_value("typed once" if self.has_javascript else "")
         self.button("Save")
         self.told("Saved.")

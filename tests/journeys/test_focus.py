@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from panel import jobs
-from panel.domain.statuses import MigrationStatus, MoveStatus, Step
+from panel.domain.statuses import MigrationStatus, MoveStatus
 from panel.extensions import db
-from panel.models import Migration, Setting
+from panel.models import Setting
 from tests.browser import REASON, chromium_path
-from tests.journeys.browsing import EMAIL, browser_type_launch_args, held_back, pair, panel_url, visit
+from tests.journeys.browsing import EMAIL, browser_type_launch_args, new_emby_server, pair, panel_url, visit, with_one_who_failed
 from tests.scene import Scene
 
 __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
@@ -21,14 +20,6 @@ __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(chromium_path() is None, reason=REASON)]
 
 Open = Callable[..., Page]
-
-
-def with_one_who_failed(pair: Scene) -> Migration:
-    """A run that has ended, in which Alice has failed and can be tried again."""
-    run = pair.move()
-    run.moves[0].status, run.moves[0].step = MoveStatus.FAILED, Step.CHECK
-    db.session.commit()
-    return run
 
 
 def test_stays_with_the_run_when_the_button_in_hand_goes_with_its_end(visit: Open, pair: Scene) -> None:
@@ -133,76 +124,6 @@ def test_goes_to_what_stands_for_a_list_that_the_row_leaves_by_itself(visit: Ope
     expect(page.locator("#tab-failed")).to_be_focused()
 
 
-def test_hears_what_became_of_what_was_sent_from_a_dialog_that_was_left(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "wake", lambda row_id: True)
-    run = with_one_who_failed(pair)
-    page = visit()
-    page.goto(f"/migrations/{run.id}?status=failed")
-    page.get_by_role("link", name="Actions for Alice").press("Enter")
-    with held_back(page, "**/retry*") as let_go:
-        page.get_by_role("dialog").get_by_role("button", name="Retry").press("Enter")
-        page.keyboard.press("Escape")
-        expect(page.get_by_role("dialog")).to_have_count(0)
-        expect(page.get_by_role("link", name="Actions for Alice")).to_be_focused()
-        let_go()
-        expect(page.get_by_role("status").get_by_text("Alice is tried again.")).to_be_in_viewport()
-    expect(page.get_by_text("Nobody is listed here now.")).to_be_visible()
-    expect(page.locator("#tab-failed")).to_be_focused()
-    expect(page.locator("body > div[hidden] form")).to_have_count(0)
-
-
-def test_asks_before_what_is_being_saved_is_left_and_tells_what_became_of_it(visit: Open, pair: Scene) -> None:
-    page = visit(viewport={"width": 380, "height": 700})
-    page.goto("/plans")
-    link, dialog = page.get_by_role("link", name="New plan…"), page.get_by_role("dialog", name="New plan")
-    name = dialog.get_by_label("Name", exact=True)
-    asks = page.get_by_role("dialog", name="Leave without saving?")
-    asks_meanwhile = page.get_by_role("dialog", name="Leave while it is being saved?")
-    link.press("Enter")
-    name.fill("Premium")
-    with held_back(page, "**/plans/new") as let_go:
-        dialog.get_by_role("button", name="Save").press("Enter")
-        page.keyboard.press("Escape")
-        expect(asks_meanwhile.get_by_text("Should that fail, you would have to type it again.")).to_be_visible()
-        asks_meanwhile.get_by_role("button", name="Go on typing").press("Enter")
-        let_go()
-        expect(dialog.locator(".is-invalid").first).to_be_visible()
-    expect(name).to_have_value("Premium")
-    with held_back(page, "**/plans/new") as let_go:
-        dialog.get_by_role("button", name="Save").press("Enter")
-        page.keyboard.press("Escape")
-        asks_meanwhile.get_by_role("button", name="Leave it").press("Enter")
-        expect(page.get_by_role("dialog")).to_have_count(0)
-        expect(link).to_be_focused()
-        let_go()
-        expect(page.locator("#notice")).to_have_text("What was sent from the dialog before was not done: something in it was wrong.")
-    expect(page.get_by_role("dialog")).to_have_count(0)
-    link.press("Enter")
-    name.fill("Standard")
-    page.keyboard.press("Escape")
-    expect(asks.get_by_text("What you have typed is lost.", exact=True)).to_be_visible()
-
-
-def test_hears_of_what_was_left_also_from_within_another_dialog(visit: Open, pair: Scene) -> None:
-    page = visit()
-    page.goto("/plans")
-    page.get_by_role("link", name="New plan…").press("Enter")
-    dialog = page.get_by_role("dialog", name="New plan")
-    dialog.get_by_label("Name", exact=True).fill("Premium")
-    with held_back(page, "**/plans/new") as let_go:
-        dialog.get_by_role("button", name="Save").press("Enter")
-        page.keyboard.press("Escape")
-        page.get_by_role("dialog").get_by_role("button", name="Leave it").press("Enter")
-        expect(page.get_by_role("dialog")).to_have_count(0)
-        page.get_by_role("link", name=re.compile("^Actions for")).first.press("Enter")
-        menu = page.get_by_role("dialog")
-        expect(menu.locator(".action").first).to_be_focused()
-        let_go()
-        expect(menu.locator("#notice")).to_contain_text("was not done: something in it was wrong.")
-    expect(menu.locator(".action").first).to_be_visible()
-    expect(menu.locator("[name=name]")).to_have_count(0)
-
-
 def test_keeps_sync_all_in_hand(visit: Open, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "wake_sync", lambda server_id: True)
     page = visit()
@@ -216,9 +137,7 @@ def test_keeps_sync_all_in_hand(visit: Open, pair: Scene, monkeypatch: pytest.Mo
 def test_takes_the_marks_away_with_the_next_answer_and_keeps_the_key(visit: Open, pair: Scene) -> None:
     sim = pair.source.sim
     page = visit()
-    page.get_by_role("link", name="Add a server…").click()
-    page.get_by_role("dialog", name="Add a server").get_by_role("link", name="Emby").click()
-    dialog = page.get_by_role("dialog", name="Add an Emby server")
+    dialog = new_emby_server(page)
     test = dialog.get_by_role("button", name="Test connection")
     test.click()
     address, key = dialog.get_by_label("Address"), dialog.get_by_label("API key")
@@ -275,19 +194,3 @@ def test_goes_to_the_password_that_was_wrong(visit: Open, script: bool) -> None:
     expect(page.get_by_text("do not belong together")).to_be_visible()
     expect(page.get_by_label("Password")).to_be_focused()
     expect(page.get_by_label("E-mail")).to_have_value(EMAIL)
-
-
-def test_shows_what_is_shown_once_also_where_its_dialog_was_left(visit: Open, pair: Scene) -> None:
-    run = pair.move()
-    page = visit()
-    page.goto(f"/migrations/{run.id}")
-    page.get_by_role("link", name="Actions for Alice").press("Enter")
-    with held_back(page, "**/claim*") as let_go:
-        page.get_by_role("dialog").get_by_role("button", name="Password link").press("Enter")
-        page.keyboard.press("Escape")
-        expect(page.get_by_role("dialog")).to_have_count(0)
-        page.get_by_role("link", name="Actions for Bob").press("Enter")
-        expect(page.get_by_role("dialog", name="Bob")).to_be_visible()
-        let_go()
-        expect(page.get_by_role("dialog").get_by_label("The link")).to_be_visible()
-    expect(page.get_by_role("dialog", name="Link to choose a password").get_by_text("Alice", exact=True).first).to_be_visible()

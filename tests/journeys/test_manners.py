@@ -12,7 +12,7 @@ from panel.extensions import db
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from tests.browser import REASON, chromium_path
-from tests.journeys.browsing import browser_type_launch_args, overflow, pair, panel_url, visit
+from tests.journeys.browsing import browser_type_launch_args, new_emby_server, overflow, pair, panel_url, visit
 from tests.scene import Scene
 
 __all__ = ["browser_type_launch_args", "pair", "panel_url", "visit"]
@@ -226,9 +226,7 @@ def test_edits_a_server_in_the_dialog(visit: Open, pair: Scene, size: str) -> No
 def test_adds_a_server_in_the_dialog(visit: Open, pair: Scene) -> None:
     sim = pair.source.sim
     page = visit()
-    page.get_by_role("link", name="Add a server…").click()
-    page.get_by_role("dialog", name="Add a server").get_by_role("link", name="Emby").click()
-    dialog = page.get_by_role("dialog", name="Add an Emby server")
+    dialog = new_emby_server(page)
     dialog.get_by_label("Address").fill(sim.url)
     dialog.get_by_label("API key").fill(sim.api_key)
     dialog.get_by_role("button", name="Test connection").click()

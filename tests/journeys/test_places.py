@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from panel.extensions import db
 from panel.models import User
@@ -91,7 +91,29 @@ def test_takes_no_place_along_to_another_page(visit: Open, crowd: Scene) -> None
     page.goto("/users")
     page.get_by_role("link", name="Actions for Member 39").click()
     page.get_by_role("dialog").get_by_role("link", name="Show").click()
-    expect(page.get_by_role("heading", name="Member 39")).to_be_visible()
+    page.wait_for_url(re.compile(r"/users/\d+"))
+    goes_on_to_the_top(page)
+
+
+def test_takes_no_place_along_where_somebody_goes_on_before_the_scripts_are_there(visit: Open, crowd: Scene) -> None:
+    page = visit()
+    page.goto("/users")
+    page.get_by_role("link", name="Actions for Member 39").click()
+    asked: list[Route] = []
+
+    def late(route: Route) -> None:
+        asked.append(route)
+        if len(asked) > 1:
+            route.continue_()
+
+    page.route("**/static/place.js", late)
+    page.get_by_role("dialog").get_by_role("link", name="Show").click(no_wait_after=True)
+    expect(page.locator("#main").get_by_role("heading", name="Member 39")).to_be_visible()
+    goes_on_to_the_top(page)
+    assert len(asked) == 2
+
+
+def goes_on_to_the_top(page: Page) -> None:
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Users").click()
     page.wait_for_url("**/users")
     assert page.evaluate("scrollY") == 0

@@ -4,40 +4,41 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
+import requests
 from flask import Flask
 
-from panel.config import ROOT, Config
+from panel import jobs
+from panel.config import Config
 from panel.extensions import db
 from panel.models import Migration
 from panel.simulators.http import Fault
+from tests.flask_up import Up, flask_up
 from tests.processes import descendants, wait_until
 from tests.scene import Scene
+from tests.web.test_metrics import numbers
 
 PEOPLE = tuple(f"person{number}" for number in range(8))
+METRICS_TOKEN = "a-token-of-32-characters-or-more"
 
 
-@contextmanager
-def tree(config: Config) -> Iterator[subprocess.Popen[bytes]]:
-    """`flask up` on this installation, stopped at the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flask", "up", "--port", "0"], cwd=ROOT, env=config.child_environ(), start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=90)
+def tree(config: Config) -> AbstractContextManager[Up]:
+    """`flask up` on this installation, which shows its counters to whoever has the token."""
+    return flask_up(config, config.var / "up.log", PANEL_METRICS_TOKEN=METRICS_TOKEN)
 
 
-def parts(process: subprocess.Popen[bytes], word: str) -> list[int]:
-    """The processes of the tree with this word on their command line."""
-    return [pid for pid, command in descendants(process.pid).items() if word in command]
+def ask(up: Up, path: str) -> requests.Response:
+    """What the web of the tree answers; it may just be starting again."""
+    return requests.get(up.address + path, headers={"Authorization": f"Bearer {METRICS_TOKEN}"}, timeout=30)
+
+
+def has_told_everything(up: Up) -> bool:
+    """Whether what the workers counted has arrived at the page, after all that happened to them."""
+    told = numbers(ask(up, "/metrics").text)
+    asked = [told.get(("streamferry_requests_total", "ok", platform), 0) for platform in ("emby", "jellyfin")]
+    return all(asked) and told["streamferry_users", "moved"] == len(PEOPLE) and told["streamferry_workers",] >= 1
 
 
 def ended(run: Migration) -> bool:
@@ -80,9 +81,14 @@ def test_survives_the_death_of_each_of_its_parts(config: Config, scene: Scene, r
     with tree(config.ensure()) as up:
         for people, word in ((1, "panel.jobs.worker"), (3, "panel.serve"), (4, "valkey"), (6, "worker.py")):
             wait_until(lambda people=people: begun(scene, people) or ended(run), 120)
-            for pid in parts(up, word):
+            for pid in up.parts(word):
                 os.kill(pid, signal.SIGKILL)
         wait_until(lambda: ended(run), 120)
+        # What the killed have counted is lost: there is more to count.
+        for side in scene.sides:
+            wait_until(lambda number=side.row.id: jobs.wake_sync(number))
+        wait_until(lambda: has_told_everything(up), 60)
+        wait_until(lambda: ask(up, "/readyz").json() == {"ready": True, "database": True, "redis": True, "worker": True}, 60)
         everything = [up.pid, *descendants(up.pid)]
     check(scene, run)
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in everything))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import email
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email import policy
 from email.message import EmailMessage
 from typing import Any
+
+from aiosmtpd.smtp import AuthResult
 
 from panel.demo.mail_server import MailServer
 from panel.extensions import db
@@ -37,10 +39,13 @@ class Mailbox:
 
 
 @contextmanager
-def running_mailbox() -> Iterator[Mailbox]:
-    """Listens while inside; the installation is told of it and of an administrator address."""
+def running_mailbox(*, login: tuple[str, str] | None = None) -> Iterator[Mailbox]:
+    """Listens while inside; the installation is told of it and of an administrator address. With a `login`, user name and password,
+    nobody is listened to without it."""
     mailbox = Mailbox()
     server = MailServer(mailbox)
+    if login is not None:
+        server.SMTP_kwargs.update(auth_required=True, auth_require_tls=False, authenticator=asking_for(*login))
     server.start()
     mailbox.port = server.port
     tell(mailbox.port)
@@ -48,6 +53,15 @@ def running_mailbox() -> Iterator[Mailbox]:
         yield mailbox
     finally:
         server.stop()
+
+
+def asking_for(name: str, password: str) -> Callable[..., AuthResult]:
+    """What aiosmtpd asks who signs in."""
+
+    def judge(_server: Any, _session: Any, _envelope: Any, _mechanism: str, given: Any) -> AuthResult:
+        return AuthResult(success=(given.login, given.password) == (name.encode(), password.encode()))
+
+    return judge
 
 
 def tell(port: int) -> None:

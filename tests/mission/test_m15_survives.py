@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import redis
@@ -18,6 +19,8 @@ from panel.domain.statuses import MigrationStatus
 from panel.extensions import db
 from panel.jobs import housekeeping
 from panel.models import Migration
+from panel.models.types import utc_now
+from panel.services.run import turn
 from panel.simulators.http import Call
 from tests.databases import BOTH
 from tests.mission.stage import PEOPLE, cli, document, set_up
@@ -100,6 +103,13 @@ def test_without_redis_a_run_starts_and_waits_and_the_periodic_check_finds_it_la
         assert [job_id.rpartition("-")[0] for job_id in queued()] == ["run-1"], "once, however often it is looked"
         work_off_queue()
     assert_all_moved_once(scene, run_of())
+
+
+def test_a_job_that_comes_after_a_wait_may_last_as_long_as_one_that_comes_at_once(scene: Scene, running_redis: redis.Redis) -> None:
+    waiting = jobs.queue(jobs.RUNS)
+    assert jobs.wake(1) and jobs.wake(2, utc_now() + timedelta(hours=1))
+    lasts = [waiting.fetch_job(job_id).timeout for job_id in (*waiting.job_ids, *waiting.scheduled_job_registry.get_job_ids())]
+    assert lasts == [3600, 3600] and max(lasts) > turn.LONGEST_S, "a second turn of the pace is waited for in hand"
 
 
 # M15

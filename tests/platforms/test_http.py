@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -301,6 +302,29 @@ def test_it_says_when_to_come_back_as_far_as_the_server_does(
 
 
 def test_it_reckons_with_the_date_at_which_to_come_back(host: Host, door: HttpDoor) -> None:
+    host.next = Answer(429, b"", headers={"Retry-After": email.utils.formatdate(time.time() + 600, usegmt=True)})
+    with pytest.raises(TooManyRequests) as caught:
+        door.send("GET", "/one")
+    assert caught.value.retry_after_s == pytest.approx(600, abs=10)
+
+
+@pytest.mark.parametrize("ahead_s", [3600, -3600, -1e9])
+def test_a_date_at_which_to_come_back_is_reckoned_by_the_clock_that_has_told_it(
+    host: Host, door: HttpDoor, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    theirs = time.time() + ahead_s
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda self: email.utils.formatdate(theirs, usegmt=True))
+    host.next = Answer(429, b"", headers={"Retry-After": email.utils.formatdate(theirs + 600, usegmt=True)})
+    with pytest.raises(TooManyRequests) as caught:
+        door.send("GET", "/one")
+    assert caught.value.retry_after_s == 600
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"])
+def test_it_goes_by_its_own_clock_where_the_answer_has_no_date(
+    host: Host, door: HttpDoor, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda self: date)
     host.next = Answer(429, b"", headers={"Retry-After": email.utils.formatdate(time.time() + 600, usegmt=True)})
     with pytest.raises(TooManyRequests) as caught:
         door.send("GET", "/one")

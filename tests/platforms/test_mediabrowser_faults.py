@@ -22,6 +22,7 @@ from panel.platforms.base import (
     Unreachable,
 )
 from panel.platforms.mediabrowser import MediaBrowserRemote
+from panel.simulators.emby import Emby
 from panel.simulators.http import Fault
 from tests.platforms.mediabrowser_cases import SERVERS, access, client_of, member, running
 
@@ -65,7 +66,9 @@ def test_it_says_so_when_the_answer_to_a_new_account_is_incomplete(server: Any, 
     server.faults.append(Fault("POST", "/Users/New", status=200, body=body, content_type="application/json"))
     with pytest.raises(LostAnswer):
         remote.give(MIRA, wanted)
-    assert len(server.calls("POST")) == 1
+    assert len(server.calls("POST", "/Users/New")) == 1
+    others = [entry.call.path for entry in server.calls("POST") if not entry.call.path.endswith("/Users/New")]
+    assert others == (["/emby/Users/abc/Password"] if '"abc"' in body and isinstance(server, Emby) else []), "sealed by its id"
 
 
 @pytest.mark.parametrize(

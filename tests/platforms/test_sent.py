@@ -144,5 +144,17 @@ def test_each_thread_is_told_of_its_own_requests(door: HttpDoor) -> None:
     assert found == {name: [f"/{name}"] * 5 for name in ("a", "b", "c")} and mine == []
 
 
+def test_whoever_collects_around_others_is_told_of_theirs_too(door: HttpDoor) -> None:
+    earlier = SentCall(datetime.now(UTC), "POST", "/earlier", 200, "")
+    with collecting([]) as outer:
+        door.send("POST", "/before")
+        with pytest.raises(ZeroDivisionError), collecting([earlier]) as inner:
+            door.send("POST", "/within")
+            raise ZeroDivisionError
+        door.send("POST", "/after")
+    assert [call.path for call in inner] == ["/earlier", "/within"]
+    assert [call.path for call in outer] == ["/before", "/within", "/after"]
+
+
 def test_costs_nothing_where_nobody_collects() -> None:
     assert sent.noted("POST", "/", {}) is sent.UNNOTED

@@ -1,5 +1,5 @@
-"""Runs are tested on a stage of simulated servers."""
+"""Runs are tested on a stage of simulated servers, and whatever they go through, each status follows from the one before."""
 
-from tests.fixtures import app, config, database_kind, scene, tv
+from tests.fixtures import app, config, database_kind, scene, tv, watched
 
-__all__ = ["app", "config", "database_kind", "scene", "tv"]
+__all__ = ["app", "config", "database_kind", "scene", "tv", "watched"]

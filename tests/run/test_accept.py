@@ -10,19 +10,13 @@ from panel.jobs import housekeeping, invites
 from panel.models import Share
 from panel.services import run as running
 from panel.simulators.http import Fault
+from tests.invited import two_invited
 from tests.scene import Scene
 
 
 def invited(scene: Scene) -> int:
     """A run that has invited two people to a Plex server of another account; answers its number."""
-    scene.add_server("jellyfin", "Old")
-    scene.plan("Basic")
-    scene.add_server("plex", "New")
-    for name in ("ada", "ben"):
-        scene.person(name)
-    run = scene.move()
-    assert scene.outcome(run) == {"ada": "invited", "ben": "invited"}
-    return run.id
+    return two_invited(scene).id
 
 
 def test_an_accepted_invite_becomes_a_move_and_the_source_follows(scene: Scene) -> None:

@@ -27,9 +27,11 @@ from tests.clock import Clock, clock
 from tests.faults.stage import PEOPLE, Stage, stage
 from tests.faults.state import wrongs
 from tests.run.one_worker import OneWorker
+from tests.run.outages import waiting_for
 from tests.run.test_kills import Killer
 from tests.run.test_left_behind import killed_after_the_first_account
 from tests.scene import Scene
+from tests.watched import unwatch, violations, watch
 
 __all__ = ["clock"]
 
@@ -65,11 +67,12 @@ def make_backup(config: Config, path: Path) -> None:
 
 
 def bring_back(config: Config, path: Path) -> Restored:
-    """The backup takes the place of the database, as `flask restore` has it."""
+    """The backup takes the place of the database, as `flask restore` has it; from then on each status is watched."""
     db.session.remove()
     db.engine.dispose()
     done = restore(path, config, utc_now())
     Path(done.kept).unlink(missing_ok=True)
+    watch()
     return done
 
 
@@ -107,12 +110,12 @@ def problems_after(on: Stage, nth: int, way: Callable[[Migration], None] | None)
         found = [] if on.run.ended_at else ["it has not ended"]
     found += [f"passwords are {passwords(on)}"] if passwords(on) != chosen else []
     found += [f"{name} sees {on.scene.opened(name)}, not {saw}" for name, saw in opened.items() if on.scene.opened(name) != saw]
-    return found + wrongs(on)
+    return found + wrongs(on) + violations()
 
 
 def run_all(source: str, target: str, way: Callable[[Migration], None] | None, *, width: int = 1, which: slice = slice(None)) -> None:
     failed = {}
-    with stage(source, target, width=width, same_account=source == target == "plex") as on:
+    with stage(source, target, width=width, same_account=source == target == "plex", watches=False) as on:
         for nth in range(1, 40)[which]:
             found = problems_after(on, nth, way)
             if found is None:
@@ -145,6 +148,7 @@ def test_nobody_is_shut_out_of_the_account_that_was_being_made(way: Callable[[Mi
 
 def restored(scene: Scene, path: Path) -> tuple[Restored, Migration]:
     """A backup of now, restored at once; what that answers, and the only run."""
+    unwatch()
     make_backup(installed(), path)
     done = bring_back(installed(), path)
     for side in scene.sides:
@@ -182,7 +186,7 @@ def test_an_account_that_still_stands_open_is_closed_first_and_finished(
 def finish_after_two_looks(scene: Scene, run: Migration, clock: Clock) -> None:
     """Whoever has no account is waited for until a second look, a minute later, has found none either."""
     scene.finish(run)
-    clock.ahead = timedelta(seconds=61)
+    clock.ahead += timedelta(seconds=61)
     scene.finish(run)
 
 
@@ -257,23 +261,62 @@ def test_a_run_that_was_cancelled_and_not_at_its_end_waits_too(
     assert scene.outcome(run) == {name: "moved" if name in made else "cancelled" for name in PEOPLE} and run.ended_at is not None
 
 
+def work_while_away(run: Migration, clock: Clock, minutes: int) -> list[Move]:
+    """The target does not answer for so long; answers of whom it was not known before what became of their account."""
+    unknown = [move for move in run.moves if move.from_backup]
+    for _ in range(minutes):
+        running.work(run.id)
+        db.session.expire_all()
+        clock.ahead += timedelta(seconds=61)
+    return unknown
+
+
+def steered_while_away(app: Flask, scene: Scene, run: Migration, way: Callable[[Migration], None]) -> None:
+    """The target goes away before the button is pressed; an outage is waited for for 285 s."""
+    waiting_for(app, 100.0, 185.0)
+    scene.target.sim.stop()
+    way(run)
+    db.session.commit()
+
+
 def test_a_target_that_stays_away_keeps_no_cancelled_run_for_ever(
     app: Flask, config: Config, scene: Scene, tmp_path: Path, clock: Clock
 ) -> None:
     run = restored_while_open(scene, config, tmp_path / "then.zip")
-    scene.target.sim.stop()
-    steer.cancel(run)
-    db.session.commit()
-    for _ in range(12):
-        running.work(run.id)
-        db.session.expire_all()
-        clock.ahead += timedelta(seconds=61)
-    unknown = [move for move in run.moves if move.from_backup]
-    assert run.ended_at is not None and run.source.migration_id is None and unknown
+    steered_while_away(app, scene, run, steer.cancel)
+    unknown = work_while_away(run, clock, 5)
+    assert unknown and not any(move.status is MoveStatus.FAILED for move in unknown), "for as long as an outage is waited for"
+    work_while_away(run, clock, 2)
+    assert run.ended_at is not None and run.source.migration_id is None
     assert all(move.status is MoveStatus.FAILED and move.retryable and "could not be found out" in move.detail for move in unknown)
+    prepared_at = run.prepared_at
     scene.target.sim.start()
     running.work(run.id)
     assert not scene.target.sim.exposure.still_open(), "it is looked for all the same"
+    db.session.expire_all()
+    closed = "could be looked for on New in the end: it is there, and closed. A retry goes on from there."
+    assert all(move.detail == f"“{move.account_name}” {closed}" for move in unknown if move.target_member_id)
+    assert any(move.target_member_id for move in unknown) and run.prepared_at == prepared_at
+
+
+def test_a_target_that_stays_away_during_a_pause_fails_nobody(
+    app: Flask, config: Config, scene: Scene, tmp_path: Path, clock: Clock
+) -> None:
+    run = restored_while_open(scene, config, tmp_path / "then.zip")
+    steered_while_away(app, scene, run, steer.resume)
+    unknown = work_while_away(run, clock, 4)
+    steer.pause(run)
+    db.session.commit()
+    work_while_away(run, clock, 12)
+    assert run.status is MigrationStatus.PAUSED and unknown and not any(move.status is MoveStatus.FAILED for move in unknown)
+    steer.resume(run)
+    db.session.commit()
+    work_while_away(run, clock, 4)
+    assert not any(move.status is MoveStatus.FAILED for move in unknown), "what failed before the pause does not count after it"
+    scene.target.sim.start()
+    clock.ahead += timedelta(seconds=61)
+    finish_after_two_looks(scene, run, clock)
+    assert set(scene.outcome(run).values()) == {"moved"} and not scene.target.sim.exposure.still_open()
 
 
 def test_what_a_run_that_has_ended_left_unknown_is_closed_where_nobody_has_chosen_a_password(

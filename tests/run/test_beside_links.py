@@ -18,8 +18,8 @@ from panel.services.run import steer
 from panel.simulators.http import Call
 from tests.clock import Clock, clock
 from tests.databases import BOTH
+from tests.run.claiming import CHOSEN, choose, closed_without_a_password, housekeep, link_to, pair
 from tests.run.test_claims_beside_runs import aside, works
-from tests.run.test_claims_in_trouble import CHOSEN, choose, closed_without_a_password, housekeep, link_to, pair
 from tests.run.test_looked_at_first import later
 from tests.run.test_looks_in_trouble import work_until_checking
 from tests.run.test_taken_late import work_until_taking

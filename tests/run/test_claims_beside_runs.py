@@ -16,21 +16,19 @@ from flask import Flask
 from panel.domain.statuses import MoveStatus, Removal, Step
 from panel.extensions import db
 from panel.models import Email, Migration, Setting
-from panel.platforms.mediabrowser import SEALED
+from panel.platforms.sealing import SEALED
 from panel.services import run as running
 from panel.services.claims import alone
 from panel.services.claims.unclaimed import is_unclaimed
 from panel.services.run import undo
 from panel.simulators.http import Fault
 from tests.clock import Clock, clock
-from tests.databases import BOTH
+from tests.databases import ON_BOTH
+from tests.run.claiming import CHOSEN, choose, closed_without_a_password, housekeep, killed_at, link_to, pair
 from tests.run.test_always_ends import lock_watch
-from tests.run.test_claims_in_trouble import CHOSEN, choose, closed_without_a_password, housekeep, killed_at, link_to, pair
 from tests.scene import Scene, Side
 
 __all__ = ["clock"]
-
-ON_BOTH = pytest.mark.parametrize("database_kind", BOTH)
 
 
 def aside(app: Flask, sim: Any, reached: Callable[[Any, str], bool], act: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from panel.models.types import utc_now
 from panel.services import mail, pace
 from panel.services import run as running
 from panel.services.run import clock as watched
+from panel.services.run.rounds import next_round_of
 from panel.services.run.start import Schedule, start
 from panel.services.sync import progress as sync_progress
 from tests.clock import Clock, clock
@@ -198,6 +199,32 @@ def test_a_mail_put_off_before_the_clock_was_put_back_goes_out(scene: Scene, clo
     assert mail.due() == []
     clock.ahead -= HOUR
     assert mail.due() == [put_off.id]
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_next_round_is_never_further_away_than_rounds_are_apart(
+    scene: Scene, clock: Clock, monkeypatch: pytest.MonkeyPatch, noticed: bool
+) -> None:
+    add_pair(scene)
+    scene.person("ben", days=(-40, -10))
+    clock.ahead = timedelta(days=1)
+    run = start(scene.preflight(), Schedule(repeat_every_h=2.0, rounds=3))
+    db.session.commit()
+    scene.finish(run)
+    following = next_round_of(run)
+    assert following is not None and following.start_at is not None and following.start_at > utc_now() + HOUR
+    clock.ahead = timedelta()
+    if not noticed:
+        monkeypatch.setattr(watched, "_clock", watched.Clock())
+    assert following.id not in running.due()
+    db.session.refresh(following)
+    assert following.wake_at == following.start_at <= utc_now() + 2 * HOUR
+    clock.ahead = timedelta(minutes=90)
+    assert following.id not in running.due(), "nor does it begin sooner"
+    clock.ahead = timedelta(minutes=121)
+    assert following.id in running.due()
+    scene.finish(following)
+    assert following.ended_at is not None
 
 
 def test_a_run_that_was_to_begin_at_a_time_begins_at_that_time(scene: Scene, clock: Clock) -> None:

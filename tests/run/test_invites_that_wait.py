@@ -22,6 +22,7 @@ from panel.services.run import steer
 from panel.services.run.accept import check_invites
 from panel.simulators.http import Fault
 from tests.clock import Clock, clock
+from tests.invited import remind_after, two_invited
 from tests.scene import Scene
 
 __all__ = ["clock"]
@@ -30,14 +31,7 @@ __all__ = ["clock"]
 @pytest.fixture
 def run(scene: Scene) -> Migration:
     """A run that has invited two people to a Plex server of another account."""
-    scene.add_server("jellyfin", "Old")
-    scene.plan("Basic")
-    scene.add_server("plex", "New")
-    for name in ("ada", "ben"):
-        scene.person(name)
-    done = scene.move()
-    assert scene.outcome(done) == {"ada": "invited", "ben": "invited"}
-    return done
+    return two_invited(scene)
 
 
 def move_of(run: Migration, name: str) -> Move:
@@ -76,8 +70,7 @@ def test_a_declined_invite_fails_and_a_retry_invites_again(scene: Scene, run: Mi
 def test_somebody_who_accepts_a_year_later_is_still_handled(
     scene: Scene, run: Migration, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setting = Setting.current()
-    setting.smtp_host, setting.remind_after_d = "mail.example.test", 3
+    remind_after(3)
     db.session.query(Email).delete()
     db.session.commit()
     run_id, servers, mails, synced = run.id, {side.row.id for side in scene.sides}, set[int](), set[int]()
@@ -131,8 +124,7 @@ def test_a_throttled_account_is_left_alone_while_it_cools_down(scene: Scene, run
 
 def test_a_reminder_goes_out_once_after_the_days_that_are_set(scene: Scene, run: Migration) -> None:
     move_of(run, "ada").given_at = utc_now() - timedelta(days=3, minutes=1)
-    setting = Setting.current()
-    setting.smtp_host, setting.remind_after_d = "mail.example.test", 3
+    remind_after(3)
     db.session.query(Email).delete()
     db.session.commit()
     mails = reminders.remind_due()
@@ -141,14 +133,38 @@ def test_a_reminder_goes_out_once_after_the_days_that_are_set(scene: Scene, run:
     db.session.commit()
     assert reminders.remind_due() == [], "once is enough"
     move_of(run, "ben").given_at = utc_now() - timedelta(days=400)
-    setting.remind_after_d = 0
+    remind_after(0)
     db.session.commit()
     assert reminders.remind_due() == [], "switched off"
 
 
+@pytest.mark.parametrize(("attempts", "again"), [(4, ["ada@example.test"]), (1, [])], ids=["was tried in vain", "has refused it"])
+def test_a_reminder_is_written_anew_a_day_later_where_the_mail_server(run: Migration, attempts: int, again: list[str]) -> None:
+    move_of(run, "ada").given_at = utc_now() - timedelta(days=4)
+    remind_after(3)
+    db.session.query(Email).delete()
+    db.session.commit()
+    (reminder,) = reminders.remind_due()
+    reminder.status, reminder.attempts = EmailStatus.FAILED, attempts
+    db.session.commit()
+    assert reminders.remind_due() == [], "not at once"
+    move_of(run, "ada").reminded_at = utc_now() - timedelta(days=1, minutes=1)
+    db.session.commit()
+    anew = reminders.remind_due()
+    assert [mail.recipient for mail in anew] == again
+    assert reminders.remind_due() == []
+    for _ in range(20):
+        for mail in anew:
+            mail.status, mail.attempts = EmailStatus.FAILED, attempts
+        db.session.commit()
+        move_of(run, "ada").reminded_at = utc_now() - timedelta(days=1, minutes=1)
+        db.session.commit()
+        anew = reminders.remind_due()
+    assert db.session.query(Email).count() == (1 + reminders.MOST_AGAIN if again else 1), "not for ever"
+
+
 def test_who_was_reminded_by_hand_is_not_reminded_again_by_itself(run: Migration) -> None:
-    setting = Setting.current()
-    setting.smtp_host, setting.remind_after_d = "mail.example.test", 3
+    remind_after(3)
     db.session.query(Email).delete()
     for name, minutes in (("ada", -1), ("ben", 1)):
         move_of(run, name).given_at = utc_now() - timedelta(days=3, minutes=minutes)

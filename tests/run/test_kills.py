@@ -81,7 +81,7 @@ def test_moves_everyone_exactly_once(app: Flask, config: Config, scene: Scene, s
         scene.person(name)
     killer = Killer(nth, moment)
     run = run_with_kill(scene, config, killer)
-    assert killer.struck.is_set() or killer.seen < nth, "the kill must have happened where there are so many requests"
+    assert killer.struck.is_set(), f"there were only {killer.seen} changing requests"
     assert scene.outcome(run) == dict.fromkeys(PEOPLE, "moved")
     for name in PEOPLE:
         assert scene.opened(name) == {"Films", "Shows"}

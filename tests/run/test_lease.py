@@ -114,7 +114,7 @@ def test_who_lives_still_has_not_died(run: Migration) -> None:
 def test_a_holder_that_fell_silent_loses_the_run(run: Migration) -> None:
     late = acquire(run.id, 5)
     assert late is not None
-    db.session.execute(update(Migration).values(lease_until=utc_now() - timedelta(seconds=1)))
+    db.session.execute(update(Migration).values(lease_until=utc_now() - timedelta(seconds=1), prepared_at=utc_now()))
     db.session.commit()
     now = acquire(run.id, 5)
     assert now is not None and now.epoch == late.epoch + 1
@@ -147,15 +147,19 @@ def test_a_worker_that_could_not_renew_sends_nothing(run: Migration) -> None:
             lease.require()
 
 
-def test_a_hold_from_before_the_clock_was_put_back_runs_out_all_the_same(run: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("put_back", [timedelta(hours=1), timedelta(seconds=4.5)])
+def test_a_hold_from_before_the_clock_was_put_back_runs_out_all_the_same(
+    run: Migration, monkeypatch: pytest.MonkeyPatch, put_back: timedelta
+) -> None:
     elsewhere, seconds = "elsewhere/boot/pid:[1]/7/1", current_app.extensions["panel_config"].lease_s
-    db.session.execute(update(Migration).values(lease_until=utc_now() + timedelta(hours=1), lease_holder=elsewhere))
+    before = utc_now() + put_back
+    db.session.execute(update(Migration).values(lease_until=before + timedelta(seconds=seconds), lease_holder=elsewhere))
     db.session.commit()
     assert run.id in running.due(), "the periodic check has it looked at"
     assert acquire(run.id, seconds) is None, "its holder may be alive"
     assert run.id not in running.due()
     later = utc_now() + timedelta(seconds=seconds + 1)
-    monkeypatch.setattr(lease_module, "utc_now", lambda: later)
+    monkeypatch.setattr(lease_module, "shared_now", lambda: later)
     assert acquire(run.id, seconds) is not None, "but has not renewed it"
 
 

@@ -1,64 +1,33 @@
-"""Accounts in doubt: two looks settle that none was made, however often they were put off without one, and a mistake of ours about one of
-them neither comes back at every tick nor keeps the others open."""
+"""Accounts in doubt: two looks settle that none was made, however often they were put off without one."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from panel.domain.statuses import MigrationStatus, MoveStatus, Step
+from panel.domain.statuses import MoveStatus
 from panel.extensions import db
 from panel.models import Migration, Move
 from panel.models.types import utc_now
-from panel.platforms.base import PlatformError
 from panel.services import run as running
 from panel.services.run import steer
-from panel.services.run.gift import Gift
-from panel.services.run.give import Giving
-from panel.simulators.http import Fault
+from panel.simulators.http import Call, Fault
 from tests.clock import Clock, clock
+from tests.run.buttons import pressed
+from tests.run.doubts import in_doubt, paused
+from tests.run.outages import waiting_for
 from tests.run.test_killed_again_and_again import leave_dead
 from tests.run.test_looks_in_trouble import is_list
-from tests.run.test_taken_late import set_up
 from tests.scene import Scene
 
 __all__ = ["clock"]
 
 secure_module = sys.modules["panel.services.run.secure"]
-ON_THEIR_WAY = "ada", "ben"
-
-
-def in_doubt(scene: Scene, *names: str) -> Migration:
-    """A run at work, in which nobody knows whether accounts of these names have been made on Emby."""
-    set_up(scene, "jellyfin", "emby", *ON_THEIR_WAY)
-    run = scene.start()
-    running.work(run.id, slice_s=0)
-    db.session.expire_all()
-    for move in run.moves:
-        if move.name in names:
-            move.status, move.step, move.needs_look, move.attempts = MoveStatus.PENDING, Step.GIVE, True, 1
-            move.created_account, move.target_member_id, move.claim = True, "", None
-    db.session.commit()
-    return run
-
-
-def paused(run: Migration) -> None:
-    steer.pause(run)
-    db.session.commit()
-
-
-def ended(run: Migration) -> None:
-    for move in run.moves:
-        move.status, move.retryable = MoveStatus.FAILED, True
-    run.status, run.ended_at = MigrationStatus.FAILED, utc_now()
-    run.source.migration_id = run.target.migration_id = None
-    db.session.commit()
 
 
 def nothing(scene: Scene, run: Migration) -> None:
@@ -158,107 +127,77 @@ def test_a_look_from_before_the_clock_was_put_back_is_taken_anew(scene: Scene, c
     assert not run.moves[0].created_account
 
 
-def waits_that_no_busy_machine_outlasts(app: Flask) -> None:
-    app.extensions["panel_config"] = replace(app.extensions["panel_config"], outage_waits_s=(30.0, 60.0, 120.0, 300.0))
-
-
-def a_mistake_in_closing(scene: Scene, run: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
-    def mistaken(*_what: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(secure_module, "_close", mistaken)
-
-
-def a_token_nobody_can_read(scene: Scene, run: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
-    db.session.execute(text("UPDATE servers SET token = 'torn' WHERE id = :id"), {"id": run.target_id})
-    db.session.commit()
-
-
-@pytest.mark.parametrize("broken", [a_mistake_in_closing, a_token_nobody_can_read])
-@pytest.mark.parametrize("as_it_is", [paused, ended])
-def test_a_mistake_of_ours_does_not_come_back_at_every_tick(
-    app: Flask,
-    scene: Scene,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    as_it_is: Callable[[Migration], None],
-    broken: Callable[[Scene, Migration, pytest.MonkeyPatch], None],
-) -> None:
-    waits_that_no_busy_machine_outlasts(app)
+def test_who_fell_asleep_while_the_target_was_asked_writes_nothing(app: Flask, scene: Scene) -> None:
     run = in_doubt(scene, "ada")
-    as_it_is(run)
-    run_id, status = run.id, run.status
-    broken(scene, run, monkeypatch)
-    for _ in range(8):
-        db.session.expunge_all()
-        assert run_id in running.due()
-        running.work(run_id)
-        db.session.expunge_all()
-        assert run_id not in running.due()
-        run = db.session.get_one(Migration, run_id)
-        assert run.status is status and run.moves[0].created_account
-        assert run.moves[0].secure_after is not None and run.moves[0].secure_after <= utc_now() + timedelta(seconds=300)
-        clock.ahead += timedelta(seconds=301)
-
-
-def test_each_of_its_waits_is_waited_before_a_run_at_work_is_ended_by_it(
-    app: Flask, scene: Scene, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits_that_no_busy_machine_outlasts(app)
-    run = in_doubt(scene, *ON_THEIR_WAY)
-    # One of them comes sooner than the run.
-    run.moves[1].secure_after = utc_now() + timedelta(seconds=20)
+    (ada,) = [move for move in run.moves if move.name == "ada"]
+    ada.from_backup, ada.attempts = True, 100
     db.session.commit()
-    a_mistake_in_closing(scene, run, monkeypatch)
-    for waits_s in (30, 60, 120, 300):
-        running.work(run.id)
-        db.session.expire_all()
-        assert run.ended_at is None
-        clock.ahead += timedelta(seconds=waits_s - 5)
-        assert run.id not in running.due()
-        clock.ahead += timedelta(seconds=6)
-        assert run.id in running.due()
+
+    def another_takes_over(call: Call, moment: str) -> None:
+        if moment == "before":
+            with app.app_context(), db.engine.begin() as connection:
+                connection.execute(text("UPDATE migrations SET epoch = epoch + 1"))
+
+    scene.target.sim.on_call = another_takes_over
+    scene.target.sim.faults.append(Fault(drop=True, times=None))
     running.work(run.id)
     db.session.expire_all()
-    assert run.status is MigrationStatus.FAILED and run.ended_at is not None and run.id not in running.due()
+    assert (ada.status, ada.attempts, ada.detail, ada.remark) == (MoveStatus.PENDING, 100, "", "")
+    assert ada.secure_after is None
 
 
-def test_a_mistake_about_one_of_them_keeps_no_other_open(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = in_doubt(scene, *ON_THEIR_WAY)
+def test_a_clock_that_is_put_back_leaves_nobody_in_doubt_for_longer(scene: Scene, clock: Clock) -> None:
+    run = in_doubt(scene, "ada")
     paused(run)
-    for name in ON_THEIR_WAY:
-        scene.target.sim.add_user(name, "", libraries=["Films"])
-    close = secure_module._close
-
-    def mistaken_about_ada(move: Move, *what: object) -> None:
-        if move.name == "ada":
-            raise ZeroDivisionError
-        close(move, *what)
-
-    monkeypatch.setattr(secure_module, "_close", mistaken_about_ada)
-    running.work(run.id)
-    assert scene.opened("ada") and not scene.opened("ben") and not scene.target.sim.can_sign_in("ben", "")
-    assert run.id not in running.due()
-
-
-def test_a_mistake_about_somebody_else_lets_no_account_stand_open_until_the_next_try(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_up(scene, "jellyfin", "emby", *ON_THEIR_WAY)
-    sim = scene.target.sim
-    sim.faults.append(Fault("POST", "/Users/New", drop=True, effect=True))
-    note = Giving.note
-
-    def mistaken_afterwards(self: Giving, gift: Gift, outcome: object) -> None:
-        note(self, gift, outcome)  # type: ignore[arg-type]
-        if isinstance(outcome, PlatformError):
-            self.let_go_of_waiting()
-            raise ZeroDivisionError
-
-    run = scene.start()
-    with monkeypatch.context() as patched:
-        patched.setattr(Giving, "note", mistaken_afterwards)
-        running.work(run.id)
+    running.go_by_the_clock()
+    clock.ahead += timedelta(days=1)
+    running.go_by_the_clock()
+    secure_module.leave_in_doubt(run.id, utc_now() + timedelta(minutes=5))
+    db.session.commit()
+    clock.ahead -= timedelta(days=1)
+    running.go_by_the_clock()
     db.session.expire_all()
-    assert any(sim.can_sign_in(name, "") for name in ON_THEIR_WAY) and run.wake_at is not None, "the trap is set"
-    assert run.id in running.due()
+    (ada,) = [move for move in run.moves if move.name == "ada"]
+    assert ada.secure_after is not None and ada.secure_after <= utc_now() + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(("acts", "attempts"), [((steer.pause,), 1), ((steer.pause, steer.resume), 1)])
+def test_what_is_pressed_while_the_target_is_asked_counts(
+    app: Flask, scene: Scene, acts: tuple[Callable[[Migration], None], ...], attempts: int
+) -> None:
+    waiting_for(app, 60.0)
+    run = in_doubt(scene, "ada")
+    (ada,) = [move for move in run.moves if move.name == "ada"]
+    ada.from_backup, ada.attempts = True, 1
+    db.session.commit()
+    refusals: list[str] = []
+
+    def asked(_call: Call, moment: str) -> None:
+        if moment == "before" and not refusals:
+            refusals.append(pressed(app, run, *acts))
+
+    scene.target.sim.on_call = asked
+    scene.target.sim.faults.append(Fault(drop=True, times=None))
+    running.work(run.id, slice_s=0)
+    db.session.expire_all()
+    assert refusals == [""] and (ada.status, ada.attempts) == (MoveStatus.PENDING, attempts)
+
+
+def test_whoever_failed_for_not_knowing_is_told_what_was_found_also_after_a_cancel(app: Flask, scene: Scene, clock: Clock) -> None:
+    waiting_for(app, 60.0)
+    run = in_doubt(scene, "ada")
+    (ada,) = [move for move in run.moves if move.name == "ada"]
+    ada.from_backup, ada.attempts = True, 1
+    scene.target.sim.faults.append(Fault(drop=True, times=None))
+    db.session.commit()
+    running.work(run.id, slice_s=0)
+    db.session.expire_all()
+    assert ada.status is MoveStatus.FAILED and "could not be found out" in ada.detail
+    steer.cancel(run)
+    db.session.commit()
+    scene.target.sim.faults.clear()
+    scene.target.sim.add_user("ada", "", libraries=["Films"])
+    clock.ahead += timedelta(seconds=61)
     running.work(run.id)
-    assert not any(sim.can_sign_in(name, "") for name in ON_THEIR_WAY)
+    db.session.expire_all()
+    assert "it is there, and closed" in ada.detail and not scene.target.sim.can_sign_in("ada", "")

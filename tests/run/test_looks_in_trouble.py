@@ -20,8 +20,8 @@ from panel.services import run as running
 from panel.services.run import steer, undo
 from panel.simulators.http import Fault
 from tests.clock import Clock, clock
+from tests.run.claiming import choose, link_to, pair
 from tests.run.test_claims_beside_runs import moving_on
-from tests.run.test_claims_in_trouble import choose, link_to, pair
 from tests.run.test_faults import work_off
 from tests.run.test_looked_at_first import Hidden, later, move_of
 from tests.run.test_taken_late import set_up, work_until_taking

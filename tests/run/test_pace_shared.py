@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -23,6 +24,7 @@ from tests.clock import Clock as Times
 from tests.clock import clock as now
 from tests.databases import BOTH
 from tests.scene import Scene
+from tests.watched import by_hand
 
 __all__ = ["now"]
 
@@ -44,6 +46,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time by which turns are taken."""
     clock = Clock()
     monkeypatch.setattr(pace, "utc_now", clock)
+    monkeypatch.setattr(pace, "shared_now", clock)
     return clock
 
 
@@ -124,6 +127,49 @@ def test_after_a_429_the_pace_is_slower_and_recovers_turn_by_turn(scene: Scene, 
     assert seen == sorted(seen, reverse=True)
     assert seen[0] == pytest.approx(3.6), "not at once"
     assert seen[-1] == 1.0
+
+
+def stands(name: str) -> tuple[int, float, datetime | None]:
+    row = db.session.get_one(Pacemaker, name, populate_existing=True)
+    return row.refusals, row.slowness, row.cool_until
+
+
+@pytest.mark.parametrize("meanwhile", ["before the answer", "as it is written down"])
+def test_a_request_that_went_well_undoes_no_cool_down_of_another_run(
+    app: Flask, runs: list[Migration], clock: Clock, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    name = name_of(runs)
+    assert pace.take_turn(name, INTERVAL_S, runs[0].id) == 0.0
+
+    def refused() -> None:
+        with app.app_context():
+            pace.cool_down(name, 60.0)
+            db.session.commit()
+
+    def now() -> datetime:
+        monkeypatch.setattr(pace, "shared_now", clock)
+        in_another_thread(refused)
+        return clock.now
+
+    if meanwhile == "before the answer":
+        in_another_thread(refused)
+    else:
+        # Its row has been read by then.
+        monkeypatch.setattr(pace, "shared_now", now)
+    pace.end_turn(name)
+    db.session.commit()
+    refusals, slowness, cool_until = stands(name)
+    assert (refusals, slowness) == (1, 2.0)
+    assert cool_until is not None
+    clock.now = cool_until
+    pace.end_turn(name)
+    assert stands(name)[:2] == (0, 1.8), "one after it does"
+
+
+def in_another_thread(what: Callable[[], None]) -> None:
+    thread = threading.Thread(target=what)
+    thread.start()
+    thread.join(30)
 
 
 def test_while_it_cools_down_nothing_at_all_is_asked_of_the_account(scene: Scene) -> None:
@@ -317,9 +363,9 @@ def test_after_a_refused_question_about_one_who_stands_closed_the_others_are_lef
 def test_after_a_refused_question_about_one_who_is_missing_the_one_who_was_found_is_left_alone(scene: Scene) -> None:
     run = moved_to_new(scene, "jellyfin", "ada", "ben")
     sim = scene.target.sim
-    for move in run.moves:
-        move.status, move.step, move.retryable, move.needs_look = MoveStatus.FAILED, Step.GIVE, True, True
-    db.session.commit()
+    with by_hand():
+        for move in run.moves:
+            move.status, move.step, move.retryable, move.needs_look = MoveStatus.FAILED, Step.GIVE, True, True
     sim.user("ada").policy["EnabledFolders"] = []
     sim.delete_account(sim.user("ben"))
     steer.retry(run)

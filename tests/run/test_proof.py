@@ -19,14 +19,16 @@ from panel.config import Config
 from panel.domain.deeds import OTHER, deed_of
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
-from panel.models import Migration, Move, SentRequest, Setting
-from panel.platforms.base import Refused
-from panel.services import invites, proof_report
+from panel.models import Migration, Move, OneTimeLink, SentRequest, Setting
+from panel.models.types import utc_now
+from panel.platforms.base import PlatformError, Refused
+from panel.services import invites, proof_report, users
 from panel.services import run as running
-from panel.services.claims import choosing, links
+from panel.services.claims import choosing, links, reopening
 from panel.services.proof import ANNOUNCED, DIED
 from panel.services.run import undo
 from panel.simulators.http import Fault
+from tests.databases import BOTH
 from tests.run.test_contract import flask
 from tests.run.test_faults import PEOPLE, set_up, work_off
 from tests.run.test_kills import Killer, run_with_kill
@@ -195,6 +197,28 @@ def test_has_a_row_for_a_password_that_a_person_chose(scene: Scene) -> None:
     assert "my own" not in rows[0].result
 
 
+def test_has_a_row_for_what_opens_an_account_again_that_a_link_has_left_closed(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    scene.target.sim.keeps_passwords = True
+    run = scene.move()
+    token = links.make(links.CLAIM, run.moves[0].id)
+    db.session.commit()
+    link = links.find(links.CLAIM, token)
+    assert link is not None
+    scene.target.sim.faults.append(Fault(method="POST", path="/Password", skip=2, times=None, drop=True))
+    with pytest.raises(PlatformError):
+        choosing.choose_password(link, "my own password")
+    scene.target.sim.faults.clear()
+    before = len(rows_of(run))
+    db.session.execute(db.update(OneTimeLink).values(reopen_after=utc_now()))
+    db.session.commit()
+    assert reopening.due() == [link.id]
+    reopening.reopen(link.id)
+    rows = rows_of(run)
+    assert told(rows) == arrived(scene)
+    assert {(row.move_id, row.server_id, row.result) for row in rows[before:]} == {(run.moves[0].id, run.target_id, "")}
+
+
 def test_has_a_row_for_an_invite_that_was_withdrawn(scene: Scene) -> None:
     scene.add_server("emby", "Old")
     scene.plan("Basic")
@@ -234,6 +258,37 @@ def test_what_was_on_its_way_by_hand_when_the_panel_stopped_is_marked(scene: Sce
         choosing.choose_password(link, "my own password")
     db.session.rollback()
     assert [(row.move_id, row.method, row.result) for row in rows_of(run)[before:]] == [(run.moves[0].id, "", ANNOUNCED)]
+
+
+def exported(run: Migration) -> tuple[str, list[dict[str, Any]]]:
+    """The table and the list of requests that can be downloaded now."""
+    db.session.expire_all()
+    return proof_report.sent_csv(run), proof_report.document(run)["requests"]
+
+
+@pytest.mark.parametrize("database_kind", BOTH)
+def test_keeps_what_was_sent_for_somebody_who_is_removed_from_the_panel(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.move()
+    before, many = exported(run), len(rows_of(run))
+    gone = run.moves[0]
+    move_id, name, theirs = gone.id, gone.name, users.lines_about(gone.user)
+    users.remove(gone.user)
+    db.session.commit()
+    assert db.session.get(Move, move_id, populate_existing=True) is None
+    assert theirs == [line["user"] for line in before[1]].count(name) > 0
+    assert exported(run) == before and len(before[1]) == many
+
+
+@pytest.mark.parametrize("database_kind", BOTH)
+def test_says_for_whom_a_worker_had_died_when_they_are_gone(scene: Scene, config: Config) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = run_with_kill(scene, config, Killer(1, "after"))
+    [died, *_] = [row for row in rows_of(run) if row.result == DIED]
+    gone = db.session.get_one(Move, died.move_id)
+    users.remove(gone.user)
+    db.session.commit()
+    assert (gone.name, DIED) in [(line.user, line.problem) for line in proof_report.sent(run.id)]
 
 
 def secrets_of(scene: Scene) -> set[str]:

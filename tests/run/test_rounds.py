@@ -24,6 +24,7 @@ from panel.services.run.start import Schedule, start
 from panel.simulators.http import Fault
 from tests.run.test_steering import PEOPLE, Press, set_up
 from tests.scene import Scene
+from tests.watched import by_hand
 
 
 @pytest.fixture
@@ -269,8 +270,8 @@ def test_a_retry_of_a_run_does_not_make_a_second_next_round(stage: Scene) -> Non
     stage.finish(run)
     first = next_round_of(run)
     ada = next(move for move in run.moves if move.name == "ada")
-    ada.status, ada.step = MoveStatus.FAILED, Step.CHECK
-    db.session.commit()
+    with by_hand():
+        ada.status, ada.step = MoveStatus.FAILED, Step.CHECK
     steer.retry(run, ada.id)
     db.session.commit()
     stage.finish(run)

@@ -21,6 +21,7 @@ from tests.clock import Clock, clock
 from tests.run.test_looked_at_first import Hidden, later, move_of
 from tests.run.test_looks_in_trouble import is_list
 from tests.run.test_taken_late import set_up, work_until_taking
+from tests.run.working import work_until_it_ends
 from tests.scene import Scene, Side
 
 __all__ = ["clock"]
@@ -67,19 +68,33 @@ class Slow:
 
 def work(run: Migration, clock: Clock, times: int = 40) -> None:
     """Stretch after stretch; who is put off waits."""
-    for _ in range(times):
-        running.work(run.id, slice_s=0)
-        clock.ahead += timedelta(seconds=1)
-        db.session.expire_all()
-        if run.ended_at is not None:
-            return
+    work_until_it_ends(run, clock, pause=timedelta(seconds=1), times=times, slice_s=0)
+
+
+def read_back(scene: Scene, *people: str, source: str = "emby") -> Migration:
+    """A run to Jellyfin; everybody has been read back there, and nobody has been removed on the source."""
+    set_up(scene, source, "jellyfin", *people)
+    run = scene.start()
+    work_until_taking(scene, run)
+    return run
+
+
+def taking_back(scene: Scene, **settings: bool) -> Migration:
+    """The undo of a run to Plex, where ada had a share with these settings before; it is about to list who is there."""
+    scene.add_server("jellyfin", "Old")
+    scene.plan("Basic")
+    scene.add_server("plex", "New")
+    scene.place(scene.person("ada"), scene.target, ("Films", "Home videos"), settings=settings or None)
+    db.session.commit()
+    back = undo.start_undo(scene.move())
+    db.session.commit()
+    work_until_taking(scene, back)
+    return back
 
 
 @pytest.mark.parametrize("because", ["missing in the list", "an old list"])
 def test_nobody_is_removed_who_lost_the_target_while_somebody_else_was_asked_for(scene: Scene, ageing: Clock, because: str) -> None:
-    set_up(scene, "emby", "jellyfin", "ada", "fay")
-    run = scene.start()
-    work_until_taking(scene, run)
+    run = read_back(scene, "ada", "fay")
     later(hours=1)
     if because == "missing in the list":
         Hidden(scene.source, ("ada",), 1000)
@@ -95,9 +110,7 @@ def test_nobody_is_removed_who_lost_the_target_while_somebody_else_was_asked_for
 
 
 def test_about_whom_it_always_takes_too_long_fails_with_a_sentence_and_alone(scene: Scene, ageing: Clock) -> None:
-    set_up(scene, "emby", "jellyfin", "ada", "ben", "cleo")
-    run = scene.start()
-    work_until_taking(scene, run)
+    run = read_back(scene, "ada", "ben", "cleo")
     Hidden(scene.source, ("ada",), 1000)
     slow = Slow(scene.source, ageing, is_by_id, 70)
     work(run, ageing)
@@ -110,9 +123,7 @@ def test_about_whom_it_always_takes_too_long_fails_with_a_sentence_and_alone(sce
 
 def test_a_source_that_takes_a_minute_over_everything_ends_the_run_too(scene: Scene, ageing: Clock) -> None:
     people = ("ada", "ben", "cleo")
-    set_up(scene, "emby", "jellyfin", *people)
-    run = scene.start()
-    work_until_taking(scene, run)
+    run = read_back(scene, *people)
     later(hours=1)
     Slow(scene.source, ageing, lambda call: True, 61)
     Slow(scene.target, ageing, is_list, 61)
@@ -123,9 +134,7 @@ def test_a_source_that_takes_a_minute_over_everything_ends_the_run_too(scene: Sc
 
 def test_those_about_whom_it_takes_a_while_are_asked_for_one_after_another(scene: Scene, ageing: Clock) -> None:
     people = ("ada", "ben", "cleo")
-    set_up(scene, "emby", "jellyfin", *people)
-    run = scene.start()
-    work_until_taking(scene, run)
+    run = read_back(scene, *people)
     later(hours=1)
     Hidden(scene.source, people, 1000)
     Slow(scene.source, ageing, is_by_id, 40)
@@ -136,14 +145,7 @@ def test_those_about_whom_it_takes_a_while_are_asked_for_one_after_another(scene
 
 @pytest.mark.parametrize("seconds", [0, 300])
 def test_a_restriction_set_on_a_share_during_the_look_is_not_lifted_by_an_undo(scene: Scene, ageing: Clock, seconds: float) -> None:
-    scene.add_server("jellyfin", "Old")
-    scene.plan("Basic")
-    scene.add_server("plex", "New")
-    scene.place(scene.person("ada"), scene.target, ("Films", "Home videos"), settings={"allowSync": False})
-    db.session.commit()
-    back = undo.start_undo(scene.move())
-    db.session.commit()
-    work_until_taking(scene, back)
+    back = taking_back(scene, allowSync=False)
     later(hours=1)
 
     def forbid() -> None:
@@ -157,14 +159,7 @@ def test_a_restriction_set_on_a_share_during_the_look_is_not_lifted_by_an_undo(s
 
 
 def test_an_undo_ends_where_plex_takes_longer_to_list_than_a_look_lasts(scene: Scene, ageing: Clock) -> None:
-    scene.add_server("jellyfin", "Old")
-    scene.plan("Basic")
-    scene.add_server("plex", "New")
-    scene.place(scene.person("ada"), scene.target, ("Films", "Home videos"))
-    db.session.commit()
-    back = undo.start_undo(scene.move())
-    db.session.commit()
-    work_until_taking(scene, back)
+    back = taking_back(scene)
 
     def slowly(call: Any, moment: str) -> None:
         if moment == "after" and call.method == "GET":
@@ -176,10 +171,31 @@ def test_an_undo_ends_where_plex_takes_longer_to_list_than_a_look_lasts(scene: S
     assert "took so long to answer" in back.moves[0].detail
 
 
+def test_nobody_is_removed_who_lost_the_target_while_the_turn_was_waited_for(
+    scene: Scene, ageing: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = read_back(scene, "ada", source="plex")
+    had = scene.opened("ada", scene.source)
+    sim, waits = scene.target.sim, [700.0]
+    one_pass = sys.modules["panel.services.run.one_pass"]
+    turns = one_pass.wait_for_turn
+
+    def waited_for(*turn: Any) -> float:
+        if waits:
+            ageing.ahead += timedelta(seconds=waits.pop())
+            del sim.users[sim.user("ada").id]
+        return turns(*turn)
+
+    monkeypatch.setattr(one_pass, "wait_for_turn", waited_for)
+    running.work(run.id, slice_s=0)
+    db.session.expire_all()
+    assert had and scene.opened("ada", scene.source) == had and not move_of(run, "ada").attempts
+    work(run, ageing)
+    assert scene.outcome(run) == {"ada": "moved"} and scene.opened("ada") and not scene.opened("ada", scene.source)
+
+
 def test_a_list_that_fails_before_each_look_and_is_slow_after_it_ends_the_run(scene: Scene, ageing: Clock) -> None:
-    set_up(scene, "emby", "jellyfin", "ada", "ben")
-    run = scene.start()
-    work_until_taking(scene, run)
+    run = read_back(scene, "ada", "ben")
     later(hours=1)
     lists: list[str] = []
 

@@ -17,10 +17,12 @@ from panel.services.preflight import assess
 from panel.services.run import rows, steer
 from panel.services.run.start import Blocked, start
 from panel.simulators.http import Call, Fault
-from tests.databases import BOTH
+from tests.databases import BOTH, ON_BOTH
 from tests.scene import Scene
+from tests.watched import by_hand
 
 PEOPLE = ("ada", "ben", "cleo", "dora")
+#: Each database locks in its own way.
 
 
 def set_up(scene: Scene, source: str, target: str) -> None:
@@ -65,6 +67,7 @@ def held(scene: Scene) -> list[str]:
     return sorted(side.row.name for side in scene.sides if side.row.migration_id is not None)
 
 
+@ON_BOTH
 @pytest.mark.parametrize(("source", "target", "in_hand"), [("plex", "plex", 1), ("jellyfin", "emby", 2)])
 def test_a_pause_lets_whoever_is_in_hand_be_finished_and_begins_nobody_else(
     app: Flask, scene: Scene, source: str, target: str, in_hand: int
@@ -89,6 +92,7 @@ def test_a_pause_lets_whoever_is_in_hand_be_finished_and_begins_nobody_else(
     assert held(scene) == ["New", "Old"], "a paused run keeps its servers"
 
 
+@ON_BOTH
 @pytest.mark.parametrize(("source", "target"), [("plex", "plex"), ("jellyfin", "emby")])
 def test_a_resumed_run_goes_on_where_it_stopped_and_repeats_nothing(app: Flask, scene: Scene, source: str, target: str) -> None:
     set_up(scene, source, target)
@@ -108,6 +112,7 @@ def test_a_resumed_run_goes_on_where_it_stopped_and_repeats_nothing(app: Flask, 
     assert held(scene) == []
 
 
+@ON_BOTH
 @pytest.mark.parametrize(("source", "target", "in_hand"), [("plex", "plex", 1), ("jellyfin", "emby", 2)])
 def test_a_cancel_finishes_who_is_in_hand_settles_the_given_cancels_the_rest_and_frees_the_servers(
     app: Flask, scene: Scene, source: str, target: str, in_hand: int
@@ -128,6 +133,7 @@ def test_a_cancel_finishes_who_is_in_hand_settles_the_given_cancels_the_rest_and
     assert held(scene) == []
 
 
+@ON_BOTH
 def test_a_cancel_settles_those_given_access_before_the_pause(app: Flask, scene: Scene) -> None:
     set_up(scene, "plex", "plex")
     run = scene.start()
@@ -202,8 +208,8 @@ def test_a_retry_is_dated_only_where_the_run_had_ended(scene: Scene) -> None:
     assert run.retried_at is None, "there is no idle time between its start and its end"
     scene.finish(run)
     ended_at = run.ended_at
-    run.moves[0].status, run.moves[0].step, run.moves[0].retryable = MoveStatus.FAILED, Step.CHECK, True
-    db.session.commit()
+    with by_hand():
+        run.moves[0].status, run.moves[0].step, run.moves[0].retryable = MoveStatus.FAILED, Step.CHECK, True
     steer.retry(run, run.moves[0].id)
     db.session.commit()
     assert ended_at and run.ended_at is None and run.retried_at and run.retried_at >= ended_at
@@ -320,6 +326,7 @@ def test_what_makes_no_sense_is_refused_with_the_state_and_changes_nothing(scene
     assert run.status is MigrationStatus.FINISHED
 
 
+@ON_BOTH
 @pytest.mark.parametrize(("source", "target"), [("plex", "plex"), ("jellyfin", "emby")])
 @pytest.mark.parametrize("status", [500, 429])
 def test_a_cancel_while_the_server_has_a_bad_moment_ends_the_run_all_the_same(
@@ -392,6 +399,7 @@ class TestBegun:
         work_until(run, lambda: run.prepared_at)
         (ada,) = run.moves
         ada.needs_look, ada.before = True, {"libraries": [], "all_libraries": False, "settings": {}}
+        run.status = MigrationStatus.CANCELLED
         db.session.commit()
         rows.drop_untouched(run.id)
         db.session.refresh(ada)

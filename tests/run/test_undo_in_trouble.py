@@ -19,7 +19,7 @@ from panel.services.run.rounds import next_round_of
 from panel.services.run.start import Schedule, start
 from panel.simulators.http import Call, Fault
 from tests.clock import Clock, clock
-from tests.run.test_claims_in_trouble import choose, closed_without_a_password, housekeep, killed_at, link_to, pair
+from tests.run.claiming import choose, closed_without_a_password, housekeep, killed_at, link_to, pair
 from tests.run.test_faults import work_off
 from tests.run.test_looked_at_first import move_of
 from tests.run.test_taken_late import work_until_taking

@@ -10,7 +10,7 @@ import pytest
 from panel.domain.statuses import MoveStatus, Removal
 from panel.extensions import db
 from panel.models import Migration
-from panel.platforms.mediabrowser import SEALED
+from panel.platforms.sealing import SEALED
 from panel.services import run as running
 from panel.services.claims.closing import STAYS_CLOSED
 from panel.services.claims.unclaimed import is_unclaimed
@@ -21,23 +21,27 @@ from panel.services.run.way_back import is_anything_left
 from panel.simulators.http import Call, Fault
 from panel.web.move_actions import why_no_claim, why_no_undo
 from tests.clock import Clock, clock
-from tests.databases import BOTH
+from tests.databases import ON_BOTH
+from tests.run.claiming import CHOSEN, choose, closed_without_a_password, housekeep, link_to, pair
 from tests.run.test_claims_beside_runs import undoing
-from tests.run.test_claims_in_trouble import CHOSEN, choose, closed_without_a_password, housekeep, link_to, pair
 from tests.run.test_faults import work_off
+from tests.run.working import work_until_it_ends
 from tests.scene import Scene, Side
 
 __all__ = ["clock"]
 
-ON_BOTH = pytest.mark.parametrize("database_kind", BOTH)
+
+def with_one_more_library(scene: Scene) -> None:
+    """From now on the plan has one more."""
+    scene.plan("Basic").groups.append(scene.group("Premium 4K"))
+    db.session.commit()
 
 
 def moved_twice(scene: Scene, target: str = "emby") -> Migration:
     """A second run, which gives ada one more library on the account that the first one has made."""
     pair(scene, target)
     scene.move(removal=Removal.KEEP)
-    scene.plan("Basic").groups.append(scene.group("Premium 4K"))
-    db.session.commit()
+    with_one_more_library(scene)
     second = scene.move(removal=Removal.KEEP)
     assert second.moves[0].before
     return second
@@ -92,13 +96,7 @@ def works_what_is_due(clock: Clock) -> None:
 
 
 def works_until_it_ends(run: Migration, clock: Clock) -> Migration:
-    for _ in range(6):
-        running.work(run.id)
-        clock.ahead += timedelta(minutes=2)
-        db.session.expire_all()
-        if run.ended_at:
-            break
-    return run
+    return work_until_it_ends(run, clock, pause=timedelta(minutes=2), times=6)
 
 
 def test_an_account_that_may_stand_open_is_closed_whoever_is_taken_back(scene: Scene, clock: Clock) -> None:
@@ -164,8 +162,7 @@ def sealed_by_the_second(scene: Scene) -> Migration:
     first = scene.move(removal=Removal.KEEP)
     choose(link_to(first.moves[0]))
     closed_without_a_password(scene, first.moves[0])
-    scene.plan("Basic").groups.append(scene.group("Premium 4K"))
-    db.session.commit()
+    with_one_more_library(scene)
     second = scene.move(removal=Removal.KEEP)
     assert second.moves[0].sealed
     return second
@@ -280,8 +277,7 @@ def test_a_library_that_somebody_has_taken_since_stays_taken(scene: Scene, all_b
     if all_before:
         account.policy.update(EnableAllFolders=True, EnabledFolders=[])
     else:
-        scene.plan("Basic").groups.append(scene.group("Premium 4K"))
-        db.session.commit()
+        with_one_more_library(scene)
     run = scene.move(removal=Removal.KEEP)
     films = next(library.remote_id for library in scene.target.row.libraries if library.name == "Films")
     assert films in account.policy["EnabledFolders"]
@@ -321,8 +317,7 @@ def test_a_removal_whose_answer_was_lost_is_offered_to_be_taken_back(scene: Scen
 def test_a_change_whose_answer_was_lost_is_offered_to_be_taken_back(scene: Scene) -> None:
     pair(scene)
     scene.move(removal=Removal.KEEP)
-    scene.plan("Basic").groups.append(scene.group("Premium 4K"))
-    db.session.commit()
+    with_one_more_library(scene)
     dies_at_a_policy(scene.target)
     run = work_off(scene, scene.start(removal=Removal.KEEP))
     move = run.moves[0]

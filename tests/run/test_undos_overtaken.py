@@ -73,7 +73,8 @@ def test_what_a_later_run_gave_is_not_taken_by_another_try(scene: Scene, since: 
     back = failed_undo(scene, run)
     later = since(scene, run)
     assert scene.outcome(later)["ada"] == "moved" and (scene.opened("ada"), scene.opened("ada", scene.source)) == (MOVED, None)
-    assert refused(back, "ada") == {f"Migration {later.id} has moved ada since; another try would take away what that one has given."}
+    why = f"Migration {later.id} has moved ada since; another try would take away what that one has given."
+    assert refused(back, "ada") == {f"{why} To take migration {run.id} back all the same, undo it once more."}
     assert (scene.opened("ada"), scene.opened("ada", scene.source)) == (MOVED, None)
 
 
@@ -99,6 +100,26 @@ def test_a_pause_since_changes_nothing_about_that(scene: Scene) -> None:
         db.session.commit()
         db.session.expire_all()
     assert f"Migration {later.id} has moved ada since" in steer.why_no_retry(move_of(back, "ada"))
+
+
+def test_nor_does_it_that_a_server_was_looked_at_in_vain(scene: Scene) -> None:
+    run = moved(scene)
+    back = failed_undo(scene, run)
+    later = moved_there_and_back(scene, run)
+    move_of(back, "ada").secure_after = utc_now()
+    db.session.commit()
+    assert f"Migration {later.id} has moved ada since" in steer.why_no_retry(move_of(back, "ada"))
+
+
+def test_what_is_said_to_be_left_to_do_can_be_done(scene: Scene) -> None:
+    run = moved(scene)
+    back = failed_undo(scene, run)
+    moved_there_and_back(scene, run)
+    assert "undo it once more" in steer.why_no_retry(move_of(back, "ada"))
+    again = undo.start_undo(run)
+    db.session.commit()
+    scene.finish(again)
+    assert scene.outcome(again)["ada"] == "moved" and scene.opened("ada", scene.source) == {"Films"}
 
 
 def test_whom_another_one_has_taken_back_is_not_tried_again(scene: Scene) -> None:

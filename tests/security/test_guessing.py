@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -13,9 +15,10 @@ from flask.testing import FlaskClient
 from panel import create_app
 from panel.config import Config
 from panel.extensions import db
-from panel.models import OneTimeLink, Role
+from panel.models import Admin, OneTimeLink, Role
 from panel.services.claims import links
 from panel.web import auth
+from tests.databases import BOTH
 from tests.scene import Scene
 from tests.web.asking import PASSWORD, Browser
 from tests.web.conftest import signed_in
@@ -132,6 +135,14 @@ def token_of(scene: Scene) -> str:
     return token
 
 
+def test_who_has_a_link_that_works_is_no_guesser_whoever_comes_from_the_same_address(app: Flask, pair: Scene) -> None:
+    address = f"/claim/{token_of(pair)}"
+    visitor = app.test_client()
+    assert [visitor.get(address).status_code for _ in range(40)] == [200] * 40
+    assert [visitor.get("/claim/guessed").status_code for _ in range(31)] == [404] * 30 + [429]
+    assert visitor.get(address).status_code == 429, "from there nobody is let near any more for a while"
+
+
 def test_links_are_long_random_and_kept_as_hashes(pair: Scene) -> None:
     run = pair.move()
     tokens = {links.make(links.CLAIM, run.moves[0].id) for _ in range(50)}
@@ -148,11 +159,44 @@ def test_a_link_of_one_purpose_does_not_serve_the_other(app: Flask, pair: Scene)
     assert app.test_client().get(f"/setup/{token}").status_code == 404
 
 
-def test_two_at_once_cannot_both_use_a_link(pair: Scene) -> None:
+@pytest.mark.parametrize("database_kind", BOTH)
+def test_of_two_at_once_one_becomes_the_first_administrator(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    token = links.make(links.SETUP)
+    db.session.commit()
+    both_have_found_it, use = threading.Barrier(2, timeout=30), links.use
+
+    def use_together(link: OneTimeLink) -> bool:
+        both_have_found_it.wait()
+        return use(link)
+
+    def press(number: int) -> int:
+        fields = {"email": f"eve{number}@example.test", "password": PASSWORD, "again": PASSWORD}
+        return FlaskClient(app).post(f"/setup/{token}", data=fields).status_code
+
+    monkeypatch.setattr(links, "use", use_together)
+    with ThreadPoolExecutor(2) as people:
+        assert sorted(people.map(press, (1, 2))) == [303, 404]
+    db.session.rollback()
+    assert len(db.session.scalars(db.select(Admin)).all()) == 1
+
+
+@pytest.mark.parametrize("database_kind", BOTH)
+def test_two_at_once_cannot_both_use_a_link(app: Flask, pair: Scene) -> None:
     token = token_of(pair)
-    link = links.find(links.CLAIM, token)
-    assert link
-    assert links.use(link) and not links.use(link)
+    both_have_found_it = threading.Barrier(2, timeout=30)
+
+    def use(_number: int) -> bool:
+        with app.app_context():
+            link = links.find(links.CLAIM, token)
+            assert link
+            both_have_found_it.wait()
+            used = links.use(link)
+            db.session.commit()
+            return used
+
+    with ThreadPoolExecutor(2) as people:
+        assert sorted(people.map(use, (1, 2))) == [False, True]
 
 
 def test_odd_links_are_answered_like_unknown_ones(app: Flask, pair: Scene) -> None:
@@ -186,10 +230,20 @@ def test_unknown_used_and_expired_links_cost_the_same_work(app: Flask, pair: Sce
     assert unknown == used == work(f"/claim/{token}")
 
 
-def test_links_are_not_guessed_for_long_by_asking_or_sending(app: Flask, pair: Scene) -> None:
+#: Each way in which a link can be guessed: its page, and how it is asked for.
+GUESSES = [("/claim/guess", "GET"), ("/claim/guess", "POST"), ("/setup/guess", "GET"), ("/setup/guess", "POST")]
+
+
+@pytest.mark.parametrize("ways", [*([way] for way in GUESSES), GUESSES, GUESSES[::-1]])
+def test_links_are_not_guessed_for_long_by_asking_or_sending_for_one_kind_or_several(
+    app: Flask, pair: Scene, ways: list[tuple[str, str]]
+) -> None:
     app.config["WTF_CSRF_ENABLED"] = False
     client = app.test_client()
-    for method in ("GET", "POST"):
-        codes = [client.open(f"/claim/guess{number}", method=method).status_code for number in range(32)]
-        assert set(codes) == {404, 429}, method
-    assert client.get("/setup/guess", headers={"X-Forwarded-For": "203.0.113.1"}).status_code in (404, 429)
+
+    def code(number: int) -> int:
+        address, method = ways[number % len(ways)]
+        made_up = {"X-Forwarded-For": f"203.0.113.{number}"}
+        return client.open(f"{address}{number}", method=method, headers=made_up).status_code
+
+    assert [code(number) for number in range(36)] == [404] * 30 + [429] * 6

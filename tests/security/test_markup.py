@@ -7,6 +7,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterator
+from email.message import EmailMessage
 from html.parser import HTMLParser
 
 import pytest
@@ -14,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from panel.extensions import db
-from panel.models import AuditEntry, Email, Library, Migration, Move, PossibleTwin, SentRequest, User
+from panel.models import AuditEntry, Email, EmailStatus, Library, Migration, PossibleTwin, SentRequest, Setting, User
 from panel.services import mail, notices, proof_report, report, result_mail
 from panel.services.claims import links
 from panel.simulators.http import Fault
@@ -120,15 +121,74 @@ def mailbox(app: Flask) -> Iterator[Mailbox]:
         yield running
 
 
-@pytest.mark.parametrize("recipient", ["a@example.test\nBcc: eve@evil.test", "a@example.test\r\n\r\nx", "a@example.test\x00", "", "@"])
-def test_an_address_adds_neither_headers_nor_recipients(app: Flask, mailbox: Mailbox, recipient: str) -> None:
-    row = Email(event="system_message", recipient=recipient, subject="Hello\nBcc: eve@evil.test", text="Text", html="<p>Text</p>")
+#: One address to who reads it as it is, two to who decodes it (RFC 2047).
+ENCODED = [
+    "=?utf-8?q?eve=40evil.test=2C?=a@example.test",
+    "a@=?utf-8?q?b.test=2Ceve=40evil.test?=",
+    "=?utf-8?b?ZXZlQGV2aWwudGVzdCw=?=a@example.test",
+    "=?utf-8?q?eve=40evil.test=2C?= <a@example.test>",
+]
+ODD = [
+    ("a@example.test\nBcc: eve@evil.test", "Hello"),
+    ("a@example.test\r\n\r\nx", "Hello"),
+    ("a@example.test\x00", "Hello"),
+    ("", "Hello"),
+    ("@", "Hello"),
+    ("a@example.test, eve@evil.test", "Hello"),
+    # To who reads addresses these are somebody else's.
+    ("a(at home)@example.test", "Hello"),
+    ("eve<a@example.test", "Hello"),
+    ("friends:a@example.test;", "Hello"),
+    *((recipient, "Hello") for recipient in ENCODED),
+    ("a@example.test", "Hello\nBcc: eve@evil.test"),
+    ("a@example.test", "Hello\r\n\r\nx"),
+]
+
+
+@pytest.mark.parametrize(("recipient", "subject"), ODD)
+def test_an_address_or_a_subject_with_more_in_it_is_sent_to_nobody(app: Flask, mailbox: Mailbox, recipient: str, subject: str) -> None:
+    odd = Email(event=notices.ACCOUNT_MOVED, recipient=recipient, subject=subject, text="Text", html="<p>Text</p>")
+    fine = Email(event="system_message", recipient="a@example.test", subject="Hello", text="Text", html="<p>Text</p>")
+    db.session.add_all([odd, fine])
+    db.session.commit()
+    for row in (odd, fine):
+        mail.send(row.id)
+    assert (odd.status, fine.status) == (EmailStatus.FAILED, EmailStatus.SENT)
+    assert mailbox.recipients == [["a@example.test"]], "the mail server takes what is fine"
+    assert all(message["Bcc"] is None and message.get_all("To") == ["a@example.test"] for message in mailbox.mails)
+
+
+@pytest.mark.parametrize("recipient", ENCODED)
+def test_an_address_that_decodes_to_more_is_sent_to_nobody_by_any_mail(app: Flask, mailbox: Mailbox, recipient: str) -> None:
+    row = Email(event=notices.SYSTEM_MESSAGE, recipient=recipient, subject="Hello", text="Text", html="<p>Text</p>")
     db.session.add(row)
     db.session.commit()
     mail.send(row.id)
-    assert row.status.value in ("failed", "sent")
-    assert "eve@evil.test" not in str(mailbox.recipients)
-    assert all(message["Bcc"] is None for message in mailbox.mails)
+    assert row.status is EmailStatus.FAILED
+    with pytest.raises(mail.MailRefused, match="check its addresses"):
+        mail.send_test(recipient, Setting.current())
+    assert mailbox.recipients == []
+
+
+def test_a_mail_goes_to_the_addresses_that_were_looked_at_whatever_its_head_says(app: Flask, mailbox: Mailbox) -> None:
+    message = EmailMessage()
+    message["From"], message["To"] = "panel@example.test", "a@example.test, eve@evil.test"
+    message.set_content("Text")
+    mail.deliver(message, ["a@example.test"], Setting.current())
+    assert mailbox.recipients == [["a@example.test"]]
+
+
+@pytest.mark.parametrize(
+    "name", ["=?utf-8?q?x=0ABcc:_eve=40evil.test=0A=0ARead_this?=", "=?utf-8?b?SGVsbG8NCkJjYzogZXZlQGV2aWwudGVzdA==?=", "=?="]
+)
+def test_a_subject_is_text_that_nobody_decodes(app: Flask, mailbox: Mailbox, name: str) -> None:
+    row = Email(event=notices.SYSTEM_MESSAGE, recipient="a@example.test", subject=f"Run of {name}", text="Text", html="<p>Text</p>")
+    db.session.add(row)
+    db.session.commit()
+    mail.send(row.id)
+    (message,) = mailbox.mails
+    assert message["Bcc"] is None and message["Subject"].replace(" ", "") == f"Runof{name}".replace(" ", "")
+    assert [part.get_content().strip() for part in message.iter_parts()] == ["Text", "<p>Text</p>"]  # type: ignore[attr-defined]
 
 
 FORMULAS = [
@@ -170,10 +230,9 @@ def test_no_cell_of_a_table_is_a_formula(app: Flask, pair: Scene) -> None:
 def test_no_cell_of_the_proof_is_a_formula(app: Flask, pair: Scene) -> None:
     run = pair.move()
     row, server = db.session.scalars(db.select(SentRequest)).first(), pair.target.row
-    assert row and row.move_id
-    move = db.session.get_one(Move, row.move_id)
+    assert row and row.user_name
     for name in FORMULAS:
-        move.name = server.name = row.result = row.path = name
+        row.user_name = server.name = row.result = row.path = name
         db.session.commit()
         no_formula_in(proof_report.sent_csv(run), name, columns=len(proof_report.COLUMNS))
 

@@ -290,9 +290,9 @@ def test_a_mail_server_is_not_asked_inside_a_transaction(app: Flask, server: lis
     seen: list[bool] = []
     genuine = mail.deliver
 
-    def deliver(message: Any, setting: Setting, *, hurried: bool = False) -> mail.Taken:
+    def deliver(message: Any, addresses: list[str], setting: Setting, *, hurried: bool = False) -> mail.Taken:
         seen.append(db.session().in_transaction())
-        return genuine(message, setting, hurried=hurried)
+        return genuine(message, addresses, setting, hurried=hurried)
 
     monkeypatch.setattr(mail, "deliver", deliver)
     mail.send(row.id)

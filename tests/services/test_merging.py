@@ -14,6 +14,8 @@ from panel.extensions import Base
 from panel.extensions import db as database
 from panel.models import Account, Email, Migration, Move, Payment, Plan, PossibleTwin, Server, Share, User
 from panel.models.types import utc_now
+from panel.platforms.sent import SentCall
+from panel.services import proof, proof_report
 from panel.services.merging import NotMergeable, merge, plan
 
 session = database.session
@@ -177,3 +179,19 @@ def test_a_plan_changes_nothing(two: tuple[User, User]) -> None:
     assert (planned.payments, planned.shares, planned.accounts, planned.moves) == (1, 1, 1, 0)
     assert planned.filled == {"emby_email": "emby@example.test"}
     assert not session.dirty and count(User) == 2
+
+
+def test_loses_nothing_of_what_was_sent_for_either(two: tuple[User, User]) -> None:
+    first, other = two
+    runs = [a_run((first, MoveStatus.MOVED), (other, MoveStatus.CANCELLED)), a_run((other, MoveStatus.MOVED))]
+    for run in runs:
+        sent = [(move.id, [SentCall(utc_now(), "POST", f"/Users/{move.id}", 403, "Refused.")]) for move in run.moves]
+        assert proof.write(run.id, run.target_id, sent) == len(run.moves)
+    session.commit()
+    before = [(proof_report.sent_csv(run), proof_report.sent_json(run)) for run in runs]
+    assert [[line["user"] for line in lines] for _, lines in before] == [["Ada", "Ada L"], ["Ada L"]]
+    stays = runs[0].moves[0].id
+    assert len(merge(first, other).dropped) == 1
+    session.commit()
+    assert [(proof_report.sent_csv(run), proof_report.sent_json(run)) for run in runs] == before
+    assert [line.user for line in proof_report.sent(runs[0].id, stays)] == ["Ada", "Ada L"], "who is left has the requests of both"

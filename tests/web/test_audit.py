@@ -19,7 +19,7 @@ from panel.services import audit, users
 from panel.web import audit_words, settings
 from tests.scene import Scene
 from tests.web.asking import PASSWORD, by_htmx
-from tests.web.test_users import fields
+from tests.web.reading import fields
 
 
 @pytest.fixture

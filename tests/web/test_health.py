@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from panel import create_app, embedded_redis, jobs
 from panel.config import Config
 from panel.extensions import db
+from panel.models import Role
+from panel.services import shared_clock
 from panel.web import workers
 from tests.processes import wait_until
+from tests.scene import Scene
+from tests.web.conftest import signed_in
+from tests.web.silent import Line, ask, far_app, line, read, request, screens, web_process
+
+__all__ = ["far_app", "line", "screens"]
+
+#: More than the threads for pages, and more than waitress would take in by itself: two questions of each of 70 open pages.
+OPEN_PAGES = 140
+#: More than a process may open where that is kept small.
+CROWD = 300
+#: Seconds in which `/readyz` has answered whatever hangs, and what a machine busy with other tests may take on top.
+READY_S, BUSY_S = 4.0, 1.0
 
 
 @pytest.fixture
@@ -43,11 +59,18 @@ def test_is_alive_in_two_letters(app: Flask) -> None:
     assert (answer.status_code, answer.text) == (200, "ok")
 
 
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What is inside takes no longer."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
 def test_says_within_seconds_that_redis_hangs(app: Flask, hanging: str) -> None:
     point_at(app, f"redis://:secret@{hanging}/0")
-    began = time.monotonic()
-    answer = app.test_client().get("/readyz")
-    assert time.monotonic() - began < 4
+    with within(READY_S):
+        answer = app.test_client().get("/readyz")
     assert answer.status_code == 503
     assert answer.json == {"ready": False, "database": True, "redis": False, "worker": False}
     assert "secret" not in answer.text and hanging not in answer.text
@@ -57,10 +80,27 @@ def test_says_within_seconds_that_the_database_hangs(config: Config, hanging: st
     stuck = create_app(replace(config, database_url=f"postgresql+psycopg://me:secret@{hanging}/panel"))
     monkeypatch.setattr(jobs, "workers_alive", lambda: 1)
     for _ in range(2):
-        began = time.monotonic()
-        answer = stuck.test_client().get("/readyz")
-        assert time.monotonic() - began < 4
+        with within(READY_S):
+            answer = stuck.test_client().get("/readyz")
         assert (answer.status_code, answer.json) == (503, {"ready": False, "database": False, "redis": True, "worker": True})
+
+
+def test_says_within_four_seconds_that_both_hang(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def connect(_engine: Engine) -> None:
+        over.wait(60)
+        raise OSError("nobody has answered")
+
+    db.session.remove()
+    monkeypatch.setattr(Engine, "connect", connect)
+    monkeypatch.setattr(jobs, "workers_alive", lambda: over.wait(60))
+    try:
+        with within(READY_S + BUSY_S):
+            answer = app.test_client().get("/readyz")
+    finally:
+        over.set()
+    assert answer.json == {"ready": False, "database": False, "redis": False, "worker": False}
 
 
 def test_is_ready_again_once_the_database_is(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +173,22 @@ def test_an_open_page_hears_of_it_when_the_last_worker_dies_and_when_one_comes_b
     assert workers.NO_WORKER[:10] not in ada.get(asked_by(told.text)).text
 
 
+def test_an_open_page_hears_of_a_clock_that_is_wrong(app: Flask, ada: FlaskClient, pair: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    old_enough(app, monkeypatch)
+    monkeypatch.setattr(jobs, "workers_alive", lambda: 1)
+    monkeypatch.setattr(shared_clock, "ahead_s", lambda: 25.0)
+    told = ada.get("/workers/banner?shown=0")
+    assert told.status_code == 200 and "25 seconds ahead of" in told.text
+    assert "25 seconds ahead of" in ada.get("/servers").text
+    run = pair.start()
+    page = ada.get(f"/migrations/{run.id}").text
+    assert "once a worker can work again" not in page and "25 seconds" not in page, "it keeps nobody from working"
+    monkeypatch.setattr(shared_clock, "ahead_s", lambda: 0.0)
+    monkeypatch.setattr(workers, "CLOCK_EVERY_S", 0.0)
+    assert "25 seconds" not in ada.get("/workers/banner?shown=100").text
+    assert "25 seconds" not in app.test_client().get("/sign-in").text
+
+
 def test_shows_that_redis_is_gone(app: Flask, ada: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     old_enough(app, monkeypatch)
     wait_until(lambda: "Redis does not answer" in ada.get("/servers").text, 5)
@@ -150,7 +206,83 @@ def test_a_redis_that_hangs_slows_no_page_down(app: Flask, ada: FlaskClient, han
     old_enough(app, monkeypatch)
     point_at(app, f"redis://{hanging}/0")
     for _ in range(4):
-        began = time.monotonic()
-        assert ada.get("/servers").status_code == 200
-        assert time.monotonic() - began < 1
+        with within(1):
+            assert ada.get("/servers").status_code == 200
     wait_until(lambda: "Redis does not answer" in ada.get("/servers").text, 10)
+
+
+def waiting(stack: ExitStack, port: int, address: str, cookie: str) -> socket.socket:
+    """A request whose answer nobody has read yet."""
+    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+    connection.sendall(request(address, cookie))
+    return connection
+
+
+def test_answers_beside_many_pages_that_wait_for_a_silent_database(line: Line, far_app: Flask) -> None:
+    client = signed_in(far_app, "ada@example.test", Role.ADMINISTRATOR)
+    cookie = f"session={client.get_cookie('session').value}"  # type: ignore[union-attr]
+    with embedded_redis.running(far_app.extensions["panel_config"]), web_process(far_app.extensions["panel_config"]) as port:
+        with ExitStack() as stack:
+            assert b" 200 " in read(waiting(stack, port, "/servers", cookie))
+            line.fall_silent()
+            pages = [waiting(stack, port, "/servers", cookie) for _ in range(OPEN_PAGES)]
+            for _ in range(2):
+                with within(1):
+                    assert ask(port, "/healthz", within_s=2).endswith(b"ok")
+                with within(READY_S + BUSY_S):
+                    answer = ask(port, "/readyz", within_s=6)
+                assert b" 503 " in answer and b'"database":false' in answer and b'"redis":true' in answer
+            line.talk()
+            assert all(b" 200 " in read(page).partition(b"\r\n")[0] for page in pages), "who has waited is answered"
+        wait_until(lambda: b'"database":true' in ask(port, "/readyz", within_s=10), 10)
+
+
+def test_finds_the_database_again_by_a_new_connection_where_the_old_ones_stay_silent(line: Line, far_app: Flask) -> None:
+    def database_answers() -> bool:
+        return bool(far_app.test_client().get("/readyz").json["database"])  # type: ignore[index]
+
+    assert database_answers()
+    line.fall_silent()
+    assert not database_answers()
+    line.forget()
+    wait_until(database_answers, 30)
+
+
+def test_finds_the_database_again_after_a_silence_that_began_once_it_had_answered(line: Line, far_app: Flask) -> None:
+    said = list[str]()
+
+    def fall_silent(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement == "SELECT 1" and not said:
+            said.append(statement)
+            line.forget()
+
+    event.listen(db.engine, "after_cursor_execute", fall_silent)
+    far_app.test_client().get("/readyz")
+    assert said
+    wait_until(lambda: far_app.test_client().get("/readyz").json["database"], 15)  # type: ignore[index]
+
+
+def crowd(stack: ExitStack, port: int) -> None:
+    """Many connections that are held open, as browsers do."""
+    for _ in range(CROWD):
+        stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+
+
+def test_answers_beside_many_connections_where_few_open_files_are_the_habit(config: Config) -> None:
+    with web_process(config.ensure(), "ulimit -Sn 128") as port, ExitStack() as stack:
+        crowd(stack, port)
+        assert ask(port, "/healthz", within_s=10).endswith(b"ok")
+
+
+@pytest.mark.parametrize("files", [64, 128, 256])
+def test_lets_in_no_more_than_may_be_open_and_answers_once_they_have_left(
+    config: Config, files: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with web_process(config.ensure(), f"ulimit -n {files}") as port:
+        with ExitStack() as stack:
+            crowd(stack, port)
+            with pytest.raises(TimeoutError):
+                ask(port, "/healthz", within_s=1)
+        assert ask(port, "/healthz", within_s=30).endswith(b"ok")
+    told = capfd.readouterr()
+    assert "Too many open files" not in told.out + told.err and "reached the connection limit" in told.out

@@ -11,13 +11,16 @@ from flask.testing import FlaskClient
 
 from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
-from panel.models import AuditEntry, Email, EmailStatus, Migration, Move, Pacemaker, Setting, Share, User
-from panel.services import pace
+from panel.models import AuditEntry, Email, EmailStatus, Migration, Move, Pacemaker, Server, Setting, Share, User
+from panel.services import by_hand, invites, pace
 from panel.services.run import steer
+from panel.services.shares import require_free
 from panel.simulators.http import Fault
+from tests.databases import BOTH
+from tests.run.bending import Bender, of_one
 from tests.scene import Scene
 from tests.web.asking import by_htmx
-from tests.web.test_users import names
+from tests.web.reading import names
 
 
 @pytest.fixture
@@ -143,6 +146,98 @@ def test_withdraws_an_invite_only_a_sync_knows_of(ada: FlaskClient, invited: Sce
     assert len(invited.tv.shares_of(invited.target.sim)) == 2
 
 
+def withdrawal(scene: Scene, kind: str) -> tuple[str, str]:
+    """Where an invite of a run, or one only a sync knows of, is withdrawn, and whose it is."""
+    if kind == "run":
+        return f"/invites/moves/{move_of('Alice').id}/withdraw", "Alice"
+    guest = scene.person("Guest", on=scene.target, accepted=False)
+    return f"/invites/shares/{db.session.scalars(db.select(Share).where(Share.user_id == guest.id)).one().id}/withdraw", "Guest"
+
+
+def noted() -> list[tuple[str, str, str, str]]:
+    """What the list of changes says: by whom, what, to whom, and what exactly."""
+    db.session.rollback()
+    return [(row.by, row.action, row.subject, row.detail) for row in db.session.scalars(db.select(AuditEntry).order_by(AuditEntry.id))]
+
+
+FAILURES = {
+    "500 after the effect": (Fault(method="DELETE", status=500, effect=True), "answered with error 500"),
+    "lost after the effect": (Fault(method="DELETE", drop=True, effect=True), "no answer"),
+}
+
+
+@pytest.mark.parametrize("database_kind", BOTH)
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("kind", ["run", "sync"])
+def test_notes_who_withdrew_and_what_came_of_it_also_where_that_failed(ada: FlaskClient, invited: Scene, kind: str, failure: str) -> None:
+    address, name = withdrawal(invited, kind)
+    fault, told = FAILURES[failure]
+    invited.tv.faults.append(Fault(**vars(fault)))
+    shown = html.unescape(ada.post(address, follow_redirects=True).text)
+    [(by, action, subject, detail)] = noted()
+    assert (by, action, subject) == ("ada@example.test", "invite.withdrawal_begun", name)
+    path = invited.tv.calls(changes=True)[-1].call.path
+    assert f"New. Remove a share: {told} (DELETE {path}). " in detail
+    assert detail.partition(f"{path}). ")[2] in shown, "the same sentence as on the page"
+    assert ada.post(address, follow_redirects=True).status_code == 200
+    assert [entry[1] for entry in noted()] == ["invite.withdrawal_begun", "invite.withdrawn"]
+
+
+@pytest.mark.parametrize("kind", ["run", "sync"])
+def test_notes_a_withdrawal_after_which_the_server_was_in_other_hands(
+    ada: FlaskClient, invited: Scene, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    address, _ = withdrawal(invited, kind)
+
+    def begun_meanwhile(server: Server) -> None:
+        with db.engine.begin() as connection:
+            connection.execute(db.update(Server).where(Server.id == server.id).values(migration_id=99))
+        require_free(server)
+
+    monkeypatch.setattr(invites, "require_free", begun_meanwhile)
+    ada.post(address)
+    [(by, action, _, detail)] = noted()
+    assert (by, action) == ("ada@example.test", "invite.withdrawal_begun")
+    assert re.search(r"Share removed \(DELETE \S+\)\. The invite of \w+ is withdrawn on the platform, but", detail)
+
+
+@pytest.mark.parametrize("database_kind", BOTH)
+@pytest.mark.parametrize("kind", ["run", "sync"])
+def test_what_was_being_withdrawn_when_the_panel_stopped_is_noted(
+    ada: FlaskClient, invited: Scene, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    class Stopped(BaseException):
+        """The end of the process."""
+
+    def stop(*_: object) -> None:
+        # What another process reads at this moment.
+        with db.engine.connect() as connection:
+            rows.extend(connection.execute(db.select(AuditEntry.action, AuditEntry.detail)))
+        raise Stopped
+
+    rows: list[object] = []
+    address, name = withdrawal(invited, kind)
+    monkeypatch.setattr("panel.platforms.plex.server.PlexRemote.take", stop)
+    with pytest.raises(Stopped):
+        ada.post(address)
+    [(by, action, subject, detail)] = noted()
+    assert (by, action, subject) == ("ada@example.test", "invite.withdrawal_begun", name)
+    assert "not known" in detail and rows == [(action, detail)]
+
+
+@pytest.mark.parametrize("kind", ["run", "sync"])
+def test_notes_nothing_where_nothing_was_sent(ada: FlaskClient, invited: Scene, kind: str) -> None:
+    address, _ = withdrawal(invited, kind)
+    invited.target.row.migration_id = 99
+    db.session.commit()
+    assert "is using New" in ada.post(address, follow_redirects=True).text
+    invited.target.row.migration_id = None
+    db.session.commit()
+    invited.tv.stop()
+    ada.post(address)
+    assert noted() == []
+
+
 def test_asks_a_server_who_has_accepted(ada: FlaskClient, invited: Scene) -> None:
     invited.tv.accept(invited.tv.shares_of(invited.target.sim)[0])
     address = f"/invites/servers/{invited.target.row.id}/check"
@@ -170,6 +265,27 @@ def test_withdraws_at_the_pace_of_the_account(ada: FlaskClient, invited: Scene) 
     assert "The invite of Bob is withdrawn" in post(ada, "Bob", "withdraw")
     again = db.session.get_one(Pacemaker, account_of(invited)).last_turn_at
     assert taken and again and (again - taken).total_seconds() >= 1.0 and time.monotonic() - before < 20
+
+
+def test_a_call_that_plex_does_not_know_takes_a_turn_as_well(ada: FlaskClient, invited: Scene) -> None:
+    """The deletion is refused in v2, then asked of v1: two changing requests for one button."""
+    Setting.current().pace_s = 1.0
+    db.session.commit()
+    invited.tv.faults.append(Fault("DELETE", "^/api/v2/shared_servers/", status=410, times=None))
+    invited.tv.journal.clear()
+    assert "The invite of Alice is withdrawn" in post(ada, "Alice", "withdraw")
+    first, second = (entry.at for entry in invited.tv.calls(changes=True))
+    assert second - first >= 1.0
+
+
+def test_no_page_waits_long_for_a_second_turn(ada: FlaskClient, invited: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_hand, "BETWEEN_S", 0.1)
+    Setting.current().pace_s = 60.0
+    db.session.query(Pacemaker).update({"last_turn_at": None})
+    db.session.commit()
+    invited.tv.faults.append(Fault("DELETE", "^/api/v2/shared_servers/", status=410, times=None))
+    assert "nothing was done yet. Try again in" in post(ada, "Alice", "withdraw")
+    assert move_of("Alice").status is MoveStatus.INVITED
 
 
 def test_asks_nothing_while_plex_wants_to_be_left_alone(ada: FlaskClient, invited: Scene) -> None:
@@ -201,3 +317,12 @@ def test_lets_a_viewer_only_look(vic: FlaskClient, invited: Scene) -> None:
     assert vic.get(f"/invites/moves/{move_of('Alice').id}/actions").text.count("Only administrators can do this.") == 3
     for address in ("moves/1/remind", "moves/1/withdraw", "servers/1/check", "shares/1/withdraw"):
         assert vic.post(f"/invites/{address}").status_code == 403
+
+
+def test_names_those_of_whom_it_cannot_be_told(ada: FlaskClient, invited: Scene) -> None:
+    for share in invited.tv.shares_of(invited.target.sim):
+        invited.tv.accept(share)
+    with Bender(of_one("alice", "libraries", "wrong type")).around(invited.tv):
+        text = ada.post(f"/invites/servers/{invited.target.row.id}/check", follow_redirects=True).text
+    assert "1 accepted since the last look, 1 still waits. Whether Alice has accepted cannot be told" in text
+    assert "New: plex.tv describes the share of alice@example.test" in ada.get(f"/migrations/1/moves/{move_of('Alice').id}").text

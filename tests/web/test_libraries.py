@@ -15,7 +15,7 @@ from panel.services import basics
 from panel.services import libraries as service
 from tests.scene import Scene
 from tests.web.asking import by_htmx
-from tests.web.test_users import fields
+from tests.web.reading import fields
 
 
 @pytest.fixture

@@ -48,6 +48,19 @@ def numbers(answer_text: str) -> dict[tuple[str, ...], float]:
     }
 
 
+#: Every family, as dashboards know them.
+FAMILIES = (
+    "up",
+    "users",
+    "migrations",
+    "mails",
+    "workers",
+    "queue_jobs",
+    "requests_total",
+    "pace_waits_total",
+    "pace_wait_seconds_total",
+)
+
 #: By the text format: a name, label="value" pairs in which quotes, backslashes and line ends are escaped, a number.
 LABEL = r'[a-zA-Z_]\w*="(?:\\[\\n"]|[^\\"\n])*"'
 SAMPLE = re.compile(rf"([a-zA-Z_:][\w:]*)(?:{{{LABEL}(?:,{LABEL})*}})? [-+\d.eE]+", re.ASCII)
@@ -131,7 +144,7 @@ def test_has_the_form_that_prometheus_reads(ada: FlaskClient, pair: Scene) -> No
             assert sample[1].startswith("streamferry_") and (families[newest] == "counter") == sample[1].endswith("_total"), line
             assert line.rpartition(" ")[0] not in seen, "each sample stands there once"
             seen.add(line.rpartition(" ")[0])
-    assert {f"streamferry_{name}" for name in ("users", "migrations", "mails", "workers", "queue_jobs", "requests_total")} <= {*families}
+    assert {*families} == {f"streamferry_{name}" for name in FAMILIES}
 
 
 @pytest.mark.usefixtures("redis_running")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from panel.domain.statuses import MoveStatus
+from panel.domain.statuses import MoveStatus, Step
 from panel.extensions import db
 from panel.models import AuditEntry, Library, LibraryGroup, Move, Plan, PossibleTwin, Server, User
 from panel.models.types import utc_now
@@ -50,6 +50,7 @@ def seeded(ada: FlaskClient, vic: FlaskClient) -> FlaskClient:
     moves = db.session.scalars(db.select(Move).order_by(Move.id)).all()
     for move, status in zip(moves, list(MoveStatus) * 3, strict=False):
         move.status = status
+        move.step = Step.ACCEPT if status is MoveStatus.INVITED else move.step
     ids = db.session.scalars(db.select(User.id).order_by(User.id).limit(60)).all()
     db.session.add_all(PossibleTwin(user_id=one, other_id=other, why="?") for one, other in zip(ids[::2], ids[1::2], strict=True))
     for number in range(120):
@@ -70,6 +71,9 @@ def test_every_page_filter_and_order_opens(seeded: FlaskClient) -> None:
         "/migrations/1/undo",
         "/servers/1/remove",
         "/servers/1/believe",
+        # What is in use has no link to it.
+        "/plans/1/delete",
+        "/libraries/groups/1/delete",
         "/settings/admins/2/remove",
     ]
     adapter = seeded.application.url_map.bind("localhost")

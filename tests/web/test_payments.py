@@ -11,7 +11,7 @@ from panel.extensions import db
 from panel.models import AuditEntry, Payment, Setting, User
 from tests.scene import Scene
 from tests.web.asking import by_htmx
-from tests.web.test_users import fields, names
+from tests.web.reading import fields, names
 
 
 def payment_of(name: str) -> Payment:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
-from panel.services import people_mails
+from panel.models.types import utc_now
+from panel.services import mail, people_mails
 from tests.scene import Scene
 from tests.web.counting import statements
 from tests.web.test_migration import LIVE, poll_address
@@ -71,6 +76,41 @@ def test_names_a_mail_that_perhaps_arrived(ada: FlaskClient, pair: Scene) -> Non
     move = db.session.scalars(db.select(Move).where(Move.name == "Alice")).one()
     text = " ".join(ada.get(f"/users/{move.user_id}").text.split())
     assert "Mail to <bdi>alice@example.test</bdi>: perhaps sent. The mail server did not say" in text
+
+
+def test_says_of_a_mail_whose_sender_was_stopped_that_it_perhaps_arrived(ada: FlaskClient, pair: Scene) -> None:
+    run = pair.move()
+    mail_to(run, "Alice", EmailStatus.SENDING)
+    move = db.session.scalars(db.select(Move).where(Move.name == "Alice")).one()
+    places = f"/users/{move.user_id}", f"/migrations/{run.id}/moves/{move.id}"
+    assert not mail.due()
+    assert all("alice@example.test</bdi>: is being sent." in " ".join(ada.get(place).text.split()) for place in places)
+    email = db.session.scalars(db.select(Email).where(Email.move_id == move.id)).one()
+    email.not_before = utc_now() - mail.LASTS - timedelta(seconds=1)
+    db.session.commit()
+    assert not mail.due(), "nobody sends it again unasked"
+    assert [unsent.name for unsent in people_mails.unsent(run.id)] == ["Alice"]
+    assert all("alice@example.test</bdi>: perhaps sent. The panel stopped" in " ".join(ada.get(place).text.split()) for place in places)
+
+
+def test_a_mail_that_was_taken_for_lost_and_was_sent_after_all_says_so(app: Flask, pair: Scene) -> None:
+    run = pair.move()
+    mail_to(run, "Alice", EmailStatus.QUEUED)
+    email = db.session.scalars(db.select(Email).where(Email.recipient == "alice@example.test")).one()
+
+    def slow(*_args: object, **_options: object) -> mail.Taken:
+        with app.app_context():
+            db.session.execute(db.update(Email).values(not_before=utc_now() - mail.LASTS - timedelta(seconds=1)))
+            db.session.commit()
+            mail.due()
+            assert "It may have arrived" in db.session.scalars(db.select(Email.error).where(Email.id == email.id)).one()
+        return mail.Taken("", "250 Taken")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mail, "deliver", slow)
+        mail.send(email.id)
+    db.session.expire_all()
+    assert (email.status, email.error) == (EmailStatus.SENT, "")
 
 
 def test_tells_it_on_the_user_too(ada: FlaskClient, pair: Scene) -> None:

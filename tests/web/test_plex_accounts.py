@@ -13,7 +13,9 @@ from sqlalchemy import event, select
 from panel import jobs
 from panel.extensions import db
 from panel.jobs import sync as sync_job
-from panel.models import AuditEntry, Library, PlexAccount, Server, Share, User
+from panel.models import AuditEntry, Library, Pacemaker, PlexAccount, Server, Share, User
+from panel.services import pace
+from panel.simulators.http import Fault
 from panel.simulators.plex_tv import PlexTv
 from tests.scene import Scene
 from tests.web.asking import by_htmx
@@ -295,3 +297,33 @@ def test_asks_the_database_as_often_for_many_accounts_as_for_few(ada: FlaskClien
     db.session.add_all(PlexAccount(email=f"n{number}@example.test", token="t") for number in range(30))
     db.session.commit()
     assert count() == few
+
+
+def cools(seconds: float) -> None:
+    """Plex has asked to leave the first account alone; 0.0: no more."""
+    row = db.session.get(Pacemaker, pace.name_of_account(1))
+    if seconds:
+        pace.cool_down(pace.name_of_account(1), seconds)
+    elif row is not None:
+        row.cool_until = None
+    db.session.commit()
+
+
+def test_sends_nobody_to_plex_for_an_account_that_is_to_be_left_alone(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Den")
+    cools(3000.0)
+    answer = ada.post("/plex-accounts/sign-in", data={"account": "1"}, follow_redirects=True)
+    assert answer.request.path == "/plex-accounts" and "can be asked again after" in answer.text
+    assert not scene.tv.pins
+
+
+def test_an_approved_sign_in_waits_for_an_account_that_cools_down(ada: FlaskClient, scene: Scene) -> None:
+    side = scene.add_server("plex", "Den")
+    begin(ada, account="1")
+    scene.tv.approve_pin(next(iter(scene.tv.pins)), side.owner)
+    scene.tv.faults.append(Fault("GET", "^/(api/v2/user|users/account)", status=429, headers={"Retry-After": "300"}))
+    for _ in range(2):
+        waiting = ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
+        assert waiting.status_code == 200 and "can be asked again after" in waiting.text
+    cools(0.0)
+    assert "has a fresh token now" in ada.post("/plex-accounts/sign-in/check", follow_redirects=True).text

@@ -49,6 +49,8 @@ def test_takes_empty_for_the_usual(ada: FlaskClient) -> None:
     ("field", "value", "sentence"),
     [
         ("admin_email", "ada@example.test, nobody", "must be an e-mail address"),
+        ("admin_email", "ada@example.test; bob@localhost", "must be an e-mail address"),
+        ("admin_email", "ada(1)@example.test", "a mail can be written to: “(” may not be in it"),
         ("pace_s", "-1", "from 0 to 3600"),
         ("pace_s", "soon", "from 0 to 3600"),
         ("sync_every_h", "nan", "from 0 to 720"),

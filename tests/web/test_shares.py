@@ -11,7 +11,7 @@ from panel.extensions import db
 from panel.models import AuditEntry, Share, User
 from tests.scene import Scene
 from tests.web.asking import by_htmx
-from tests.web.test_users import names
+from tests.web.reading import names
 
 
 def share_of(name: str) -> Share | None:

@@ -77,6 +77,7 @@ def test_forgets_the_password_with_the_user_name(ada: FlaskClient) -> None:
         ("smtp_port", "smtp", "from 1 to 65535"),
         ("smtp_host", "smtp://mail.example.test", "the host alone"),
         ("smtp_sender", "nobody", "must be an e-mail address"),
+        ("smtp_sender", "Ferry, of Streams <panel@example.test>", "put the name in quotes"),
         ("smtp_security", "magic", "not a valid choice"),
     ],
 )
@@ -91,7 +92,8 @@ def test_sends_a_test_mail_with_what_is_typed_before_it_is_saved(ada: FlaskClien
     before = Setting.current().smtp_sender
     answer = ada.post("/settings/mail/test", data=here(mailbox, test_to="bob@example.test, eve@example.test"), headers=by_htmx("smtp"))
     assert answer.status_code == 200 and answer.text.lstrip().startswith('<form id="smtp"')
-    assert "has taken the mail to bob@example.test, eve@example.test. It answered: 250 " in answer.text
+    told = f"The mail server 127.0.0.1:{mailbox.port} has taken the mail to bob@example.test, eve@example.test. It answered: 250 "
+    assert told in answer.text
     assert mailbox.recipients == [["bob@example.test", "eve@example.test"]]
     assert mailbox.mails[0]["From"] == "Streamferry <panel@example.test>"
     assert Setting.current().smtp_sender == before != "Streamferry <panel@example.test>"

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
+from panel.domain.reasons import Reason
+from panel.domain.statuses import MoveStatus
 from panel.extensions import db
-from panel.models import Server, Setting
+from panel.models import Migration, Move, Server, Setting
 from panel.services import times
 from panel.services.server_removal import Loss
 from panel.web import losses
-from panel.web.words import all_counted, both_numbers, day, paid_day, some_of, when
+from panel.web.words import all_counted, both_numbers, day, paid_day, some_of, what_happened, when
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,14 @@ def test_counts_days_where_the_admin_is_and_payments_in_utc(app: Flask) -> None:
 
 def test_shows_a_dash_for_what_has_not_happened(app: Flask) -> None:
     assert when(None) == "–"
+
+
+def test_says_only_once_that_somebody_cannot_be_read() -> None:
+    reasons = (Reason.NO_ACTIVE_SUBSCRIPTION, Reason.UNREADABLE)
+    move = Move(status=MoveStatus.SKIPPED, detail="Old: it cannot be read.", reasons=reasons)
+    assert what_happened(Migration(), move) == [move.detail, reasons[0].sentence]
+    move.detail = ""
+    assert what_happened(Migration(), move) == [reason.sentence for reason in reasons]
 
 
 def test_leaves_zeros_out_of_a_list_of_numbers() -> None:

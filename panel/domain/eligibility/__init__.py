@@ -13,6 +13,7 @@ from panel.domain.eligibility.not_shared import not_shared
 from panel.domain.eligibility.plan_not_offered import plan_not_offered
 from panel.domain.eligibility.plex_email_missing import plex_email_missing
 from panel.domain.eligibility.target_full import target_full, with_place_taken
+from panel.domain.eligibility.unreadable import unreadable
 from panel.domain.reasons import Reason
 
 __all__ = ["RULES", "Candidate", "Pair", "TargetAccess", "Verdict", "judge", "judge_all", "libraries_for", "plan_of"]
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     must_change_plex_account,
     plan_not_offered,
     name_taken,
+    unreadable,
     target_full,
 )
 

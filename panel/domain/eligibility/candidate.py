@@ -22,9 +22,10 @@ class TargetAccess(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One user as the rules see them. `source_group_ids`: groups of the libraries they see on the source; `on_account`: whether the
-    Plex account that owns the target counts them already; `closed_there`: whether their account on the target is disabled, so that it
-    takes no place there; `restrictions`: the source's own settings for them, where they mean something on the target."""
+    """One user as the rules see them. `source_group_ids`: groups of the libraries they see on the source; `on_account`: whether the Plex
+    account that owns the target counts them already; `closed_there`: whether their account on the target is disabled, so that it takes no
+    place there; `unreadable`: whether one of the servers describes them in a way that cannot be read; `restrictions`: the source's own
+    settings for them, where they mean something on the target."""
 
     id: int
     name: str
@@ -40,6 +41,7 @@ class Candidate:
     name_is_taken: bool = False
     on_account: bool = False
     closed_there: bool = False
+    unreadable: bool = False
     restrictions: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -13,8 +13,9 @@ from plexapi.myplex import MyPlexAccount, MyPlexResource
 
 from panel.platforms.base import CredentialsRefused, NotAvailable, NotThere, PlatformError, UnexpectedAnswer, Unreachable
 from panel.platforms.http import CONNECT_S, READ_S
-from panel.platforms.plex import parse
+from panel.platforms.plex import rows_v1, rows_v2
 from panel.platforms.plex.cloud import WHO, PlexCloud, usable_token
+from panel.platforms.plex.fields import flag, text
 
 #: About as many people as an account may share with (friends and Home together); accounts near it were suspended.
 MOST_PEOPLE = 100
@@ -61,13 +62,13 @@ def read_account(
 ) -> PlexIdentity:
     """Who the token is: 1 request. Raises `CredentialsRefused` when it is nobody's, other `PlatformError`s as they come."""
     with _signed_in(token, cloud_url, client_id, timeouts) as (account, _):
-        account_id = parse.text(account.id)
+        account_id = text(account.id)
         if not account_id:
             raise UnexpectedAnswer(f"{WHO} did not say whose token this is.")
         return PlexIdentity(
             id=account_id,
-            username=parse.text(account.username) or parse.text(account.title),
-            email=parse.text(account.email),
+            username=text(account.username) or text(account.title),
+            email=text(account.email),
             has_plex_pass=bool(account.subscriptionActive) or "plexpass" in account.roles,
             in_home=bool(account.home),
             is_home_admin=bool(account.homeAdmin),
@@ -88,7 +89,7 @@ def people(
     """Everyone that counts towards `MOST_PEOPLE`: friends, Home members, pending invites; each once, the owner not. 4 requests."""
     with _signed_in(token, cloud_url, client_id, timeouts) as (account, cloud):
         found = [_friend(account_id, user) for account_id, user in _friends(cloud).items()]
-        found += [person for person in _home_members(cloud) if person.id != parse.text(account.id)]
+        found += [person for person in _home_members(cloud) if person.id != text(account.id)]
         found += _invited(cloud)
     return _each_once(found)
 
@@ -133,13 +134,13 @@ def _in_our_words(error: Exception) -> PlatformError:
 
 
 def _is_owned_server(resource: MyPlexResource) -> bool:
-    provides = parse.text(resource.provides).split(",")
-    return bool(resource.owned) and "server" in [name.strip() for name in provides] and bool(parse.text(resource.clientIdentifier))
+    provides = text(resource.provides).split(",")
+    return bool(resource.owned) and "server" in [name.strip() for name in provides] and bool(text(resource.clientIdentifier))
 
 
 def _owned_server(resource: MyPlexResource) -> OwnedServer:
     near_first = sorted((c for c in resource.connections if not c.relay and c.uri), key=lambda connection: not connection.local)
-    return OwnedServer(parse.text(resource.name), resource.clientIdentifier, tuple(dict.fromkeys(c.uri for c in near_first)))
+    return OwnedServer(text(resource.name), resource.clientIdentifier, tuple(dict.fromkeys(c.uri for c in near_first)))
 
 
 def _friends(cloud: PlexCloud) -> dict[str, Mapping[str, str]]:
@@ -147,12 +148,12 @@ def _friends(cloud: PlexCloud) -> dict[str, Mapping[str, str]]:
     root = cloud.xml("GET", "/api/users")
     if root is None:
         raise UnexpectedAnswer(f"{WHO} gave an empty answer instead of a list of people.")
-    return parse.users_v1(root, WHO)
+    return rows_v1.users_of(root, WHO)
 
 
 def _friend(account_id: str, user: Mapping[str, str]) -> PlexPerson:
-    name = parse.text(user.get("username")) or parse.text(user.get("title"))
-    return PlexPerson(account_id, name, parse.text(user.get("email")), parse.flag(user.get("home")), parse.flag(user.get("restricted")))
+    name = text(user.get("username")) or text(user.get("title"))
+    return PlexPerson(account_id, name, text(user.get("email")), flag(user.get("home")), flag(user.get("restricted")))
 
 
 def _home_members(cloud: PlexCloud) -> list[PlexPerson]:
@@ -164,15 +165,15 @@ def _home_members(cloud: PlexCloud) -> list[PlexPerson]:
 
 
 def _home_member(row: ElementTree.Element) -> PlexPerson:
-    name = parse.text(row.get("username")) or parse.text(row.get("title"))
-    return PlexPerson(parse.text(row.get("id")), name, parse.text(row.get("email")), True, parse.flag(row.get("restricted")))
+    name = text(row.get("username")) or text(row.get("title"))
+    return PlexPerson(text(row.get("id")), name, text(row.get("email")), True, flag(row.get("restricted")))
 
 
 def _invited(cloud: PlexCloud) -> list[PlexPerson]:
     """Sent and unanswered invites: v2, else v1, else none (both have been switched off at times)."""
     try:
-        rows = parse.rows_v2(cloud.json("GET", "/api/v2/shared_servers/owned/pending"), WHO)
-        waiting = [parse.member_v2(row, accepted=False, who=WHO) for row in rows]
+        rows = rows_v2.rows_of(cloud.json("GET", "/api/v2/shared_servers/owned/pending"), WHO)
+        waiting = [rows_v2.member_of(row, accepted=False, who=WHO) for row in rows]
         return [PlexPerson(m.account_id, m.name, m.email, is_managed=m.is_managed, pending=True) for m in waiting]
     except (NotThere, NotAvailable):
         pass
@@ -181,7 +182,7 @@ def _invited(cloud: PlexCloud) -> list[PlexPerson]:
     except (NotThere, NotAvailable):
         return []
     return [
-        PlexPerson("", parse.text(row.get("username")) or parse.text(row.get("email")), parse.text(row.get("email")), pending=True)
+        PlexPerson("", text(row.get("username")) or text(row.get("email")), text(row.get("email")), pending=True)
         for row in ([] if root is None else root.iter("Invite"))
     ]
 

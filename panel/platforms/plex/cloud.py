@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import requests
 from requests.adapters import BaseAdapter
 
-from panel.platforms import sent
+from panel.platforms import sent, turns
 from panel.platforms.base import CredentialsRefused, LostAnswer, PlatformError, Refused, UnexpectedAnswer
 from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, new_session, unguarded
-from panel.platforms.plex import parse
+from panel.platforms.plex.containers import xml_root
 
 PRODUCT = "Streamferry"
 V1_URL = "https://plex.tv"
@@ -44,7 +44,8 @@ def usable_token(token: str) -> str:
 
 
 class PlexCloud:
-    """plex.tv with one account's token. `cloud_url` replaces every plex.tv host (tests, demo); empty is the real one."""
+    """plex.tv with one account's token. `cloud_url` replaces every plex.tv host (tests, demo); empty is the real one. Each changing request
+    takes a turn of its own where turns are taken (`turns`)."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class PlexCloud:
     def json(self, method: str, path: str, **how: Any) -> Any:
         """A v2 request, answered in JSON. Raises as `HttpDoor.json` does."""
         with self._with_token():
+            turns.require_one(method)
             return self._v2.json(method, path, **how)
 
     def xml(self, method: str, path: str, **how: Any) -> ElementTree.Element | None:
@@ -73,7 +75,7 @@ class PlexCloud:
         if not body.strip():
             return None
         try:
-            return parse.xml_root(body, WHO)
+            return xml_root(body, WHO)
         except UnexpectedAnswer as garbled:
             if how.get("creates"):
                 lost = LostAnswer(f"{WHO} gave a garbled answer to a request that creates something; it will be looked up.")
@@ -83,6 +85,7 @@ class PlexCloud:
     def send(self, method: str, path: str, **how: Any) -> bytes:
         """A v1 request as `HttpDoor.send` does it. Raises `UnexpectedAnswer` as well where a change is answered with a web page."""
         with self._with_token():
+            turns.require_one(method)
             body = self._v1.send(method, path, **how)
             # What was created is read by the caller, who knows what to do about an answer that cannot be.
             return body if how.get("creates") else _no_page(method, body)
@@ -90,6 +93,7 @@ class PlexCloud:
     def send_v2(self, method: str, path: str, **how: Any) -> bytes:
         """A v2 request whose answer does not matter, unless it is a web page: that raises `UnexpectedAnswer`."""
         with self._with_token():
+            turns.require_one(method)
             return _no_page(method, self._v2.send(method, path, headers={"Accept": "application/json"}, **how))
 
     def plexapi_session(self) -> requests.Session:
@@ -174,7 +178,7 @@ class _ThroughDoor(BaseAdapter):
             raise NotImplementedError("PlexAPI is only used to read here.")
         body = self._cloud.send("GET", request.path_url)
         # PlexAPI takes an empty answer for an account without attributes and goes on.
-        parse.xml_root(body, WHO)
+        xml_root(body, WHO)
         response = requests.Response()
         response.status_code = 200
         response.url = request.url or ""

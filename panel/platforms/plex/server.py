@@ -27,11 +27,15 @@ from panel.platforms.base import (
     require_libraries,
 )
 from panel.platforms.http import CONNECT_S, READ_S, Guard, HttpDoor, host_of, unguarded
-from panel.platforms.plex import parse
+from panel.platforms.masked import Masked
+from panel.platforms.plex import rows_v1, rows_v2, server_rows
 from panel.platforms.plex.cloud import WHO, PlexCloud, of_plex_tv, plex_headers, usable_token
-from panel.platforms.plex.parse import sharing_settings
+from panel.platforms.plex.containers import xml_root
+from panel.platforms.plex.fields import sharing_settings
+from panel.platforms.plex.sections import CloudServer, Section
 from panel.platforms.plex.settings import replaces_filters, settings_to_send
 from panel.platforms.plex.shares import Shares
+from panel.platforms.unreadable import require_readable
 
 
 class PlexRemote:
@@ -57,7 +61,7 @@ class PlexRemote:
     ) -> None:
         timeouts = timeouts or (CONNECT_S, READ_S)
         self._who = f"The Plex server at {host_of(url)}"
-        self._token = usable_token(server_token)
+        self._token = Masked(usable_token(server_token))
         self._door = HttpDoor(url, plex_headers(client_id), self._who, timeouts=timeouts, guard=guard)
         self._cloud = PlexCloud(server_token, cloud_url, client_id, timeouts=timeouts, guard=guard)
         self._machine_id = machine_id or ""
@@ -71,7 +75,7 @@ class PlexRemote:
             body = self._door.send("GET", "/identity")
         except (CredentialsRefused, NotAllowed, NotThere, NotAvailable, Refused):
             raise UnexpectedAnswer(f"{self._who} does not answer like a Plex Media Server.") from None
-        return parse.identity(parse.xml_root(body, self._who), self._who)
+        return server_rows.identity_of(xml_root(body, self._who), self._who)
 
     def check(self) -> Identity:
         """The identity, and that the account owns this server: 2 requests. Raises `WrongServer`, `CredentialsRefused`, `NotAllowed`."""
@@ -110,8 +114,10 @@ class PlexRemote:
     def give(self, person: Person, access: Access, known: Member | None = None, *, ours: bool = False) -> Given:
         """Share exactly these libraries: 1 request (v1: 2 for an edit that changes settings). `ours` is for platforms with passwords."""
         ids = require_libraries(access.library_ids)
-        if known is not None and known.is_owner:
-            raise NotAllowed("A server cannot be shared with its owner.")
+        if known is not None:
+            require_readable(known)
+            if known.is_owner:
+                raise NotAllowed("A server cannot be shared with its owner.")
         sections = self._sections_to_send(ids)
         current = (known.settings if known is not None else {}) or self._shares.settings_of(person)
         settings = settings_to_send(access, current)
@@ -126,6 +132,7 @@ class PlexRemote:
 
     def take(self, member: Member) -> None:
         """Delete this share only, or withdraw its invite: 1 request. Already gone is done."""
+        require_readable(member)
         if member.is_owner:
             raise NotAllowed("The owner's access to a server cannot be removed.")
         self._shares.delete(member.id)
@@ -177,15 +184,15 @@ class PlexRemote:
             self._met, self._machine_id = met, met.machine_id
         return self._met
 
-    def _own_sections(self) -> dict[str, parse.Section]:
+    def _own_sections(self) -> dict[str, Section]:
         try:
             body = self._door.send("GET", "/library/sections", headers={"X-Plex-Token": self._token})
         except NotThere:
             raise UnexpectedAnswer(f"{self._who} does not list its libraries.") from None
-        return {section.key: section for section in parse.server_sections(parse.xml_root(body, self._who), self._who)}
+        return {section.key: section for section in server_rows.sections_of(xml_root(body, self._who), self._who)}
 
     @of_plex_tv()
-    def _cloud_server(self, machine_id: str) -> parse.CloudServer:
+    def _cloud_server(self, machine_id: str) -> CloudServer:
         """The server as plex.tv knows it, by v1, else v2. Raises `NotAllowed` unless the account owns it."""
         server = self._cloud_server_v1(machine_id) or self._cloud_server_v2(machine_id)
         if server is None or server.owned is False:
@@ -193,23 +200,23 @@ class PlexRemote:
         self._section_ids = frozenset(section.id for section in server.sections)
         return server
 
-    def _cloud_server_v1(self, machine_id: str) -> parse.CloudServer | None:
+    def _cloud_server_v1(self, machine_id: str) -> CloudServer | None:
         try:
             root = self._cloud.xml("GET", f"/api/servers/{machine_id}")
         except (NotThere, NotAvailable):
             return None
         if root is None:
             raise UnexpectedAnswer(f"{WHO} gave an empty answer instead of a description of the server.")
-        return parse.cloud_server_v1(root, machine_id, WHO)
+        return rows_v1.cloud_server_of(root, machine_id, WHO)
 
-    def _cloud_server_v2(self, machine_id: str) -> parse.CloudServer | None:
+    def _cloud_server_v2(self, machine_id: str) -> CloudServer | None:
         try:
-            return parse.cloud_server_v2(self._cloud.json("GET", f"/api/v2/servers/{machine_id}"), machine_id, WHO)
+            return rows_v2.cloud_server_of(self._cloud.json("GET", f"/api/v2/servers/{machine_id}"), machine_id, WHO)
         except (NotThere, NotAvailable):
             return None
 
     @of_plex_tv()
-    def _second_opinion(self, machine_id: str) -> dict[str, parse.Section]:
+    def _second_opinion(self, machine_id: str) -> dict[str, Section]:
         server = self._cloud_server_v2(machine_id)
         if server is None:
             return {}

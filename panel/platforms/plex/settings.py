@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from panel.platforms.base import Access
-from panel.platforms.plex.parse import sharing_settings
+from panel.platforms.plex.fields import sharing_settings
 
 
 def settings_to_send(access: Access, current: Mapping[str, object]) -> dict[str, object]:

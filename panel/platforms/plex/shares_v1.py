@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from panel.platforms.base import Member, NotAllowed, NotAvailable, NotThere, UnexpectedAnswer
-from panel.platforms.plex import parse
+from panel.platforms.plex import rows_v1
 from panel.platforms.plex.cloud import WHO, PlexCloud, unclear
+from panel.platforms.plex.fields import sharing_settings, text
 from panel.platforms.plex.settings import as_v1, differ
+from panel.platforms.unreadable import require_any_readable
 
 Settings = Mapping[str, object]
 
@@ -25,9 +27,9 @@ class SharesV1:
         members, users = self.rows(), self._users()
         settings: dict[str, Settings] = {}
         for account_id, user in users.items():
-            names = (account_id, parse.text(user.get("email")).casefold())
-            settings |= {name: parse.sharing_settings(user) for name in names if name}
-        return [parse.as_listed(member, users.get(member.account_id)) for member in members], settings
+            names = (account_id, text(user.get("email")).casefold())
+            settings |= {name: sharing_settings(user) for name in names if name}
+        return [rows_v1.as_listed(member, users.get(member.account_id)) for member in members], settings
 
     def rows(self) -> list[Member]:
         """The list of shares alone: 1 request. Raises `NotAllowed` for a server of somebody else."""
@@ -37,7 +39,7 @@ class SharesV1:
             raise NotAllowed(f"{WHO} does not list the shares of this server: this account does not own it.") from None
         if root is None:
             raise UnexpectedAnswer(f"{WHO} gave an empty answer instead of a list of shares.")
-        return parse.members_v1(root, WHO)
+        return require_any_readable(rows_v1.members_of(root, WHO))
 
     def _users(self) -> dict[str, Mapping[str, str]]:
         """Everyone of the account, for what the list of shares does not say: who is managed, and restrictions on other servers."""
@@ -45,7 +47,7 @@ class SharesV1:
             root = self._cloud.xml("GET", "/api/users")
         except (NotThere, NotAvailable):
             return {}
-        return {} if root is None else parse.users_v1(root, WHO)
+        return {} if root is None else rows_v1.users_of(root, WHO)
 
     def create(self, invitee: Mapping[str, object], section_ids: list[int], settings: Settings) -> Member:
         """A new share for `invitee` (`invitedId` or `invitedEmail`), its settings in the same request."""
@@ -58,7 +60,7 @@ class SharesV1:
         }
         root = self._cloud.xml("POST", self._shares, json=body, creates=True)
         with unclear():
-            return parse.made_v1(root, WHO)
+            return rows_v1.made_member_of(root, WHO)
 
     def edit(self, known: Member, section_ids: list[int], settings: Settings) -> Member | None:
         """Replace the libraries of a share; the person's settings before, in a request of their own, if they change."""
@@ -81,5 +83,5 @@ class SharesV1:
             return True
         if root is None or root.tag != "MediaContainer":
             return True
-        names = {parse.text(row.get(name)).casefold() for row in root.iter("Invite") for name in ("username", "email")}
+        names = {text(row.get(name)).casefold() for row in root.iter("Invite") for name in ("username", "email")}
         return bool({known.name.casefold(), known.email.casefold()} & (names - {""}))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from panel.platforms.base import Member, NotAvailable, NotThere
-from panel.platforms.plex import parse
+from panel.platforms import sent
+from panel.platforms.base import Member, NotAvailable, NotThere, Unreadable
+from panel.platforms.plex import rows_v2
 from panel.platforms.plex.cloud import WHO, PlexCloud, unclear
+from panel.platforms.unreadable import require_any_readable
 
 SHARES = "/api/v2/shared_servers"
 Settings = Mapping[str, object]
@@ -22,7 +24,7 @@ class OwnedLists:
     def rows(self, state: str) -> list[Mapping[str, object]]:
         """Those that are `pending` or `accepted`: 1 request the first time."""
         if state not in self._known:
-            self._known[state] = list(parse.rows_v2(self._cloud.json("GET", f"{SHARES}/owned/{state}"), WHO))
+            self._known[state] = list(rows_v2.rows_of(self._cloud.json("GET", f"{SHARES}/owned/{state}"), WHO))
         return self._known[state]
 
 
@@ -43,11 +45,11 @@ class SharesV2:
         settings: dict[str, Settings] = {}
         for state in ("pending", "accepted"):
             for row in lists.rows(state):
-                settings |= _settings_by_person(row)
-                if parse.is_of(row, self._machine_id, WHO):
-                    member = parse.member_v2(row, accepted=state == "accepted", who=WHO)
-                    found[member.id] = member
-        return list(found.values()), settings
+                settings |= rows_v2.settings_by_person(row)
+                member = rows_v2.listed_member_of(row, self._machine_id, accepted=state == "accepted", who=WHO)
+                if member is not None:
+                    found[member.id or f"{member.account_id} {member.email}"] = member
+        return require_any_readable(list(found.values())), settings
 
     def create(self, invitee: Mapping[str, object], section_ids: list[int], settings: Settings) -> Member:
         """A new share for `invitee` (`invitedId` or `invitedEmail`)."""
@@ -63,13 +65,18 @@ class SharesV2:
         answer = self._cloud.json("POST", SHARES, json=body, creates=True)
         row = answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
         with unclear():
-            return parse.made_v2(row, accepted=False, who=WHO)
+            return rows_v2.made_member_of(row, accepted=False, who=WHO)
 
     def edit(self, known: Member, section_ids: list[int], settings: Settings) -> Member | None:
         """Replace libraries and settings of a share; `None` where the answer does not describe it."""
         body = {"librarySectionIds": section_ids, "settings": dict(settings)}
         answer = self._cloud.json("POST", f"{SHARES}/{known.id}", json=body)
-        return parse.made_v2(answer, accepted=known.accepted, who=WHO) if isinstance(answer, dict) and answer.get("id") else None
+        if not isinstance(answer, dict) or not answer.get("id"):
+            return None
+        try:
+            return rows_v2.edited_member_of(answer, accepted=known.accepted, who=WHO)
+        except Unreadable as error:
+            raise sent.misread(error) from None
 
     def delete(self, share_id: str) -> None:
         """Remove one share or withdraw its invite."""
@@ -78,15 +85,7 @@ class SharesV2:
     def is_waiting(self, known: Member) -> bool:
         """Whether an invite still stands behind a pending share; yes when that cannot be found out."""
         try:
-            invited = parse.invited_share_ids(self._cloud.json("GET", f"{SHARES}/invites/owned/pending"))
+            invited = rows_v2.invited_share_ids(self._cloud.json("GET", f"{SHARES}/invites/owned/pending"))
         except (NotThere, NotAvailable):
             return True
         return invited is None or known.id in invited
-
-
-def _settings_by_person(row: Mapping[str, object]) -> dict[str, Settings]:
-    invited = row.get("invited")
-    person: Mapping[str, object] = invited if isinstance(invited, dict) else {}
-    settings = parse.settings_v2(row)
-    names = [parse.text(name) for name in (row.get("invitedId"), person.get("id"), row.get("invitedEmail"), person.get("email"))]
-    return {name.casefold(): settings for name in names if name and settings}

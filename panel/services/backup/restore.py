@@ -26,13 +26,14 @@ from panel.services.database import SCHEMA, schema
 class Restored:
     """What a restore has done. `kept`: where the replaced database is, empty when there was none; `paused`: runs that wait for the admin;
     `linkless`: whose link to choose a password is void now, and `unknown`: whose account was being made then (name, number of a run);
-    `unreadable`: stored secrets that the backup's keys cannot read."""
+    `to_close`: the same by runs that had ended; `unreadable`: stored secrets that the backup's keys cannot read."""
 
     manifest: Manifest
     kept: str
     paused: int
     linkless: tuple[tuple[str, int], ...]
     unknown: tuple[tuple[str, int], ...]
+    to_close: tuple[tuple[str, int], ...]
     unreadable: int
 
 
@@ -54,7 +55,8 @@ def restore(path: Path, config: Config, now: datetime) -> Restored:
             unreadable = backup_secrets.unreadable(engine, backup_secrets.keys_of(backup.secrets))
             # First the keys: those of before stay among them, so that at every moment the database at hand can be read.
             backup_secrets.put(backup.secrets, config)
-            return Restored(backup.manifest, place.swap(), settled.paused, settled.linkless, settled.unknown, unreadable)
+            people = settled.linkless, settled.unknown, settled.to_close
+            return Restored(backup.manifest, place.swap(), settled.paused, *people, unreadable)
         except OSError as error:
             raise BackupRefused(f"The backup could not be restored ({error.strerror or error}); nothing was changed.") from error
         finally:

@@ -27,11 +27,12 @@ MAIL_UNCLEAR = "This mail was waiting when the backup was made; whether it has b
 @dataclass(frozen=True)
 class Settled:
     """`paused`: how many runs were; `linkless`: whose link to choose a password is void now; `unknown`: whose account was being made on the
-    target. People are their name and the number of a run."""
+    target; `to_close`: the same by runs that have ended. People are their name and the number of a run."""
 
     paused: int
     linkless: tuple[tuple[str, int], ...]
     unknown: tuple[tuple[str, int], ...]
+    to_close: tuple[tuple[str, int], ...]
 
 
 def settle(engine: Engine, manifest: Manifest, now: datetime) -> Settled:
@@ -41,18 +42,18 @@ def settle(engine: Engine, manifest: Manifest, now: datetime) -> Settled:
     """
     with engine.begin() as connection:
         paused = _pause_runs(connection, manifest)
-        unknown = _let_go(connection, now)
+        unknown, to_close = _let_go(connection, now)
         _hold_mails_back(connection)
         _end_sessions(connection)
         linkless = _void_links(connection, now)
         did = (
             f"{paused} migrations were paused, {len(linkless)} links to choose a password are void, "
-            f"what became of {len(unknown)} accounts that were being made is not known."
+            f"what became of {len(unknown) + len(to_close)} accounts that were being made is not known."
         )
         connection.execute(
             _AUDIT.insert().values(at=now, by="flask restore", action="backup.restored", subject=manifest.made_at, detail=did)
         )
-    return Settled(paused, linkless, unknown)
+    return Settled(paused, linkless, unknown, to_close)
 
 
 def _void_links(connection: Connection, now: datetime) -> tuple[tuple[str, int], ...]:
@@ -102,9 +103,9 @@ def _pause_runs(connection: Connection, manifest: Manifest) -> int:
     return paused
 
 
-def _let_go(connection: Connection, now: datetime) -> tuple[tuple[str, int], ...]:
+def _let_go(connection: Connection, now: datetime) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
     """Users in hand are put back, and everybody whose access is still to be given is looked for on the target first. Answers of whom it is
-    not known what became of the account that was being made for them."""
+    not known what became of the account that was being made for them: in runs that are paused now, and in runs that have ended."""
     giving = (_MOVES.c.step == Step.GIVE) & _MOVES.c.status.in_(OPEN)
     connection.execute(update(_MOVES).where(giving).values(status=MoveStatus.PENDING, needs_look=True, changed_at=now))
     # What an undo gives back leaves no other trace: for whom it may have been sent counts as begun.
@@ -112,19 +113,21 @@ def _let_go(connection: Connection, now: datetime) -> tuple[tuple[str, int], ...
     untried = giving & _MOVES.c.claim.is_not(None) & (_MOVES.c.attempts == 0) & _MOVES.c.migration_id.in_(undos)
     connection.execute(update(_MOVES).where(untried).values(attempts=1))
     connection.execute(update(_MOVES).where(_MOVES.c.claim.is_not(None)).values(claim=None, needs_look=True, changed_at=now))
-    # An account that was being made then may be somebody's by now: nothing is done about it without being asked for, and then only where
-    # the server says that nobody has chosen a password. What a look had found by then says nothing about what was sent since.
+    # An account that was being made then may be somebody's by now: in a run that is paused nothing is done about it without being asked
+    # for, and then only where the server says that nobody has chosen a password. What a look had found by then says nothing about what was
+    # sent since.
     to_plex = select(_RUNS.c.id).join(_SERVERS, _SERVERS.c.id == _RUNS.c.target_id).where(_SERVERS.c.platform == Platform.PLEX)
     idless = _MOVES.c.target_member_id == ""
     unfinished = _MOVES.c.created_account & or_(idless, _MOVES.c.given_at.is_(None)) & _MOVES.c.step.in_((Step.GIVE, Step.DONE))
     being_made = unfinished & or_(_MOVES.c.status == MoveStatus.FAILED, giving) & _MOVES.c.migration_id.not_in(to_plex)
-    left_alone = {"from_backup": True, "attempts": 0, "secure_after": NEVER, "missing_since": None, "changed_at": _MOVES.c.changed_at}
+    left_alone = {"from_backup": True, "attempts": 0, "secure_after": NEVER, "missing_since": None}
     connection.execute(update(_MOVES).where(being_made).values(left_alone))
-    # Of a run that has ended nobody asks for it any more: only what the server itself says to have no password is closed.
-    over = _MOVES.c.from_backup & _MOVES.c.migration_id.in_(select(_RUNS.c.id).where(_RUNS.c.ended_at.is_not(None)))
-    connection.execute(update(_MOVES).where(over).values(secure_after=None, changed_at=_MOVES.c.changed_at))
+    # Of a run that has ended nobody asks for it any more: what the server itself says to have no password is closed unasked, and that is
+    # said before a worker starts.
+    ended = _MOVES.c.migration_id.in_(select(_RUNS.c.id).where(_RUNS.c.ended_at.is_not(None)))
+    connection.execute(update(_MOVES).where(_MOVES.c.from_backup, ended).values(secure_after=None))
     unknown = select(_MOVES.c.name, _MOVES.c.migration_id).where(being_made, idless)
-    return _people(connection, unknown)
+    return _people(connection, unknown.where(~ended)), _people(connection, unknown.where(ended))
 
 
 def _end_sessions(connection: Connection) -> None:

@@ -18,6 +18,7 @@ from panel.services import proof
 from panel.services.claims.closing import REOPEN_AFTER
 from panel.services.claims.links import CLAIM, links_to_the_account_of
 from panel.services.servers import HURRIED, remote_for
+from panel.services.shared_clock import shared_now
 
 #: Who uses a link has it for themselves for so long; of a process that died it is free then.
 IN_USE = timedelta(minutes=2)
@@ -39,7 +40,7 @@ def alone_at(link_id: int, move: Move) -> Iterator[Remote]:
 
     Raises `LookupError` when the link was used in the meantime, `BeingUsed` when it, or the account, is in other hands.
     """
-    since, mark = Stopwatch(), utc_now()
+    since, mark = Stopwatch(), shared_now()
     _take_up(link_id, mark)
     try:
         if _others_at_the_account(link_id, move):
@@ -61,7 +62,7 @@ def used_by_links(server_id: int, account_ids: Iterable[str] | None = None, *, o
     may need one closed a moment. A run that gives or takes asks once it is committed that it has their people in hand: see
     `_others_at_the_account`."""
     query = select(Move.target_account_id).join(OneTimeLink, OneTimeLink.move_id == Move.id).join(Move.migration)
-    used = _in_use() if or_used_up_since is None else or_(_in_use(), OneTimeLink.used_at.between(or_used_up_since, utc_now()))
+    used = _in_use() if or_used_up_since is None else or_(_in_use(), OneTimeLink.used_at.between(or_used_up_since, shared_now()))
     query = query.where(Migration.target_id == server_id, OneTimeLink.purpose == CLAIM, used)
     return set(db.session.scalars(query if account_ids is None else query.where(Move.target_account_id.in_(list(account_ids)))))
 
@@ -107,7 +108,7 @@ def _others_at_the_account(link_id: int, move: Move) -> bool:
 
 def _in_use() -> ColumnElement[bool]:
     """A mark that lies far ahead was made before the clock was put back."""
-    now = utc_now()
+    now = shared_now()
     return and_(OneTimeLink.in_use_since > now - IN_USE, OneTimeLink.in_use_since < now + IN_USE)
 
 

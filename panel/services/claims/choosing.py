@@ -7,6 +7,7 @@ from sqlalchemy import exists, select
 from panel.extensions import db
 from panel.models import Account, Move, OneTimeLink
 from panel.platforms.base import NotAllowed, PlatformError
+from panel.platforms.masked import Masked
 from panel.services.claims.alone import alone_at
 from panel.services.claims.closing import forget_closing, note_closing, what_was_closed
 from panel.services.claims.links import use_up
@@ -21,6 +22,7 @@ def choose_password(link: OneTimeLink, password: str) -> None:
     administrator's, or, as `SwitchedOff`, a disabled one), `LookupError` when the link was used in the meantime, `BeingUsed` when it, or
     the account, is in other hands just now.
     """
+    password = Masked(password)
     move = db.session.get_one(Move, link.move_id)
     require_own_account(move)
     # By its id from here on: whoever makes the account anew deletes the links to the old one.

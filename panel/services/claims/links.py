@@ -11,6 +11,7 @@ from sqlalchemy import Select, delete, select, update
 from panel.extensions import db, execute
 from panel.models import Migration, Move, OneTimeLink
 from panel.models.types import utc_now
+from panel.services.shared_clock import shared_now
 
 SETUP, CLAIM = "setup", "claim"
 LIFETIMES = {SETUP: timedelta(days=2), CLAIM: timedelta(days=14)}
@@ -47,7 +48,7 @@ def use(link: OneTimeLink) -> bool:
 
 def use_up(link_id: int) -> bool:
     unused = (OneTimeLink.id == link_id, OneTimeLink.used_at.is_(None))
-    return execute(update(OneTimeLink).where(*unused).values(used_at=utc_now(), in_use_since=None)) == 1
+    return execute(update(OneTimeLink).where(*unused).values(used_at=shared_now(), in_use_since=None)) == 1
 
 
 def moves_to_the_account_of(move_id: int) -> list[int]:

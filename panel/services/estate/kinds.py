@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from panel.services import addresses
 from panel.services.estate.text import WrittenFloat, WrittenInt
 
 LONGEST = 255
-ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?( ?(Z|[+-]\d{2}:?\d{2}))?")
 
@@ -55,8 +55,8 @@ def _empty_for_nothing(value: object) -> object:
 
 def _address(value: str) -> str:
     value = value.strip()
-    if value and not ADDRESS.fullmatch(value):
-        raise fault("must be an e-mail address")
+    if value and (missed := addresses.missed(value)):
+        raise fault(f"must be {missed}")
     return value
 
 
@@ -68,10 +68,10 @@ def _addresses(value: str) -> str:
 
 
 def _sender(value: str) -> str:
-    if value.strip():
-        named = re.fullmatch(r"[^<>]*<([^<>]*)>", value.strip())
-        _not_blank(_address(named[1] if named else value))
-    return value.strip()
+    value = value.strip()
+    if value and (missed := addresses.missed_by_sender(value)):
+        raise fault(f"must be {missed}")
+    return value
 
 
 def _url(value: str) -> str:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from panel.domain.platform import Platform
-from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, Step
+from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, Step
 from panel.extensions import config, db
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.platforms.base import Remote
+from panel.services.deadlocks import is_deadlock
 from panel.services.run.check import check
 from panel.services.run.clock import go_by_the_clock
 from panel.services.run.deaths import MOST_DEATHS, MOST_FALLS
@@ -34,6 +36,7 @@ from panel.services.run.start import hold_servers
 from panel.services.run.take import Taking, take
 from panel.services.run.trouble import ASK_AGAIN_S, RunStopped, later, write_wait
 from panel.services.servers import remote_for
+from panel.services.shared_clock import shared_now
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +70,12 @@ def work(run_id: int, *, slice_s: float = 20.0) -> Verdict:
         except LeaseLost:
             db.session.rollback()
             return Verdict()
-        except Exception:  # The edge of the job: a mistake of ours must not leave a run at work forever, or keep a worker in a circle.
-            log.exception("Work on run %s failed in a way nobody foresaw.", run_id)
+        except Exception as error:  # The edge of the job: a mistake of ours must not leave a run at work forever, or a worker in a circle.
             db.session.rollback()
+            if is_deadlock(error):
+                # Somebody who steers the run went first; whoever is in hand is looked up, as after a crash.
+                return Verdict(more=True)
+            log.exception("Work on run %s failed in a way nobody foresaw.", run_id)
             return Verdict(wake_at=after_mishap(run_id, lease, secured=working is not None and working.secured))
 
 
@@ -150,7 +156,8 @@ class Working:
                 return False
         if run.status is MigrationStatus.CANCELLED:
             drop_untouched(run.id)
-            outcome = give(run, lease, target)
+            # Whom a retry or a look has left to be judged anew is so here as well.
+            outcome = (_anybody_begun(run.id) and prepare(run, lease, source, target)) or give(run, lease, target)
         outcome = outcome or check(run, lease, target) or self._take(source, target)
         if not outcome:
             db.session.refresh(run)
@@ -173,6 +180,10 @@ class Working:
         db.session.commit()
         try:
             return self._looked_at(source, target)
+        except SQLAlchemyError:
+            # In a transaction that has failed nobody lets go of anything.
+            db.session.rollback()
+            raise
         finally:
             # A retry may have taken the run up meanwhile, or another worker: then the servers are theirs.
             free_ended(run.id, self.lease.epoch)
@@ -226,7 +237,7 @@ def due() -> list[int]:
             ),
         )
     )
-    rows = db.session.execute(query.order_by(Migration.id))
+    rows, now = db.session.execute(query.order_by(Migration.id)).all(), shared_now()
     return [row.id for row in rows if row.lease_until is None or _may_be_free(row.lease_until, row.lease_holder, now)]
 
 
@@ -236,6 +247,12 @@ def _may_be_free(until: datetime, holder: str, now: datetime) -> bool:
 
 def _anything_to_take(run_id: int) -> bool:
     return bool(db.session.scalar(select(exists().where(Move.migration_id == run_id, Move.step == Step.TAKE, Move.status.in_(SETTLING)))))
+
+
+def _anybody_begun(run_id: int) -> bool:
+    """In a cancelled run, once the others were dropped."""
+    begun = Move.migration_id == run_id, Move.step == Step.GIVE, Move.status == MoveStatus.PENDING
+    return bool(db.session.scalar(select(exists().where(*begun))))
 
 
 def _anything_open(run_id: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,8 @@ from panel.services.run.way_back import is_taken_back
 from panel.services.sync.shares import why_doubtful
 
 GONE = "The invite is gone: it was declined or withdrawn, or it has expired."
+#: Said of somebody who waits on because what the platform says of their invite cannot be read.
+CANNOT_TELL = "Whether the invite is accepted cannot be told."
 OTHER_LIBRARIES = (
     "The invite was accepted, but the access has other libraries than were meant for this person: somebody has changed it. "
     "The source access was left as it was. Retry makes it exact."
@@ -80,6 +82,7 @@ def begun_anew(move: Move, why: str) -> dict[str, Any]:
         "step": Step.GIVE,
         "retryable": True,
         "detail": f"{why}{lost} Retry invites again.",
+        "unreadable": False,
         "accepted": False,
         "needs_look": True,
         "known": {},
@@ -98,12 +101,30 @@ def _judge(server: Server, members: list[Member], since: Mapping[int, datetime |
     waiting = [move for move in _waiting(server) if move.id in since and since[move.id] == move.given_at]
     listed = Listed(members, names=False)
     found = {move: listed.of(move) for move in waiting}
+    stray = _stray(members, found.values())
+    for move, member in found.items():
+        _note_untold(move, member or stray, server)
     ledger = Ledger(server, filter(None, found.values()))
-    to_settle = [move.migration_id for move, member in found.items() if member and member.accepted and _accepted(move, member, ledger)]
-    if not why_doubtful(server, members):
+    accepted = {move: member for move, member in found.items() if member and member.accepted and not member.unreadable}
+    to_settle = [move.migration_id for move, member in accepted.items() if _accepted(move, member, ledger)]
+    if stray is None and not why_doubtful(server, members):
         _fail_gone([move for move, member in found.items() if member is None])
     db.session.commit()
     return to_settle
+
+
+def _stray(members: Iterable[Member], found: Iterable[Member | None]) -> Member | None:
+    """An entry without an id that is nobody's of those who wait, so that it may be anybody's of them who is missing from the list."""
+    known = list(found)
+    return next((member for member in members if member.unreadable and not member.id and member not in known), None)
+
+
+def _note_untold(move: Move, entry: Member | None, server: Server) -> None:
+    """That of this user it cannot be told whether they have accepted, and why, until it can be."""
+    why = entry.unreadable if entry else ""
+    said = (bool(why), f"{CANNOT_TELL} {server.name}: {why}" if why else "")
+    if (why or move.unreadable) and said != (move.unreadable, move.detail) and _still_waits(move):
+        move.unreadable, move.detail = said
 
 
 def _accepted(move: Move, member: Member, ledger: Ledger) -> bool:

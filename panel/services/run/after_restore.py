@@ -5,9 +5,11 @@ Only where the server itself says that it has no password can nobody have chosen
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, update
+import math
 
-from panel.domain.statuses import OPEN, MoveStatus, Step
+from sqlalchemy import ColumnElement, and_, case, update
+
+from panel.domain.statuses import OPEN, MigrationStatus, MoveStatus, Step
 from panel.extensions import config, execute
 from panel.models import Migration, Move
 from panel.platforms.base import Member, PlatformError, TooManyRequests
@@ -24,8 +26,9 @@ def awaits_judgement(move: Move) -> bool:
 
 
 def look_for(run_id: int) -> None:
-    """Those accounts are looked for from now on, also where nobody resumes the run. Flushed."""
-    execute(update(Move).where(Move.migration_id == run_id, Move.from_backup).values(secure_after=None, changed_at=Move.changed_at))
+    """They are looked for from now on; of those who have not failed no look that came to nothing before counts any more. Flushed."""
+    attempts = case((Move.status.in_(OPEN), 0), else_=Move.attempts)
+    execute(update(Move).where(Move.migration_id == run_id, is_unjudged()).values(secure_after=None, attempts=attempts))
 
 
 def is_nobodys_to_touch(move: Move, member: Member) -> bool:
@@ -39,24 +42,32 @@ def wait_for_judgement(move: Move) -> None:
         move.not_before = move.secure_after
 
 
-def put_off(run: Migration, move: Move, error: PlatformError) -> None:
-    """The target could not be looked at: the run waits, but not for ever. Whoever is to be moved fails once no look has come about as often
-    as an outage is waited for, and is looked for as after a run that has ended. Flushed by the caller."""
+def put_off(run: Migration, move: Move, error: PlatformError, *, apart_s: float) -> None:
+    """The target could not be looked at: the run waits, but not for ever. Whoever is to be moved fails once no look, each `apart_s` seconds
+    after the one before, has come about for as long as an outage is waited for, and is looked for as after a run that has ended. A run that
+    somebody has paused fails nobody. Flushed by the caller."""
     if not move.from_backup:
         return
     wait_for_judgement(move)
-    if move.status not in OPEN or isinstance(error, TooManyRequests):
+    if move.status not in OPEN or run.status is MigrationStatus.PAUSED or isinstance(error, TooManyRequests):
         return
     move.attempts += 1
-    if move.attempts > len(config().outage_waits_s):
+    if move.attempts > math.ceil(sum(config().outage_waits_s) / apart_s):
         move.status, move.retryable, move.needs_look, move.not_before, move.reasons = MoveStatus.FAILED, True, True, None, ()
         move.detail = f"What became of “{move.account_name}” since the restored backup was made could not be found out: {error}"
 
 
-def note_judged(run: Migration, move: Move) -> None:
-    """What became of the account is known now; what its user is to get is settled by that. Flushed by the caller."""
-    if move.from_backup:
-        move.from_backup, move.not_before, move.attempts, run.prepared_at = False, None, 0, None
+def note_judged(run: Migration, move: Move, *, is_closed: bool) -> None:
+    """What became of the account is known now: it `is_closed`, or none of ours stands there. That settles what its user is to get; who has
+    failed because nobody knew is left to a retry. Flushed by the caller."""
+    if not move.from_backup:
+        return
+    if move.status in OPEN:
+        run.prepared_at = None
+    elif move.attempts:
+        found = "is there, and closed" if is_closed else "is not there"
+        move.detail = f"“{move.account_name}” could be looked for on {run.target.name} in the end: it {found}. A retry goes on from there."
+    move.from_backup, move.not_before, move.attempts = False, None, 0
 
 
 def leave_alone(run: Migration, move: Move, member: Member) -> None:

@@ -12,13 +12,14 @@ from panel.models.types import utc_now
 from panel.services.claims.alone import TAKES, used_by_links
 from panel.services.claims.closed_for_a_moment import closed_for_a_moment
 from panel.services.claims.closing import REOPEN_AFTER
+from panel.services.shared_clock import shared_now
 
 
 class BesideLinks:
     """The accounts of a server at which links were from before its list was asked until after it had come: `look` again then."""
 
     def __init__(self, server: Server) -> None:
-        self._server, self._since = server, utc_now()
+        self._server, self._since = server, shared_now()
         self._used: set[str] = set()
         self._closed: set[str] = set()
         self.look()

@@ -23,6 +23,7 @@ from panel.services.run.ledger import Ledger
 from panel.services.run.listed import Found, Listed
 from panel.services.run.rows import SETTLING, Outcome, Wait, is_due, next_retry_at, require_epoch
 from panel.services.run.trouble import cooling, leave_unjudged, note_success, wait_for_target, wait_out
+from panel.services.shared_clock import shared_now
 
 #: What decides in an account's policy what it opens.
 OPENING = ("IsDisabled", "EnableAllFolders", "EnabledFolders")
@@ -53,13 +54,14 @@ def check(run: Migration, lease: Lease, remote: Remote) -> Outcome:
     found = Listed(members, names=run.target.platform is not Platform.PLEX).found(moves, remote)
     lease.require()
     links.look()
+    # Its row is written first, so that no cancel comes in between: whom one has cancelled while the target was asked is left as they are.
+    require_epoch(run.id, lease.epoch)
     if not found.trouble:
         note_success(run)
     note_list(run, listed_at)
-    _judge_all(run, moves, found, links)
-    require_epoch(run.id, lease.epoch)
+    _judge_all(run, _given(run.id), found, links)
     db.session.commit()
-    return wait_for_target(run, found.trouble, remote) if found.trouble else True
+    return wait_for_target(run, lease.epoch, found.trouble, remote) if found.trouble else True
 
 
 def _judge_all(run: Migration, moves: Sequence[Move], found: Found, links: BesideLinks) -> None:
@@ -121,22 +123,27 @@ def still_stands(run: Migration, move: Move, member: Member) -> bool:
 
 def is_fresh(run: Migration) -> bool:
     """Whether a source access may be removed on the last read-back."""
-    return run.looked_at is not None and still_counts(run, run.looked_at)
+    return run.looked_at is not None and _still_counts(run, run.looked_at, shared_now())
 
 
 def still_counts(run: Migration, told_at: datetime) -> bool:
-    """Whether a source access may be removed on what the target told then."""
+    """Whether a source access may be removed on what the target told then, by the clock of this host."""
+    return _still_counts(run, told_at, utc_now())
+
+
+def _still_counts(run: Migration, told_at: datetime, now: datetime) -> bool:
     lasts_s = max(COUNTS_S, min(TURNS * run.pace_s, PACED_S)) if paced_at_take(run.source.platform) else COUNTS_S
     # One that lies ahead was written before the clock was put back.
-    return 0.0 <= (utc_now() - told_at).total_seconds() <= lasts_s
+    return 0.0 <= (now - told_at).total_seconds() <= lasts_s
 
 
 def note_list(run: Migration, listed_at: datetime) -> None:
-    """This list is the last read-back, by which somebody may be taken: whoever waits to be and is not judged by it has to be looked at
-    again. Flushed."""
+    """This list, which was there at that moment by the clock of this host, is the last read-back, by which somebody may be taken: whoever
+    waits to be and is not judged by it has to be looked at again. Flushed."""
     waiting = (Move.migration_id == run.id, Move.step == Step.TAKE, Move.status.in_(SETTLING), Move.claim.is_(None))
     execute(update(Move).where(*waiting).values(needs_look=True))
-    run.looked_at = listed_at
+    # Another host may go on with the run.
+    run.looked_at = shared_now() - (utc_now() - listed_at)
 
 
 def only_has_to_stand(run: Migration, move: Move) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, or_, update
+from sqlalchemy import and_, case, or_, select, update
 
 from panel.extensions import db, execute
 from panel.models import Migration, Move
@@ -12,6 +12,7 @@ from panel.models.types import utc_now
 from panel.platforms.stopwatch import Stopwatch
 from panel.services import pace
 from panel.services.run.secure import LOOK_AGAIN_S, NEVER
+from panel.services.shared_clock import shared_now
 
 #: A clock that is put right by less, in seconds, is left to itself.
 LEAST_S = 10.0
@@ -43,9 +44,10 @@ def go_by_the_clock() -> None:
     """Ends the waits that were written down before this machine's clock was put back: what they were for is looked at anew. Commits.
 
     What was written longer ago than the clock was put back waits for no longer than it was to wait; the start of a run that somebody has
-    set stays as it was said.
+    set stays as it was said. A next round, which nobody has set, is never further away than one is from the next.
     """
     pace.put_right()
+    _bring_rounds_near()
     written = _clock.written_before()
     if written is None:
         return
@@ -64,3 +66,16 @@ def go_by_the_clock() -> None:
         )
     )
     db.session.commit()
+
+
+def _bring_rounds_near() -> None:
+    """Committed where there was such a one."""
+    now = shared_now()
+    to_come = Migration.follows_id.is_not(None), Migration.started_at.is_(None), Migration.ended_at.is_(None), Migration.start_at > now
+    for run in db.session.execute(select(Migration.id, Migration.start_at, Migration.repeat_every_h).where(*to_come)).all():
+        latest = now + timedelta(hours=run.repeat_every_h)
+        if run.start_at > latest:
+            sooner = case((Migration.wake_at > latest, latest), else_=Migration.wake_at)
+            as_read = Migration.id == run.id, Migration.start_at == run.start_at, Migration.started_at.is_(None)
+            execute(update(Migration).where(*as_read).values(start_at=latest, wake_at=sooner))
+            db.session.commit()

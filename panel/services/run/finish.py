@@ -9,32 +9,30 @@ from sqlalchemy import case, exists, update
 from panel.domain.statuses import OPEN, WORKABLE, MigrationStatus, MoveStatus, Step
 from panel.extensions import db, execute
 from panel.models import Migration, Move, Server
-from panel.models.types import utc_now
 from panel.services import pace, proof, result_mail
 from panel.services.run import rounds
 from panel.services.run.lease import Lease
 from panel.services.run.rows import require_epoch
 from panel.services.run.trouble import with_what_stands
+from panel.services.shared_clock import shared_now
 
 log = logging.getLogger(__name__)
 
 
-def finish(run: Migration, lease: Lease) -> bool:
-    """End a run in which nothing is open any more. Commits; answers whether this call ended it."""
+def finish(run: Migration, lease: Lease) -> None:
+    """End a run in which nothing is open any more, unless somebody has paused it. Commits. Raises `LeaseLost`."""
+    # Its row is written first, by a statement of its own: only the next one sees what a retry that held it has changed.
+    require_epoch(run.id, lease.epoch)
+    db.session.refresh(run)
     if run.status is MigrationStatus.PAUSED:
-        return False
+        db.session.commit()
+        return
     status = MigrationStatus.FINISHED if run.status is MigrationStatus.RUNNING else run.status
     anybody_open = exists().where(Move.migration_id == run.id, Move.status.in_(OPEN))
     ended = execute(
         update(Migration)
-        .where(
-            Migration.id == run.id,
-            Migration.epoch == lease.epoch,
-            Migration.ended_at.is_(None),
-            Migration.status == run.status,
-            ~anybody_open,
-        )
-        .values(status=status, ended_at=utc_now(), wake_at=None, wake_reason="", awaited_id=None)
+        .where(Migration.id == run.id, Migration.ended_at.is_(None), ~anybody_open)
+        .values(status=status, ended_at=shared_now(), wake_at=None, wake_reason="", awaited_id=None)
     )
     if ended == 1:
         free_servers(run.id)
@@ -43,7 +41,6 @@ def finish(run: Migration, lease: Lease) -> bool:
         rounds.follow_up(run)
         _write_result_mail(run)
     db.session.commit()
-    return ended == 1
 
 
 def _write_result_mail(run: Migration) -> None:

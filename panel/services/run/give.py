@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from panel import logs
@@ -23,21 +23,12 @@ from panel.services.run.grant import grant
 from panel.services.run.intents import is_to_be_kept, is_to_be_sealed, may_have_arrived, without_effect, write_intents
 from panel.services.run.lease import Lease
 from panel.services.run.listed import Listed
-from panel.services.run.rows import AHEAD, Outcome, Wait, claim, due, in_hand, next_retry_at, require_epoch, write_down
+from panel.services.run.one_pass import Pass
+from panel.services.run.rows import Outcome, Wait, in_hand, next_retry_at, require_epoch, write_down
 from panel.services.run.side_by_side import side_by_side
-from panel.services.run.trouble import (
-    RunStopped,
-    cooling,
-    fail_or_retry,
-    give_up,
-    is_theirs_alone,
-    put_back,
-    wait_out,
-    write_wait,
-)
-from panel.services.run.turn import wait_for_turn
+from panel.services.run.trouble import write_wait
 
-GIVING = (MoveStatus.PENDING,)
+log = logging.getLogger(__name__)
 
 
 def give(run: Migration, lease: Lease, remote: Remote) -> Outcome:
@@ -69,22 +60,19 @@ def _closed_first(run: Migration, lease: Lease, wait: Wait) -> Outcome:
     return True
 
 
-class Giving:
+class Giving(Pass):
     """One pass of giving: who is next, what is sent, what it led to."""
 
+    step, statuses = Step.GIVE, (MoveStatus.PENDING,)
+
     def __init__(self, run: Migration, lease: Lease, remote: Remote) -> None:
-        self.run, self.lease, self.remote = run, lease, remote
         self.on_plex = run.target.platform is Platform.PLEX
-        self.paced = self.on_plex or (run.pace_s > 0 and paced_at_give(run.source.platform, run.target.platform, run.removal))
-        self.turn = pace.name_for(run, run.target if self.on_plex else pace.plex_side(run))
+        paced = self.on_plex or (run.pace_s > 0 and paced_at_give(run.source.platform, run.target.platform, run.removal))
+        turn = pace.name_for(run, run.target if self.on_plex else pace.plex_side(run))
+        super().__init__(run, lease, remote, run.target, turn=turn, paced=paced)
         self.own_pace = self.paced and pace.plex_side(run) is None
         "Whether turns are taken of nothing but the run's own pace, which then goes more slowly too."
-        self.width = 1 if self.paced else config().side_by_side
-        self.wait: Wait | None = None
-        self.stop: RunStopped | None = None
-        self.did_something = False
         self._members: Listed | None = None
-        self._ahead: list[Move] = []
         self._waiting: list[Move] = []
         self._begun: set[int] = set()
         "For whom something may have been changed (move ids), by a dead worker or by a request that has failed."
@@ -103,7 +91,7 @@ class Giving:
             self._waiting = left_behind
             db.session.commit()
             return []
-        moves = left_behind or self._claim_next(room)
+        moves = left_behind or self._claim_next(room, status=MoveStatus.MOVING)
         # An account that may stand open is closed without waiting for a turn; on Plex nothing can stand open.
         if not moves or (self.paced and (self.on_plex or not left_behind) and not self._turn_taken(moves)):
             db.session.commit()
@@ -163,15 +151,16 @@ class Giving:
 
     def perform(self, gift: Gift) -> Given:
         """The requests for one user; runs in a thread."""
-        with logs.about_user(gift.move.user_id), collecting(gift.sent):
+        with logs.about_user(gift.move.user_id), collecting(gift.sent), self._one_turn_each():
             self.lease.require()
-            return grant(gift, self.remote, on_plex=self.on_plex)
+            given = grant(gift, self.remote, on_plex=self.on_plex)
+            log.info("The target is done, with %d changing requests.", len(gift.sent))
+            return given
 
     def note(self, gift: Gift, outcome: Given | PlatformError) -> None:
         """Write down what came of it; flushed."""
         slow_down = outcome.slow_down is not None if isinstance(outcome, Given) else isinstance(outcome, TooManyRequests)
-        if self.paced:
-            pace.end_turn(self.turn, refused=(self.own_pace or self.on_plex) and slow_down)
+        self._end_turn(outcome, refused=(self.own_pace or self.on_plex) and slow_down)
         if isinstance(outcome, Given):
             if gift.sent and not slow_down:
                 pace.forgive(pace.name_of(self.run.target))
@@ -187,23 +176,14 @@ class Giving:
         if not outcome.had_no_effect:
             # What the list says of this user may be no longer so; nothing is sent again on it.
             self._members = None
-        self._note_error(gift.move, outcome, **without_effect(gift, outcome))
-
-    def _note_error(self, move: Move, error: PlatformError, **also: Any) -> None:
-        if error.about_server and not self.halts and is_theirs_alone(self.run, error, self.remote):
-            give_up(move, self.lease.epoch, error, **also)
-        elif error.about_server:
-            self._put_back(move, needs_look=True, **also)
-            self._halt(error)
-        else:
-            fail_or_retry(move, self.lease.epoch, error, **also)
+        self._note_error(gift.move, outcome, needs_look=True, **without_effect(gift, outcome))
 
     def _put_back(self, move: Move, *, needs_look: bool, **also: Any) -> None:
         """Leave a user as they were. For whom something may have been changed that counts as a try: they are finished also where the run is
         cancelled meanwhile. A server that was silent before anything was sent costs nobody one. Flushed."""
         if move.id in self._begun:
             also = {"attempts": max(1, move.attempts), **also}
-        put_back(move, self.lease.epoch, needs_look=needs_look, **also)
+        super()._put_back(move, needs_look=needs_look, **also)
 
     def _looks_again(self, gift: Gift) -> bool:
         """Whether a name that was free in the list and is taken now may be our own doing: the request of a worker that died since can
@@ -241,45 +221,11 @@ class Giving:
         self._waiting = [gift.move for gift in gifts if not gift.ours]
         return unfinished
 
-    def _claim_next(self, room: int) -> list[Move]:
-        if not self._ahead:
-            self._ahead = due(self.run.id, Step.GIVE, room if self.paced else AHEAD, GIVING)
-            self.wait = self._cooling if self._ahead else None
-            if self.wait:
-                return []
-        moves, self._ahead = self._ahead[:room], self._ahead[room:]
-        taken = [move for move in moves if claim(move, self.lease.epoch, GIVING, status=MoveStatus.MOVING, not_before=None)]
-        if len(taken) < len(moves):
-            self._ahead = []  # Something has changed meanwhile: look anew.
-        return taken
-
-    @property
-    def _cooling(self) -> Wait | None:
-        """A wait while the target has asked to be left alone. On Plex no turn is due before."""
-        return None if self.on_plex else cooling(self.run.target)
-
-    @property
-    def halts(self) -> bool:
-        """Whether the run waits or stops: what else fails of the same moment is the same trouble, and is not counted again."""
-        return self.wait is not None or self.stop is not None
-
     def _halt(self, error: PlatformError) -> None:
-        if self.halts:
-            return
-        try:
-            self.wait = wait_out(self.run, error, self.run.target)
-            if self.own_pace and isinstance(error, TooManyRequests):
+        if not self.halts:
+            super()._halt(error)
+            if self.wait and self.own_pace and isinstance(error, TooManyRequests):
                 pace.cool_down(self.turn, error.retry_after_s)
-        except RunStopped as stop:
-            self.stop = stop
-
-    def _turn_taken(self, moves: list[Move]) -> bool:
-        seconds = wait_for_turn(self.run, self.lease, self.turn, Step.GIVE)
-        if seconds > 0:
-            for move in moves:
-                self._put_back(move, needs_look=False)
-            self.wait = Wait(utc_now() + timedelta(seconds=seconds), "")
-        return seconds <= 0
 
     def _has_to_ask(self, moves: list[Move]) -> bool:
         return self._members is None and any(move.needs_look for move in moves)
@@ -304,7 +250,7 @@ class Giving:
         try:
             return self._gift(move)
         except PlatformError as error:
-            self._note_error(move, error)
+            self._note_error(move, error, needs_look=True)
             return None
 
     def _gift(self, move: Move) -> Gift:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from panel.domain.platform import Platform
 from panel.domain.statuses import Step
-from panel.models import Migration
-from panel.models.types import utc_now
+from panel.models import Evidence, Migration
 from panel.platforms.base import Given
 from panel.services.claims.closing import forget_closings_of
 from panel.services.claims.unclaimed import has_chosen
+from panel.services.people import record_account
 from panel.services.remarks import with_sealing, without_warning
 from panel.services.run.gift import Gift
 from panel.services.run.intents import is_to_be_sealed
 from panel.services.run.made_anew import forget_claims
 from panel.services.run.rows import record
 from panel.services.run.trouble import note_success
+from panel.services.shared_clock import shared_now
 
 
 def note_given(run: Migration, epoch: int, gift: Gift, given: Given) -> None:
@@ -28,7 +29,7 @@ def note_given(run: Migration, epoch: int, gift: Gift, given: Given) -> None:
         step=Step.CHECK,
         target_member_id=given.member_id,
         target_account_id=given.account_id,
-        given_at=utc_now(),
+        given_at=shared_now(),
         detail="",
         remark=_remark(gift, given),
         needs_look=False,
@@ -39,6 +40,9 @@ def note_given(run: Migration, epoch: int, gift: Gift, given: Given) -> None:
         forget_closings_of(run.target_id, given.account_id)
     if done and made:
         forget_claims(move)
+        if run.target.platform is not Platform.PLEX:
+            # Known as theirs from now on: should everybody be judged anew before it is read back, it is nobody else's.
+            record_account(run.target, move.user, given.account_id, move.account_name, Evidence.MOVE)
 
 
 def _remark(gift: Gift, given: Given) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from panel.platforms.base import Given, Kept, Member, Remote
-from panel.platforms.mediabrowser import SEALED, random_password
+from panel.platforms.sealing import SEALED, random_password
 from panel.services.candidates import is_settled
 from panel.services.run.gift import Gift
 from panel.services.run.intents import is_to_be_sealed

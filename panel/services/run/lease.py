@@ -15,10 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from panel.extensions import db, execute
 from panel.models import Migration
-from panel.models.types import utc_now
 from panel.platforms.stopwatch import Stopwatch
 from panel.services.run.deaths import where_it_stands
 from panel.services.run.holder import is_dead, is_to_blame, process_name
+from panel.services.shared_clock import shared_now
 
 log = logging.getLogger(__name__)
 
@@ -100,24 +100,27 @@ class Lease:
         # A hold that was given back meanwhile stays given back: it has no holder any more.
         held = Migration.id == self.run_id, Migration.epoch == self.epoch, Migration.lease_holder != ""
         with self._engine.begin() as connection:
-            done = connection.execute(update(Migration).where(*held).values(lease_until=utc_now() + timedelta(seconds=self.seconds)))
+            until = shared_now(connection) + timedelta(seconds=self.seconds)
+            done = connection.execute(update(Migration).where(*held).values(lease_until=until))
         return done.rowcount == 1
 
 
 def lasts_too_long(until: datetime, now: datetime, seconds: float) -> bool:
-    """Whether a hold ends further ahead than any hold lasts: it was taken before the clock was put back. Twice as long is still possible,
-    since the clocks of two hosts differ."""
-    return until > now + timedelta(seconds=2 * seconds)
+    """Whether a hold ends further ahead than any hold lasts: it was taken before the clock that all hosts share was put back."""
+    return until > now + timedelta(seconds=seconds)
 
 
 def acquire(run_id: int, seconds: float) -> Lease | None:
-    """Take the run in hand, committed; `None` while somebody else has it. A holder known to be dead counts for nothing. A hold from before
-    the clock was put back is cut down to the length of one: whoever lives renews it until then."""
-    since, now = Stopwatch(), utc_now()
+    """Take the run in hand, committed; `None` while somebody else has it. A holder known to be dead counts for nothing. Until when a hold
+    lasts goes by the clock that all hosts share; one from before that was put back is cut down to the length of one: whoever lives renews
+    it until then."""
+    since = Stopwatch()
     columns = Migration.lease_holder, Migration.epoch, Migration.lease_until, Migration.deaths, Migration.falls, Migration.stood
     held = db.session.execute(select(*columns).where(Migration.id == run_id)).one_or_none()
     if held is None:
         return None
+    # Read after the row: whoever falls asleep in between takes no hold that was renewed meanwhile for one from before that was put back.
+    now = shared_now()
     free = or_(Migration.lease_until.is_(None), Migration.lease_until < now)
     if held.lease_holder and is_dead(held.lease_holder):
         free = or_(free, Migration.lease_holder == held.lease_holder)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import select
+
 from panel.domain.names import fold
 from panel.extensions import db
-from panel.models import Move
+from panel.models import Account, Move
 from panel.models.types import utc_now
 from panel.platforms.base import Member, NotThere, PlatformError, Remote
+from panel.platforms.unreadable import require_readable
 
 
 @dataclass
@@ -33,16 +36,17 @@ class Found:
 
 
 class Listed:
-    """The target's members, indexed once; of several that would do, the first counts. `names`: whether a name is an account's there (on
-    Plex anybody may call themselves anything)."""
+    """The target's members, indexed once; of several that would do, the first that can be read counts. `names`: whether a name is an
+    account's there (on Plex anybody may call themselves anything)."""
 
-    def __init__(self, members: Iterable[Member], *, names: bool) -> None:
+    def __init__(self, members: Sequence[Member], *, names: bool) -> None:
         self._names = names
+        self._nameless = [member for member in members if member.unreadable and not member.name]
         self._by_id: dict[str, Member] = {}
         self._by_account: dict[str, Member] = {}
         self._by_email: dict[str, Member] = {}
         self._by_name: dict[str, Member] = {}
-        for member in members:
+        for member in sorted(members, key=lambda member: bool(member.unreadable)):
             self._by_id.setdefault(member.id, member)
             self._by_account.setdefault(member.account_id, member)
             self._by_email.setdefault(member.email.casefold(), member)
@@ -61,17 +65,33 @@ class Listed:
         return found
 
     def or_asked_for(self, move: Move, remote: Remote) -> Member | None:
-        """A user's entry; whose account is known and missing from the list is asked for by its id (1 request, what was flushed is committed
-        before): no list is whole enough for another account to be made, and what is known of this one forgotten, by it alone. A list of
-        Plex is all that tells. Raises `PlatformError` when it cannot be found out."""
+        """A user's entry; whose account is known and missing from the list, or cannot be read in it, is asked for by its id (1 request,
+        what was flushed is committed before): no list is whole enough for another account to be made, and what is known of this one
+        forgotten, by it alone. A list of Plex is all that tells. Raises `PlatformError` when it cannot be found out."""
         if not self._has_to_ask(move):
-            return self.of(move)
+            found = self.of(move)
+            if found is not None:
+                require_readable(found)
+            elif self._names and move.created_account:
+                self.require_named(move)
+            return found
         # Nothing is locked while the target is asked; a crash leaves the claim.
         db.session.commit()
         try:
             return remote.member(move.target_member_id)
         except NotThere:
             return None
+
+    def require_named(self, move: Move) -> None:
+        """To be asked where the account that may have been made for a user is in the list by no name: raises `Unreadable` where one that is
+        not known as somebody else's stands there without a name that can be read."""
+        ids = [member.id for member in self._nameless]
+        # As their own a sync knows what a lost request has made as well.
+        others = Account.server_id == move.migration.target_id, Account.user_id != move.user_id
+        known = set(db.session.scalars(select(Account.remote_id).where(*others, Account.remote_id.in_(ids)))) if ids else set()
+        for member in self._nameless:
+            if member.id not in known:
+                require_readable(member)
 
     def found(self, moves: Iterable[Move], remote: Remote) -> Found:
         """Who is there; whoever is missing in the list is asked for by id. Of the target's own trouble, a request to slow down above all,
@@ -92,4 +112,5 @@ class Listed:
         return found
 
     def _has_to_ask(self, move: Move) -> bool:
-        return self.of(move) is None and self._names and bool(move.target_member_id)
+        found = self.of(move)
+        return (found is None or bool(found.unreadable)) and self._names and bool(move.target_member_id)

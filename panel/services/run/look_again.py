@@ -71,21 +71,23 @@ def _look(run: Migration, lease: Lease, target: Remote, list_source: Callable[[S
         members = target.members()
         listed = _believed(run, _at_take(run, lease), members)
     except PlatformError as error:
+        require_epoch(run.id, lease.epoch)
         let_go_at_take(run.id, lease.epoch)
         return wait_out(run, error, run.target)
     listed_at = utc_now()
     found = listed.found(_at_take(run, lease), target)
     lease.require()
     links.look()
+    # The run's row is written first, as whoever steers it does.
+    require_epoch(run.id, lease.epoch)
     if not found.trouble:
         note_answer(run, run.target)
     note_list(run, listed_at)
     _judge_all(run, _at_take(run, lease), found, listed_at, links)
     if found.trouble:
         let_go_at_take(run.id, lease.epoch)
-    require_epoch(run.id, lease.epoch)
     db.session.commit()
-    return wait_for_target(run, found.trouble, target) if found.trouble else True
+    return wait_for_target(run, lease.epoch, found.trouble, target) if found.trouble else True
 
 
 def let_go_at_take(run_id: int, epoch: int) -> None:

@@ -25,7 +25,10 @@ def overtaken_by(move: Move) -> str:
     query = select(_further_undo().scalar_subquery(), _later_run().scalar_subquery()).where(Move.id == move.id)
     further_id, later_id = db.session.execute(query).one()
     if later_id is not None:
-        return f"Migration {later_id} has moved {move.name} since; another try would take away what that one has given."
+        return (
+            f"Migration {later_id} has moved {move.name} since; another try would take away what that one has given. "
+            f"To take migration {move.migration.undoes_id} back all the same, undo it once more."
+        )
     if further_id is None:
         return ""
     theirs = select(Move.status).where(Move.migration_id == further_id, Move.user_id == move.user_id)
@@ -53,11 +56,12 @@ def _further_undo() -> Select[Any]:
 
 
 def _later_run() -> Select[Any]:
-    """The newest run that has done something for the same user since this one was last at them; part of a query about `Move`. Not the one
-    that is taken back: what it gives, also late, is what this one is there for."""
+    """The newest run that has done something for the same user since this one last had them in hand, or was begun; part of a query about
+    `Move`. Not the one that is taken back: what it gives, also late, is what this one is there for."""
     mine, its_run, its_move = aliased(Migration), aliased(Migration), aliased(Move)
-    gave_again = and_(its_run.target_id == mine.source_id, its_move.given_at > Move.changed_at)
-    took_on = and_(its_run.source_id == mine.target_id, its_move.taken_at > Move.changed_at)
+    since = func.coalesce(Move.in_hand_at, mine.started_at, mine.created_at)
+    gave_again = and_(its_run.target_id == mine.source_id, its_move.given_at > since)
+    took_on = and_(its_run.source_id == mine.target_id, its_move.taken_at > since)
     return (
         select(func.max(its_run.id))
         .join(its_move, its_move.migration_id == its_run.id)

@@ -16,8 +16,10 @@ class Present:
         self._shares = shares
         self._by_id: dict[str, Member] = {}
         self._by_person: dict[str, Member] = {}
-        for member in members:
-            self._by_id[member.id] = member
+        # Of two of a person the one that can be read counts.
+        for member in sorted(members, key=lambda member: not member.unreadable):
+            if member.id:
+                self._by_id[member.id] = member
             self._by_person |= {name: member for name in (member.account_id, member.email.casefold()) if name}
 
     def of(self, move: Move) -> Member | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from panel.models import Move, Share
 from panel.platforms.base import Member, NotThere, Remote
-from panel.platforms.mediabrowser import random_password
+from panel.platforms.sealing import random_password
 from panel.platforms.sent import SentCall
 from panel.services.run.restoring import Restoring
 

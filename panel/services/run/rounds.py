@@ -21,6 +21,7 @@ from panel.services.run.start import STARTS_LATER, hold_servers, write_users
 from panel.services.run.trouble import RunStopped, cooling, later, wait_out
 from panel.services.run.undo import undone_users
 from panel.services.servers import HURRIED, Look, connected_to, look_or_raise, note_trouble, refusal_of, remote_for
+from panel.services.shared_clock import shared_now
 
 #: Seconds before another look at a server that something else uses.
 HELD_S = 10.0
@@ -50,7 +51,7 @@ def begin(run: Migration, lease: Lease) -> Outcome:
     lease.require()
     require_epoch(run.id, lease.epoch)
     still = Migration.id == run.id, Migration.status.in_(WORKABLE), Migration.started_at.is_(None)
-    if execute(update(Migration).where(*still).values(status=MigrationStatus.RUNNING, started_at=utc_now())) != 1:
+    if execute(update(Migration).where(*still).values(status=MigrationStatus.RUNNING, started_at=shared_now())) != 1:
         # Paused or cancelled meanwhile: it has not begun.
         db.session.rollback()
         return True
@@ -66,7 +67,7 @@ def follow_up(run: Migration) -> Migration | None:
         return None
     if db.session.scalar(select(exists().where(Migration.follows_id == run.id))) or not (any_left(run.id) or never_began):
         return None
-    start_at = utc_now() + timedelta(hours=run.repeat_every_h)
+    start_at = shared_now() + timedelta(hours=run.repeat_every_h)
     following = Migration(
         source_id=run.source_id,
         target_id=run.target_id,

@@ -20,6 +20,7 @@ from panel.models.types import utc_now
 from panel.services import proof
 from panel.services.run.after_restore import is_unjudged
 from panel.services.run.lease import LeaseLost
+from panel.services.shared_clock import shared_now
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def claim_left_behind(run_id: int, epoch: int) -> None:
     """Take over what an earlier worker had in hand when it died. Whether its request left is unknown, so each needs a look first, and
     the proof says so."""
     left_behind = (Move.migration_id == run_id, Move.claim.is_not(None), Move.claim < epoch)
-    if execute(update(Move).where(*left_behind).values(claim=epoch, needs_look=True)):
+    if execute(update(Move).where(*left_behind).values(claim=epoch, needs_look=True, in_hand_at=shared_now())):
         # Nobody else is in hand under this epoch yet.
         proof.note_left_behind(run_id, epoch)
     db.session.commit()
@@ -75,7 +76,7 @@ def due(run_id: int, step: Step, limit: int, statuses: Sequence[MoveStatus]) -> 
 
 def claim(move: Move, epoch: int, statuses: Sequence[MoveStatus], **also: Any) -> bool:
     """Take one user in hand, unless somebody has, or the run is not to go on; flushed. `also`: columns set with it."""
-    values = {"claim": epoch, **also}
+    values = {"claim": epoch, "in_hand_at": shared_now(), **also}
     named = {f"new_{name}": value for name, value in values.items()}
     where = {"move_id": move.id, "run_id": move.migration_id, "epoch": epoch}
     done = _changed(_claiming(move.step, tuple(statuses), tuple(values)), {**where, **named})
@@ -114,11 +115,11 @@ def _one_of(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[
 
 
 def _halted(step: Step) -> ColumnElement[bool]:
-    """Which run takes nobody new in hand: for giving one that is not at work (a cancelled one still finishes whom it has begun), for
-    settling what was given only a paused one."""
+    """Which run takes nobody new in hand: for giving one that is not at work (a cancelled one still finishes whom it has begun) or in which
+    everybody is to be judged anew first, for settling what was given only a paused one."""
     if step is Step.GIVE:
         finishing = (_RUNS.c.status == MigrationStatus.CANCELLED) & _is_begun(_RUNS.c.kind == RunKind.MOVE)
-        return ~_one_of(_RUNS.c.status, WORKABLE) & ~finishing
+        return ~(_one_of(_RUNS.c.status, WORKABLE) | finishing) | _RUNS.c.prepared_at.is_(None)
     return _RUNS.c.status == MigrationStatus.PAUSED
 
 
@@ -157,8 +158,10 @@ def _is_begun(of_move: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def drop_untouched(run_id: int) -> None:
-    """In a cancelled run, those for whom nothing was begun are cancelled; flushed."""
+    """In a cancelled run, those for whom nothing was begun are cancelled; flushed. In one that a retry has taken up since it was read,
+    nobody is."""
     of_undo = exists().where(Migration.id == run_id, Migration.kind == RunKind.UNDO)
+    is_cancelled = exists().where(Migration.id == run_id, Migration.status == MigrationStatus.CANCELLED)
     execute(
         update(Move)
         .where(
@@ -167,15 +170,24 @@ def drop_untouched(run_id: int) -> None:
             or_(Move.step == Step.GIVE, and_(Move.step == Step.CHECK, Move.given_at.is_(None), of_undo)),
             Move.claim.is_(None),
             ~_is_begun(~of_undo),
+            is_cancelled,
         )
         .values(status=MoveStatus.CANCELLED, step=Step.DONE, detail="", changed_at=utc_now())
     )
 
 
+def hold(run_id: int) -> None:
+    """Write the run's row before those of its users, as its worker does: it ends either before that or not at all. Flushed."""
+    execute(update(Migration).where(Migration.id == run_id).values(epoch=Migration.epoch))
+
+
 def require_epoch(run_id: int, epoch: int) -> None:
     """Part of a transaction that writes about many users at once: it counts only while the run is in this worker's hands. Flushed.
     Raises `LeaseLost`."""
-    if execute(update(Migration).where(Migration.id == run_id, Migration.epoch == epoch).values(epoch=epoch)) != 1:
+    # The run's row before those of its users, as whoever steers it does: what is yet to be written about them follows with the commit.
+    with db.session.no_autoflush:
+        is_mine = execute(update(Migration).where(Migration.id == run_id, Migration.epoch == epoch).values(epoch=epoch)) == 1
+    if not is_mine:
         raise LeaseLost(f"Run {run_id} is in other hands.")
 
 

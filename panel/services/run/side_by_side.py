@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from panel import logs
+from panel.models import Move
 from panel.platforms.base import PlatformError
 from panel.services.run.lease import LeaseLost
 
@@ -15,7 +19,16 @@ log = logging.getLogger(__name__)
 #: Seconds that somebody who is done waits for company.
 TOGETHER_S = 0.005
 
-Task = TypeVar("Task")
+
+class OfOneUser(Protocol):
+    """What is performed for one user of a run."""
+
+    @property
+    def move(self) -> Move:
+        """The user's row."""
+
+
+Task = TypeVar("Task", bound=OfOneUser)
 Result = TypeVar("Result")
 
 
@@ -36,16 +49,24 @@ def side_by_side(
             wait(under_way, return_when=FIRST_COMPLETED)
             # Whoever is about to be done is waited for: what is stored together costs one write to the disk.
             done, _ = wait(under_way, timeout=TOGETHER_S if width > 1 else 0.0)
-            yield [(under_way.pop(future), outcome_of(future.result)) for future in done]
+            tasks = [(under_way.pop(future), future.result) for future in done]
+            yield [(task, outcome_of(task, result)) for task, result in tasks]
 
 
-def outcome_of(perform: Callable[[], Result]) -> Result | PlatformError:
-    """The result, or the error as a value. Raises `LeaseLost`."""
+def outcome_of(task: OfOneUser, result: Callable[[], Result]) -> Result | PlatformError:
+    """The result, or the error as a value; an error is logged with whom it is about. Raises `LeaseLost`, and what the database does."""
+    with logs.about_user(task.move.user_id):
+        return _told(result)
+
+
+def _told(result: Callable[[], Result]) -> Result | PlatformError:
     try:
-        return perform()
-    except (PlatformError, LeaseLost) as error:
-        if isinstance(error, LeaseLost):
-            raise
+        return result()
+    except (LeaseLost, SQLAlchemyError):
+        # A turn could not be waited for: nobody's step has failed by that.
+        raise
+    except PlatformError as error:
+        log.warning("A step failed: %s", error)
         return error
     except Exception as error:  # The edge of one user's step: an answer nobody foresaw fails that user, never the run.
         log.exception("A step failed in a way nobody foresaw.")

@@ -11,6 +11,7 @@ from panel.domain.platform import Platform
 from panel.extensions import db
 from panel.models import Migration, Move
 from panel.platforms.base import Kept, Member, NotThere, Remote
+from panel.platforms.unreadable import require_readable
 from panel.services.run.present import Present
 
 #: How old a list of policies may be, in seconds, for one of them to be changed and sent back whole.
@@ -57,14 +58,16 @@ class SourceList:
         about an account that is made again what it was (`closed`: what links have closed for a moment, else `None`) where a link may be at
         it, or somebody may have chosen a password since: now nobody else of the panel is. Of shares it is all that tells; it is never old.
         """
-        if member is None or self._shares:
-            return member is not None
+        if member is None or member.unreadable or self._shares:
+            return member is not None and not member.unreadable
         return not self._is_old and (closed is None or not (member.needs_sealing or member.account_id in closed))
 
     def asked_for(self, move: Move) -> Here:
         """An account of the source, asked for by its id (1 request, what was flushed is committed before): no list is whole enough to note
         a removal by it alone. A list of Plex is all that tells. Raises `PlatformError`."""
         if self._shares or not move.source_member_id:
+            if found := self.found(move):
+                require_readable(found)
             return Here(None)
         # Nothing is locked while the source is asked; a crash leaves the claim.
         db.session.commit()

@@ -16,6 +16,7 @@ from panel.extensions import db, execute
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
 from panel.services.preflight import Preflight
+from panel.services.unreadable import why_unreadable
 
 STARTS_LATER = "It begins at the time that was set."
 
@@ -73,18 +74,19 @@ def start(flight: Preflight, schedule: Schedule = AT_ONCE) -> Migration:
 def write_users(run: Migration, flight: Preflight, *, without: Collection[int] = ()) -> None:
     """A row per user but those `without` (ids), those who move first; flushed."""
     verdicts = [verdict for verdict in (*flight.moving, *flight.staying) if verdict.candidate.id not in without]
-    rows = [_row(run, position, verdict) for position, verdict in enumerate(verdicts)]
+    rows = [_row(run, position, verdict, why_unreadable(flight, verdict.candidate.id)) for position, verdict in enumerate(verdicts)]
     if rows:
         db.session.execute(insert(Move), rows)
 
 
-def _row(run: Migration, position: int, verdict: Verdict) -> dict[str, Any]:
+def _row(run: Migration, position: int, verdict: Verdict, detail: str) -> dict[str, Any]:
     return {
         "migration_id": run.id,
         "user_id": verdict.candidate.id,
         "position": position,
         "name": verdict.candidate.name,
         "reasons": verdict.reasons,
+        "detail": detail,
         "status": MoveStatus.PENDING if verdict.moves else MoveStatus.SKIPPED,
         "step": Step.GIVE if verdict.moves else Step.DONE,
     }

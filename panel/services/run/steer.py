@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, case, literal, select, update
 
-from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, Step, before
+from panel.domain.statuses import ACTIVE, MigrationStatus, MoveStatus, RunKind, Step, before
 from panel.extensions import db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
+from panel.services.deadlocks import once_more
 from panel.services.run.after_restore import look_for
 from panel.services.run.overtaken import is_overtaken, overtaken_by
-from panel.services.run.rows import drop_untouched
+from panel.services.run.rows import drop_untouched, hold
 from panel.services.run.start import hold_servers
 from panel.services.run.way_back import is_taken_back, way_back
 
@@ -19,20 +20,22 @@ class NotPossible(Exception):
     """The run or user is not in a state for this; `str(error)` says so."""
 
 
+@once_more
 def pause(run: Migration) -> None:
     """The user in hand is finished, then nothing more happens until `resume`. Flushed. Raises `NotPossible`."""
     _change(run, MigrationStatus.PAUSED, f"Migration {run.id} is {run.status}; only one at work can be paused.", awaited_id=None)
 
 
+@once_more
 def resume(run: Migration) -> None:
     """Go on where it stopped. Flushed. Raises `NotPossible`."""
     if run.status is not MigrationStatus.PAUSED:
         raise NotPossible(f"Migration {run.id} is {run.status}; only a paused one can be resumed.")
-    # When a user was changed last tells whether a later run has moved them since (overtaken.py): a pause is no change.
-    unchanged = {"changed_at": Move.changed_at}
-    execute(update(Move).where(Move.migration_id == run.id, Move.secure_after.is_not(None)).values(secure_after=None, **unchanged))
+    hold(run.id)
+    execute(update(Move).where(Move.migration_id == run.id, Move.secure_after.is_not(None)).values(secure_after=None))
+    look_for(run.id)
     # However short the pause was: nobody loses anything on what was read back before it.
-    execute(update(Move).where(Move.migration_id == run.id, Move.step == Step.TAKE).values(needs_look=True, **unchanged))
+    execute(update(Move).where(Move.migration_id == run.id, Move.step == Step.TAKE).values(needs_look=True))
     anew = {"prepared_at": None, "wake_at": None, "wake_reason": "", "awaited_id": None, "outages": 0, "problem": ""}
     # One that has not begun waits for its time, or for a worker, as it did before.
     waits = Migration.started_at.is_(None)
@@ -47,6 +50,7 @@ def resume(run: Migration) -> None:
     )
 
 
+@once_more
 def cancel(run: Migration) -> None:
     """Nobody new is begun; the user in hand and those already given access are finished. Flushed. Raises `NotPossible`."""
     refusal = f"Migration {run.id} is {run.status}; there is nothing to cancel."
@@ -72,11 +76,13 @@ def why_no_retry(move: Move) -> str:
     return overtaken_by(move)
 
 
+@once_more
 def retry(run: Migration, move_id: int | None = None) -> int:
     """Try again everyone who failed in a way that may pass, or just one (then also where it may not). Flushed; answers how many.
 
     Raises `NotPossible` when there is nobody, or one of the servers is in use.
     """
+    hold(run.id)
     chosen = Move.retryable.is_(True) if move_id is None else Move.id == move_id
     again = execute(update(Move).where(*may_be_retried(run.id), chosen).values(**_begun_anew()))
     if not again:
@@ -86,6 +92,11 @@ def retry(run: Migration, move_id: int | None = None) -> int:
     db.session.refresh(run)
     if run.status not in ACTIVE:
         _take_up_again(run)
+    else:
+        # It comes at once, also where the run waits for somebody else. What is known of them may be old: who may move, and which account is
+        # theirs, is judged anew.
+        prepared_at = None if run.kind is RunKind.MOVE else Migration.prepared_at
+        execute(update(Migration).where(Migration.id == run.id).values(wake_at=None, prepared_at=prepared_at))
     return again
 
 
@@ -93,7 +104,8 @@ def _begun_anew() -> dict[str, object]:
     """The columns of a user who is tried again: what there is on the servers is looked up first."""
     return {
         "status": MoveStatus.PENDING,
-        "attempts": 0,
+        # Who has to be looked at for a try that may have been carried out is begun, also where the run is cancelled next.
+        "attempts": case((Move.needs_look & (Move.attempts > 0), 1), else_=0),
         "not_before": None,
         "retryable": False,
         "needs_look": True,

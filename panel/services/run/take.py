@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete
 
@@ -12,10 +13,10 @@ from panel import logs
 from panel.domain.pacing import paced_at_take
 from panel.domain.platform import Platform
 from panel.domain.statuses import MoveStatus, RunKind, Step
-from panel.extensions import config, db, execute
+from panel.extensions import db, execute
 from panel.models import Migration, Move, Share
 from panel.models.types import utc_now
-from panel.platforms.base import Kept, Member, PlatformError, Remote, TooManyRequests
+from panel.platforms.base import Kept, Member, PlatformError, Remote, ServerFault, TooManyRequests
 from panel.platforms.sent import collecting
 from panel.services import pace, proof
 from panel.services.claims import alone
@@ -23,25 +24,18 @@ from panel.services.claims.closed_for_a_moment import closed_for_a_moment
 from panel.services.claims.closing import forget_closings_of
 from panel.services.people import shares_of
 from panel.services.run.lease import Lease
+from panel.services.run.one_pass import Pass
 from panel.services.run.removal import Removal, carry_out, what_is_there
 from panel.services.run.restoring import note_not_sealed, note_sealing, restoring_of, tell_of_sealing
-from panel.services.run.rows import AHEAD, SETTLING, Outcome, Wait, claim, due, in_hand, next_retry_at, record, write_down
+from panel.services.run.rows import SETTLING, Outcome, Wait, in_hand, next_retry_at, record, write_down
 from panel.services.run.side_by_side import side_by_side
 from panel.services.run.source_list import Here, SourceList
 from panel.services.run.told import Told
-from panel.services.run.trouble import (
-    RunStopped,
-    cooling,
-    fail_or_retry,
-    give_up,
-    is_theirs_alone,
-    note_success,
-    put_back,
-    put_off,
-    wait_out,
-)
-from panel.services.run.turn import wait_for_turn
+from panel.services.run.trouble import cooling, fail_or_retry, note_success, put_off
 from panel.services.run.undo import forget_invite
+from panel.services.shared_clock import shared_now
+
+log = logging.getLogger(__name__)
 
 
 def take(run: Migration, lease: Lease, taking: Taking) -> Outcome:
@@ -65,21 +59,17 @@ def take(run: Migration, lease: Lease, taking: Taking) -> Outcome:
     return Wait(retry_at, "Waiting before another try.") if retry_at and retry_at > utc_now() else False
 
 
-class Taking:
+class Taking(Pass):
     """One pass of taking: who is next, what is sent, what it led to."""
 
+    step, statuses = Step.TAKE, SETTLING
+
     def __init__(self, run: Migration, lease: Lease, remote: Remote) -> None:
-        self.run, self.lease, self.remote = run, lease, remote
-        self.paced = paced_at_take(run.source.platform)
-        self.turn = pace.name_for(run, run.source)
-        self.width = 1 if self.paced else config().side_by_side
-        self.wait: Wait | None = None
-        self.stop: RunStopped | None = None
-        self.did_something = False
+        paced = paced_at_take(run.source.platform)
+        super().__init__(run, lease, remote, run.source, turn=pace.name_for(run, run.source), paced=paced)
         self._told = Told(run)
         self._list = SourceList(run, remote)
         self._removed: list[str] = []
-        self._ahead: list[Move] = []
         self._shares: dict[str, Share] = {}
 
     def list_ahead(self, _moves: Sequence[Move]) -> None:
@@ -112,7 +102,8 @@ class Taking:
             db.session.commit()
             return []
         self.did_something = True
-        moves = self._without_claims_under_way(moves)
+        self._told.ask()
+        moves = self._without_claims_under_way(self._still_told(moves))
         if self._has_to_ask(moves):
             # Nothing is locked while the source is asked; a crash leaves the claim.
             db.session.commit()
@@ -124,12 +115,21 @@ class Taking:
     def _left_behind(self) -> list[Move]:
         """Whom a dead worker had in hand. A source that has asked to be left alone is not asked about them either: the run waits."""
         moves = [] if self.did_something else in_hand(self.run.id, self.lease.epoch, Step.TAKE)
-        # On Plex no turn is due before.
-        self.wait = cooling(self.run.source) if moves and not self.paced else None
+        self.wait = self._cooling if moves else None
         if self.wait or not moves:
             return []
-        self._shares = shares_of(self.run.source, [move.source_member_id for move in moves])
+        self._look_up(moves)
         return moves
+
+    def _look_up(self, ahead: Sequence[Move]) -> None:
+        self._shares = shares_of(self.run.source, [move.source_member_id for move in ahead])
+
+    def _still_told(self, moves: list[Move]) -> list[Move]:
+        """Nobody where what the target told has grown too old while their turn was waited for: it is looked at again first."""
+        if not self._told.has_aged:
+            return moves
+        self._look_first(moves, [])
+        return []
 
     def _without_claims_under_way(self, moves: list[Move]) -> list[Move]:
         """Whose person is choosing a password at this moment for the account that is to go waits a little: what the claim has read of it
@@ -140,36 +140,26 @@ class Taking:
         busy = alone.used_by_links(self.run.source_id, [move.source_member_id for move in moves])
         for move in moves:
             if move.source_member_id in busy:
-                put_back(move, self.lease.epoch, needs_look=False, not_before=utc_now() + alone.TAKES)
+                self._put_back(move, needs_look=False, not_before=utc_now() + alone.TAKES)
         return [move for move in moves if move.source_member_id not in busy]
-
-    def _claim_next(self, room: int) -> list[Move]:
-        if self.wait:
-            return []
-        if not self._ahead:
-            self._ahead = due(self.run.id, Step.TAKE, room if self.paced else AHEAD, SETTLING)
-            # On Plex no turn is due before.
-            self.wait = cooling(self.run.source) if self._ahead and not self.paced else None
-            if self.wait:
-                return []
-            self._shares = shares_of(self.run.source, [move.source_member_id for move in self._ahead])
-        moves, self._ahead = self._ahead[:room], self._ahead[room:]
-        taken = [move for move in moves if claim(move, self.lease.epoch, SETTLING, not_before=None)]
-        if len(taken) < len(moves):
-            self._ahead = []  # Something has changed meanwhile: look anew.
-        return taken
 
     def perform(self, removal: Removal) -> bool:
         """The request for one user, none where the access is gone already; runs in a thread."""
-        with logs.about_user(removal.move.user_id), collecting(removal.sent):
+        with logs.about_user(removal.move.user_id), collecting(removal.sent), self._one_turn_each():
             self.lease.require()
             carry_out(removal, self.remote)
+            log.info("The source is done, with %d changing requests.", len(removal.sent))
             return True
+
+    def _wait_for_another_turn(self) -> None:
+        """As for giving. Raises `ServerFault` as well where what the target had told has grown too old meanwhile."""
+        super()._wait_for_another_turn()
+        if self._told.is_too_old:
+            raise ServerFault(f"What {self.run.target.name} had told no longer counted when the turn of a second request came.")
 
     def note(self, removal: Removal, outcome: bool | PlatformError) -> None:
         """Write down what came of it; flushed."""
-        if self.paced:
-            pace.end_turn(self.turn, refused=isinstance(outcome, TooManyRequests))
+        self._end_turn(outcome, refused=isinstance(outcome, TooManyRequests))
         if not isinstance(outcome, PlatformError) and removal.found_nothing:
             put_off(removal.move, self.lease.epoch, 0.0, f"The access to {self.run.source.name} is not the one it was; it is looked up.")
         elif not isinstance(outcome, PlatformError):
@@ -181,37 +171,10 @@ class Taking:
                 note_not_sealed(self.run, removal.move)
             self._note_error(removal.move, outcome)
 
-    def _note_error(self, move: Move, error: PlatformError) -> None:
+    def _note_error(self, move: Move, error: PlatformError, *, needs_look: bool = False, **also: Any) -> None:
         # What was noted is committed where the source is asked once more.
         self.forget_removed()
-        if error.about_server and not self.halts and is_theirs_alone(self.run, error, self.remote):
-            give_up(move, self.lease.epoch, error)
-        elif error.about_server:
-            put_back(move, self.lease.epoch, needs_look=False)
-            self._halt(error)
-        else:
-            fail_or_retry(move, self.lease.epoch, error)
-
-    @property
-    def halts(self) -> bool:
-        """Whether the run waits or stops: what else fails of the same moment is the same trouble, and is not counted again."""
-        return self.wait is not None or self.stop is not None
-
-    def _halt(self, error: PlatformError) -> None:
-        if self.halts:
-            return
-        try:
-            self.wait = wait_out(self.run, error, self.run.source)
-        except RunStopped as stop:
-            self.stop = stop
-
-    def _turn_taken(self, moves: list[Move]) -> bool:
-        seconds = wait_for_turn(self.run, self.lease, self.turn, Step.TAKE)
-        if seconds > 0:
-            for move in moves:
-                put_back(move, self.lease.epoch, needs_look=False)
-            self.wait = Wait(utc_now() + timedelta(seconds=seconds), "")
-        return seconds <= 0
+        super()._note_error(move, error, needs_look=needs_look, **also)
 
     def _is_named_by_id(self, moves: Sequence[Move]) -> bool:
         """A Plex share is removed by its id alone, without a list. Only where nothing has this id any more a list tells whether another
@@ -235,7 +198,7 @@ class Taking:
         if self.halts:
             # Nothing more is sent: not about those either who were found before it was answered so.
             for move in moves:
-                put_back(move, self.lease.epoch, needs_look=False)
+                self._put_back(move, needs_look=False)
             return []
         if self._told.is_too_old:
             by_id = [move for move, here in found if here.by_id]
@@ -250,7 +213,7 @@ class Taking:
             if move in asked and self._told.is_fault_of_source:
                 fail_or_retry(move, self.lease.epoch, self._told.trouble)
             else:
-                put_back(move, self.lease.epoch, needs_look=True)
+                self._put_back(move, needs_look=True)
 
     def _all_looked_up(self, moves: list[Move], closed: Mapping[str, Kept]) -> list[tuple[Move, Here]]:
         """About whom it was found out; those who have to be asked for by their id after somebody about whom it took long are let go of:
@@ -270,7 +233,7 @@ class Taking:
         if self._list.tells_enough(found, closed if self._restores(move) else None):
             return Here(found)
         if not asks:
-            put_back(move, self.lease.epoch, needs_look=False)
+            self._put_back(move, needs_look=False)
             return None
         try:
             return self._list.asked_for(move)
@@ -310,7 +273,7 @@ class Taking:
         note_success(self.run)
         status, step = (MoveStatus.MOVED, Step.DONE) if move.accepted else (MoveStatus.INVITED, Step.ACCEPT)
         detail = restoring.detail if restoring else ""
-        if not record(move.id, self.lease.epoch, status=status, step=step, taken_at=utc_now(), detail=detail):
+        if not record(move.id, self.lease.epoch, status=status, step=step, taken_at=shared_now(), detail=detail):
             return
         if self.run.kind is RunKind.UNDO:
             forget_invite(self.run, move.user_id)

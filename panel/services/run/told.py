@@ -24,9 +24,12 @@ class Told:
         "Whether the target was looked at in this very pass."
 
     def begin(self, *, first: bool) -> None:
-        """The source is about to be asked about some users; `first`: they are the first of this pass."""
+        """Some users are in hand; `first`: they are the first of this pass."""
         if first:
             self._was_fresh = is_fresh(self._run)
+
+    def ask(self) -> None:
+        """The source is about to be asked about them. A wait for their turn lies before it: that is not the source's."""
         self._since = time.monotonic()
 
     @property

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from panel.domain.reasons import Reason
-from panel.domain.statuses import MoveStatus, Step
+from panel.domain.statuses import OPEN, MigrationStatus, MoveStatus, Step
 from panel.extensions import config, db
 from panel.models import Migration, Move, Server
 from panel.models.types import utc_now
@@ -23,7 +23,7 @@ from panel.platforms.base import (
     WrongServer,
 )
 from panel.services import pace
-from panel.services.run.rows import Wait, record
+from panel.services.run.rows import Wait, record, require_epoch
 from panel.services.waiting import TRIED_AGAIN
 
 #: Seconds before a run that has ended asks again a server that stays away.
@@ -150,14 +150,21 @@ def fail_unjudged(move: Move, error: PlatformError) -> None:
     move.detail = _followed_by(str(error), UNKNOWN_BOTH if move.taken else UNKNOWN)
 
 
-def wait_for_target(run: Migration, trouble: tuple[Move, PlatformError], target: Remote) -> Wait | bool:
-    """After a look that the target did not let come to its end: the run waits for it, or (`True`) the one it does not answer about fails
-    alone. What was found is committed before. Raises `RunStopped`."""
+def wait_for_target(run: Migration, epoch: int, trouble: tuple[Move, PlatformError], target: Remote) -> Wait | bool:
+    """After a look that the target did not let come to its end: the run waits for it, or (`True`, committed) the one it does not answer
+    about fails alone. What was found is committed before. Raises `RunStopped`, `LeaseLost`."""
     move, error = trouble
-    if is_theirs_alone(run, error, target):
+    if not is_theirs_alone(run, error, target):
+        return wait_out(run, error, run.target)
+    # Who was cancelled while the target was asked stays so, and in a run that was paused meanwhile nobody fails.
+    require_epoch(run.id, epoch)
+    db.session.refresh(run)
+    step = move.step
+    db.session.refresh(move)
+    if run.status is not MigrationStatus.PAUSED and move.status in OPEN and move.step is step:
         fail_unjudged(move, error)
-        return True
-    return wait_out(run, error, run.target)
+    db.session.commit()
+    return True
 
 
 def give_up(move: Move, epoch: int, error: PlatformError, *, retryable: bool = True, **also: Any) -> None:

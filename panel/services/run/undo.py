@@ -14,7 +14,9 @@ from panel.domain.statuses import MoveStatus, Removal, RunKind, Step
 from panel.extensions import db, execute
 from panel.models import Library, Migration, Move
 from panel.models.types import utc_now
+from panel.services.deadlocks import once_more
 from panel.services.remarks import with_sentence
+from panel.services.run.rows import hold
 from panel.services.run.start import Blocked, hold_servers
 from panel.services.run.way_back import is_kept, is_left_to_take_back
 
@@ -66,6 +68,7 @@ def undoable(run: Migration, move_ids: Collection[int] | None = None) -> list[Un
     return found
 
 
+@once_more
 def start_undo(run: Migration, move_ids: Collection[int] | None = None) -> Migration:
     """Write the run that takes this one back, and take both servers; flushed. Raises `NothingToUndo`, `Blocked` when one is in use."""
     found = undoable(run, move_ids)
@@ -80,6 +83,8 @@ def start_undo(run: Migration, move_ids: Collection[int] | None = None) -> Migra
         removal=Removal.WHEN_ACTIVE,
         pace_s=run.pace_s,
     )
+    # Before the servers, as a retry of it does.
+    hold(run.id)
     db.session.add(back)
     db.session.flush()
     if not hold_servers(back):
@@ -98,7 +103,7 @@ def forget_invite(back: Migration, user_id: int) -> None:
     more, and nothing is to be given again. In the transaction that notes it; flushed."""
     whose = (Move.migration_id == back.undoes_id, Move.user_id == user_id, Move.step != Step.DONE, Move.claim.is_(None))
     said = case((is_kept(Move.before), literal(AS_BEFORE)), else_=literal(TAKEN_BACK))
-    execute(update(Move).where(*whose, Move.status == MoveStatus.INVITED).values(status=MoveStatus.FAILED, detail=said))
+    execute(update(Move).where(*whose, Move.status == MoveStatus.INVITED).values(status=MoveStatus.FAILED, detail=said, unreadable=False))
     over = {"step": Step.DONE, "retryable": False, "changed_at": utc_now()}
     execute(update(Move).where(*whose, Move.status == MoveStatus.FAILED).values(over))
 
@@ -184,7 +189,8 @@ def _let_go(move: Move, back: Migration) -> None:
         move.step = Step.ACCEPT
         return
     if move.status is MoveStatus.INVITED:
-        move.status, move.detail = MoveStatus.FAILED, "The invite was there before the migration and stays as it is; nothing else is done."
+        move.status, move.unreadable = MoveStatus.FAILED, False
+        move.detail = "The invite was there before the migration and stays as it is; nothing else is done."
     move.step = Step.DONE
 
 

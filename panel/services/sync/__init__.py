@@ -22,11 +22,15 @@ from panel.services.servers import Look, look_or_raise, note_trouble, remote_for
 from panel.services.sync.libraries import update_libraries
 from panel.services.sync.people import Met, meet_members
 from panel.services.sync.progress import clear_queue, step
-from panel.services.sync.shares import update_shares, why_doubtful
+from panel.services.sync.shares import are_missing, update_shares, why_doubtful, why_held
+from panel.services.sync.texts import some_of
+from panel.services.throttling import slow_down
 
 log = logging.getLogger(__name__)
 
-#: A sync holds its server so long at most: a crashed one blocks nobody for longer.
+#: What to do about those who cannot be read.
+SAVE_THEM = "Open them on the server and save them once."
+LOOK_IN_PLEX = "Look at their access to the server in Plex (Settings, Manage Library Access)."
 
 
 class SyncRefused(Exception):
@@ -40,7 +44,8 @@ class UnknownServer(LookupError):
 @dataclass(frozen=True)
 class SyncResult:
     """What a sync has found and done. `problem`: why it did nothing, or not everything; `note`: what else the admin should know at this
-    moment. The row of the server keeps no note: what is still open is counted when it is shown."""
+    moment. The row of the server keeps no note: what is still open is counted when it is shown; but why nobody was taken for gone
+    (`held`)."""
 
     server: Server
     libraries_found: int = 0
@@ -49,6 +54,7 @@ class SyncResult:
     shares_ended: int = 0
     problem: str = ""
     note: str = ""
+    held: str = ""
 
     @property
     def in_short(self) -> str:
@@ -58,7 +64,7 @@ class SyncResult:
         parts = [_count(self.libraries_found, "library", "libraries"), _count(self.users_found, "person", "people")]
         parts += [f"{self.new_users:,} new"] if self.new_users else []
         parts += [_count(self.shares_ended, "share", "shares") + " ended"] if self.shares_ended else []
-        return ", ".join(parts) + "."
+        return ", ".join(parts) + "." + (f" {self.held}" if self.held else "")
 
     def __str__(self) -> str:
         counts = (
@@ -87,9 +93,9 @@ def sync_servers(names: Sequence[str] | None = None) -> list[SyncResult]:
 def sync_server(server: Server, *, believe_short_list: bool = False) -> SyncResult:
     """Ask one server and bring its rows in step. A platform's failure is the result's `problem`, and changes nothing else.
 
-    `believe_short_list`: remove people even where most of them are missing from the list. Commits twice: before anything is asked, so
-    that no transaction is open meanwhile and no migration begins on the server, and at the end, all that was found together with letting
-    go of the server. Raises `SyncRefused`.
+    `believe_short_list`: remove people even where most of them are missing from the list, or may be among those in it who come without
+    an id. Commits twice: before anything is asked, so that no transaction is open meanwhile and no migration begins on the server, and at
+    the end, all that was found together with letting go of the server. Raises `SyncRefused`.
     """
     held_until = _take(server)
     try:
@@ -183,6 +189,7 @@ def _learn_identity(account: PlexAccount) -> None:
     try:
         identity = read_account(account.token, config().plex_tv_url, config().plex_client_id)
     except PlatformError as error:
+        slow_down(account, error)
         log.warning("The Plex account %s was not recognised: %s", account.email, error)
         return
     account.plex_id, account.username = identity.id, identity.username
@@ -193,7 +200,9 @@ def _update(server: Server, found: Look, believe_short_list: bool) -> SyncResult
     libraries = update_libraries(server, found.libraries, now)
     doubt = "" if believe_short_list else why_doubtful(server, found.members)
     met = meet_members(server, found.members, now)
-    ended = update_shares(server, met.users, libraries, now, may_end=not doubt)
+    may_hold = bool(met.without_id) and not (doubt or believe_short_list)
+    held = why_held(met.without_id) if may_hold and are_missing(server, met.users, met.left) else ""
+    ended = update_shares(server, met.users, libraries, now, may_end=not (doubt or held), left=met.left)
     return SyncResult(
         server=server,
         libraries_found=len(found.libraries),
@@ -201,15 +210,19 @@ def _update(server: Server, found: Look, believe_short_list: bool) -> SyncResult
         new_users=met.new_users,
         shares_ended=ended,
         problem=doubt,
-        note=_note(met),
+        note=" ".join(filter(None, (_note(met, server), held))),
+        held=held,
     )
 
 
-def _note(met: Met) -> str:
+def _note(met: Met, server: Server) -> str:
     """What the admin should see to after this sync."""
     notes = []
     if met.unpaid:
         notes.append(f"New users without a payment, as there is no default plan: {met.unpaid}. Make a plan, then give them one.")
+    if met.unreadable:
+        advice = LOOK_IN_PLEX if server.platform is Platform.PLEX else SAVE_THEM
+        notes.append(f"What the server tells of these cannot be read, and was left as it was known: {some_of(met.unreadable)}. {advice}")
     if met.alike:
         who = "1 person looks like a user" if met.alike == 1 else f"{met.alike} people look like users"
         notes.append(f"{who} you already have: answer under “Same person?”.")

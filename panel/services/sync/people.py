@@ -30,19 +30,30 @@ class Met:
     new_users: int = 0
     unpaid: int = 0
     alike: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    "The names of those of whom the server tells nothing that can be read: what is known of their access is left as it was."
+    left: set[str | int] = field(default_factory=set)
+    "The platform's ids of their access, and the ids of the users who are among them."
+    left_users: list[User] = field(default_factory=list)
+    "The users who are among them."
+    without_id: list[str] = field(default_factory=list)
+    "The names of those who come without an id and are nobody known: each may be anybody who is missing from the list."
 
 
 def meet_members(server: Server, members: Iterable[Member], now: datetime) -> Met:
     """Recognise or create the user behind each member; flushed. Disabled accounts of nobody known are left out."""
     users = list(db.session.scalars(select(User).order_by(User.id)))
     people = People(server, users)
-    found = [_fitted(member) for member in members]
+    listed = [_fitted(member) for member in members]
+    found = [member for member in listed if not member.unreadable]
     matches = _recognised(people, found)
-    matches |= _met_by_name(people, [member for member in found if member.id not in matches])
-    met = Met()
+    matches |= _met_by_name(people, [member for member in listed if people.recognise(member) is None])
+    met = _unreadable_left(people, [member for member in listed if member.unreadable])
     newcomers = [member for member in found if member.id not in matches and not member.disabled]
     made = _create(people, newcomers, now, met)
-    met.alike = twins.ask(server, {user.id: user for user, _ in made.values()}.values(), users, (user for user, _ in matches.values()))
+    # Whoever is listed has an account of their own, also where it cannot be read this time.
+    present = [*(user for user, _ in matches.values()), *met.left_users]
+    met.alike = twins.ask(server, {user.id: user for user, _ in made.values()}.values(), users, present)
     for member in found:
         match = matches.get(member.id)
         if match is not None:
@@ -54,6 +65,20 @@ def meet_members(server: Server, members: Iterable[Member], now: datetime) -> Me
             people.record(match[0], member, match[1])
         met.users.append((member, match[0]))
     db.session.flush()
+    return met
+
+
+def _unreadable_left(people: People, members: list[Member]) -> Met:
+    """Who of those that cannot be read is known."""
+    met = Met()
+    for member in members:
+        match = people.recognise(member)
+        met.unreadable.append(match[0].name if match else member.name)
+        met.left |= {key for key in (member.id, match[0].id if match else "") if key}
+        if match:
+            met.left_users.append(match[0])
+        elif not member.id:
+            met.without_id.append(member.name)
     return met
 
 
@@ -76,11 +101,11 @@ def _recognised(people: People, members: Iterable[Member]) -> dict[str, Match]:
 
 
 def _met_by_name(people: People, members: list[Member]) -> dict[str, Match]:
-    """Users whom a file names. Two members of one name decide nothing."""
+    """Users whom a file names. Two members of one name decide nothing, also where one of them cannot be read."""
     names = Counter(member.name.casefold() for member in members)
     found: dict[str, Match] = {}
     for member in members:
-        user = people.named(member) if names[member.name.casefold()] == 1 else None
+        user = people.named(member) if names[member.name.casefold()] == 1 and not member.unreadable else None
         if user is not None and not _is_contradicted(people.server, user, member):
             found[member.id] = (user, Evidence.NAME)
     return found

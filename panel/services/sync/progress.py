@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import func, or_, select, update
 
 from panel.domain.platform import Platform
 from panel.extensions import db, execute
-from panel.models import Pacemaker, PlexAccount, Server, Setting
+from panel.models import PlexAccount, Server, Setting
 from panel.models.types import utc_now
-from panel.services.sync.shares import NOBODY_REMOVED
+from panel.services import pace
+from panel.services.sync.shares import is_disbelief
 
 #: A sync that waits so long has lost its wake-up.
 LOST_AFTER = timedelta(minutes=2)
@@ -40,8 +41,8 @@ def step(server: Server, sentence: str) -> None:
 
 
 def is_disbelieved(server: Server) -> bool:
-    """Whether the last sync found a list so short that it removed nobody."""
-    return NOBODY_REMOVED in server.sync_result
+    """Whether the last sync found a list by which it removed nobody: too short, or with somebody in it who may be one of the missing."""
+    return is_disbelief(server.sync_result)
 
 
 def note_refusal(server: Server, sentence: str) -> None:
@@ -71,20 +72,12 @@ def due() -> list[int]:
     wanted = (Server.enabled.is_(True), old, Server.migration_id.is_(None), Server.sync_queued_at.is_(None))
     found = [
         server.id
-        for server in db.session.scalars(select(Server).where(*wanted, ~Server.syncs_now, reachable))
-        if _take_turn(server, before)
+        for server in db.session.scalars(select(Server).where(*wanted, ~Server.syncs_now, reachable).order_by(Server.id)).all()
+        if _take_turn(server, timedelta(hours=setting.sync_every_h))
     ]
     db.session.commit()
     return found
 
 
-def _take_turn(server: Server, before: datetime) -> bool:
-    name = f"sync:{server.id}"
-    turn = db.session.get(Pacemaker, name, populate_existing=True)
-    if turn is None:
-        turn = Pacemaker(name=name)
-        db.session.add(turn)
-        db.session.flush()
-    due = or_(Pacemaker.last_turn_at.is_(None), Pacemaker.last_turn_at < before)
-    taken = execute(update(Pacemaker).where(Pacemaker.name == name, due).values(last_turn_at=utc_now())) == 1
-    return taken and queue(server)
+def _take_turn(server: Server, every: timedelta) -> bool:
+    return pace.take_turn_every(f"sync:{server.id}", every) and queue(server)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select
@@ -12,13 +12,19 @@ from panel.extensions import db
 from panel.models import Library, Server, Share, User
 from panel.models.share import share_libraries
 from panel.platforms.base import Member
+from panel.services.sync.texts import some_of
 
 #: How many values one statement carries; every database takes more.
 BATCH = 500
-#: Stands in every sentence about a list that is not believed.
+#: Stands in every sentence about a list that is not believed: `is_disbelief` goes by it.
 NOBODY_REMOVED = "nobody was removed from the panel"
 #: A list is not believed when so many are missing from it and they are at least half; of invites, all.
 ENOUGH_TO_DOUBT = 2
+
+
+def is_disbelief(sentence: str) -> bool:
+    """Whether this is said of a list that is not believed."""
+    return NOBODY_REMOVED in sentence
 
 
 def gives_access(member: Member) -> bool:
@@ -27,9 +33,16 @@ def gives_access(member: Member) -> bool:
 
 
 def update_shares(
-    server: Server, users: Sequence[tuple[Member, User]], libraries: Mapping[str, Library], now: datetime, *, may_end: bool
+    server: Server,
+    users: Sequence[tuple[Member, User]],
+    libraries: Mapping[str, Library],
+    now: datetime,
+    *,
+    may_end: bool,
+    left: Collection[str | int] = (),
 ) -> int:
-    """Make the shares of this server what the members are; flushed. Answers how many ended, none unless they `may_end`."""
+    """Make the shares of this server what the members are; flushed. Answers how many ended, none unless they `may_end`. Those `left` (the
+    platform's ids of shares, and ids of users) stay as they are."""
     shares = {share.remote_id: share for share in db.session.scalars(select(Share).where(Share.server_id == server.id))}
     present = [(member, user) for member, user in users if gives_access(member)]
     for member, user in present:
@@ -41,15 +54,23 @@ def update_shares(
     for share in shares.values():
         if share.id in changed:
             db.session.expire(share, ["libraries"])
-    ended = [share.id for share in shares.values() if share.remote_id not in kept] if may_end else []
+    gone = [share for share in shares.values() if share.remote_id not in kept] if may_end else []
+    ended = [share.id for share in gone if share.remote_id not in left and share.user_id not in left]
     for ids in _batches(ended):
         db.session.execute(delete(Share).where(Share.id.in_(ids)))
     return len(ended)
 
 
+def are_missing(server: Server, users: Sequence[tuple[Member, User]], left: Collection[str | int]) -> bool:
+    """Whether somebody who has a share here is not in the list, nor among those `left` (see `update_shares`)."""
+    kept = {member.id for member, _ in users if gives_access(member)}
+    rows = db.session.execute(select(Share.remote_id, Share.user_id).where(Share.server_id == server.id))
+    return any(remote_id not in kept and remote_id not in left and user_id not in left for remote_id, user_id in rows)
+
+
 def why_doubtful(server: Server, members: Iterable[Member]) -> str:
-    """Why nobody may be taken for gone after this list: it is empty, or at least half of the known people, or all waiting invites, are
-    missing from it."""
+    """Why nobody may be taken for gone after this list: it is empty or tells nothing that can be read, or at least half of the known
+    people, or all waiting invites, are missing from it."""
     members = list(members)
     query = select(Share.remote_id, Share.accepted_at, User.plex_id).join(User, User.id == Share.user_id)
     known = db.session.execute(query.where(Share.server_id == server.id, Share.is_owner.is_(False) | Share.accepted_at.is_not(None))).all()
@@ -59,8 +80,9 @@ def why_doubtful(server: Server, members: Iterable[Member]) -> str:
     there = [(accepted_at is not None, key in listed or plex_id in plex_ids) for key, accepted_at, plex_id in known]
     people = [is_there for accepted, is_there in there if accepted]
     invites = [is_there for accepted, is_there in there if not accepted]
-    if people and not members:
-        what = f"{server.name} listed nobody, though {len(people)} had access at the last sync"
+    if people and not any(people) and all(member.unreadable for member in members):
+        nobody = "nobody of whom anything could be read" if members else "nobody"
+        what = f"{server.name} listed {nobody}, though {len(people)} had access at the last sync"
     elif people.count(False) >= ENOUGH_TO_DOUBT and people.count(False) * 2 >= len(people):
         left = f"only {people.count(True)}" if any(people) else "none"
         what = f"{server.name} listed {left} of the {len(people)} people who had access at the last sync"
@@ -69,6 +91,14 @@ def why_doubtful(server: Server, members: Iterable[Member]) -> str:
     else:
         return ""
     return f"{what}: {NOBODY_REMOVED}. Look at the server, and sync again when it lists everyone."
+
+
+def why_held(names: Sequence[str]) -> str:
+    """Why nobody may be taken for gone where somebody is missing from a list, and may be among those of these names."""
+    return (
+        f"The server lists {some_of(names)} without the id of their access. "
+        f"That may be one of those who seem to be missing, so {NOBODY_REMOVED}."
+    )
 
 
 def _written(server: Server, share: Share | None, member: Member, user: User, now: datetime) -> Share:

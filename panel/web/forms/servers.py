@@ -11,7 +11,7 @@ from wtforms.validators import InputRequired, Optional
 
 from panel.domain.platform import Platform
 from panel.models import PlexAccount, Server
-from panel.services.server_changes import LONGEST_URL, Draft, ServerRefused
+from panel.services.server_changes import LONGEST_URL, Draft, ServerRefused, Trial
 from panel.web.forms.kinds import AtMost, Between, OneOf
 
 MOST_USERS = 1_000_000
@@ -42,6 +42,11 @@ class ServerForm(FlaskForm):
             del self.machine
         if platform is not Platform.EMBY:
             del self.has_emby_premiere
+
+    def offer(self, trial: Trial) -> None:
+        """Say of the tick what it means after this trial: where it is to be left alone, nobody knows whether it can be reached."""
+        if trial.failed == "later":
+            self.save_anyway.label.text = "Save it without a test"
 
     def show(self, server: Server) -> None:
         """Fill in what is stored; the key never."""
