@@ -60,6 +60,7 @@ FILLED: dict[str, dict[str, Row]] = {
     },
     "0006": {
         "moves": {"in_hand_at": lambda row, _tables: row["changed_at"], "unreadable": False},
+        "pacemakers": {"turn_of": None, "turn_until": None},
         "sent_requests": {"user_name": of_their_move("name", "")},
     },
 }

@@ -34,7 +34,8 @@ class PlexAccount(Checked, Model):
 class Pacemaker(Model):
     """The pace of one thing that has to be treated gently: a Plex account (`plex:3`) or, where none is touched, a run (`run:12`).
 
-    A turn is taken by a conditional UPDATE of `last_turn_at`, so that it is shared exactly by all workers.
+    A turn is taken by a conditional UPDATE of `last_turn_at`, so that it is shared exactly by all workers, and lasts until the request it
+    was taken for is over.
     """
 
     __tablename__ = "pacemakers"
@@ -47,6 +48,10 @@ class Pacemaker(Model):
     "429 answers in a row."
     slowness: Mapped[float] = mapped_column(default=1.0)
     "By what the interval is multiplied since the last 429; shrinks to 1 again turn by turn."
+    turn_of: Mapped[int | None]
+    "The run whose turn it is, for as long as a worker has it in hand. Not a foreign key: a run that is gone has no turn."
+    turn_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    "Until when the turn of a page lasts at most, which nobody has in hand."
 
 
 class PaceWaiter(Model):

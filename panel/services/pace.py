@@ -1,5 +1,7 @@
 """The pace shared by every worker and every run: one row per Plex account, changed by compare-and-swap. A server of another platform has a
-row for its cool-downs alone, a run without Plex that is paced all the same one of its own. All of it goes by the clock that hosts share."""
+row for its cool-downs alone, a run without Plex that is paced all the same one of its own. All of it goes by the clock that hosts share.
+
+A turn lasts until the request it was taken for is over: lists may be asked for in between, and a machine may stand still."""
 
 from __future__ import annotations
 
@@ -7,13 +9,14 @@ import math
 import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, exists, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from panel import tally
-from panel.domain.pacing import by_this_clock, cool_down_s, faster, next_turn, place_kept_s, slower
+from panel.domain.pacing import CLOCKS_DIFFER_S, by_this_clock, cool_down_s, faster, next_turn, place_kept_s, slower
 from panel.domain.platform import Platform
 from panel.domain.statuses import ACTIVE, MigrationStatus
 from panel.extensions import db, execute
@@ -25,6 +28,8 @@ from panel.services.shared_clock import shared_now
 PUT_BACK_S = 60.0
 #: Seconds before a run that lets another one go first asks again.
 NEXT_IN_S = 0.05
+#: Seconds that the turn of a page lasts at most: one that was killed does not end it.
+BY_HAND_S = 120.0
 #: Seconds without a refusal, after a short cool-down, until the next one counts as the first.
 FORGIVEN_S = 60.0
 
@@ -67,13 +72,17 @@ def interval_s(run: Migration, name: str) -> float:
 def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
     """Take the next turn, committed; answers 0.0, or the seconds to wait when it is not due yet, or somebody else comes first.
 
-    Of several runs the one that has waited longest has the turn: it is kept for it for a moment.
+    Of several runs the one that has waited longest has the turn: it is kept for it for a moment. Nobody takes one before the turn of
+    somebody else is over (`end_turn`, `leave_turn`), or its run is in nobody's hands any more.
     """
     row = _row(name)
     now = shared_now()
     if _put_right(row, now, interval_s * row.slowness):
         row = _row(name)
     due = next_turn(now, row.last_turn_at, interval_s * row.slowness, row.cool_until)
+    if _is_under_way(row, now, run_id):
+        # Its interval counts from when it is over, which is not before now.
+        due = max(due, now + timedelta(seconds=max(interval_s * row.slowness, NEXT_IN_S)))
     if due > now:
         tally.note_pace_wait((due - now).total_seconds())
         _queue_up(name, run_id, now, due)
@@ -82,7 +91,7 @@ def take_turn(name: str, interval_s: float, run_id: int | None = None) -> float:
         _queue_up(name, run_id, now, now)
         return NEXT_IN_S
     unchanged = _still(Pacemaker.last_turn_at, row.last_turn_at)
-    taken = execute(update(Pacemaker).where(Pacemaker.name == name, unchanged, _is_warm(now)).values(last_turn_at=now))
+    taken = execute(update(Pacemaker).where(Pacemaker.name == name, unchanged, _is_warm(now)).values(**_begun(now, run_id)))
     if taken == 1 and run_id is not None:
         execute(delete(PaceWaiter).where(PaceWaiter.name == name, PaceWaiter.migration_id == run_id))
     db.session.commit()
@@ -98,15 +107,26 @@ def take_turn_every(name: str, apart: timedelta) -> bool:
     return execute(update(Pacemaker).where(Pacemaker.name == name, due).values(last_turn_at=now)) == 1
 
 
-def end_turn(name: str, *, refused: bool = False) -> None:
-    """The request of this turn is over: the interval counts from here, so that requests are never closer than it. One that was not
-    `refused` (429) ends the row of refusals and brings the pace a little closer to the one that was set, unless another one was refused
-    meanwhile. Flushed."""
+def leave_turn(name: str, run_id: int) -> None:
+    """Nothing is sent in this turn: others may come, once it has passed. Flushed."""
+    execute(update(Pacemaker).where(Pacemaker.name == name, Pacemaker.turn_of == run_id).values(turn_of=None))
+
+
+def give_up_turns(run_id: int) -> None:
+    """Somebody else has this run in hand from now on: the worker before sends nothing more. Flushed."""
+    execute(update(Pacemaker).where(Pacemaker.turn_of == run_id).values(turn_of=None))
+
+
+def end_turn(name: str, run_id: int | None = None, *, refused: bool = False) -> None:
+    """The request of this turn is over, one of a run or of a page: the interval counts from here, so that requests are never closer than
+    it. One that was not `refused` (429) ends the row of refusals and brings the pace a little closer to the one that was set, unless
+    another one was refused meanwhile. Flushed."""
     row = db.session.get(Pacemaker, name, populate_existing=True)
     if row is None:
         return
     now = shared_now()
-    execute(update(Pacemaker).where(Pacemaker.name == name).values(last_turn_at=now))
+    over = {"turn_until": None} if run_id is None else {"turn_of": case((Pacemaker.turn_of == run_id, None), else_=Pacemaker.turn_of)}
+    execute(update(Pacemaker).where(Pacemaker.name == name).values(last_turn_at=now, **over))
     if not refused:
         # What cools down now was refused after this request had left.
         as_read = (Pacemaker.refusals == row.refusals, Pacemaker.slowness == row.slowness, _is_warm(now))
@@ -145,6 +165,21 @@ def _was_left_in_peace(row: Pacemaker, now: datetime) -> bool:
     if not (row.name.startswith("server:") and row.cool_until and row.last_turn_at):
         return False
     return now - row.cool_until > max(row.cool_until - row.last_turn_at, timedelta(seconds=FORGIVEN_S))
+
+
+def _begun(now: datetime, run_id: int | None) -> dict[str, Any]:
+    return {"last_turn_at": now, "turn_of": run_id, "turn_until": now + timedelta(seconds=BY_HAND_S) if run_id is None else None}
+
+
+def _is_under_way(row: Pacemaker, now: datetime, run_id: int | None) -> bool:
+    """Whether somebody else's request of the last turn may be still on its way. A run takes one turn after another."""
+    # One that lies further ahead was written before the clock was put back.
+    if row.turn_until and now < row.turn_until <= now + timedelta(seconds=BY_HAND_S + CLOCKS_DIFFER_S):
+        return True
+    if row.turn_of in (None, run_id):
+        return False
+    in_hand = select(Migration.id).where(Migration.id == row.turn_of, Migration.lease_until > now)
+    return db.session.scalar(in_hand) is not None
 
 
 def _is_warm(now: datetime) -> ColumnElement[bool]:

@@ -25,10 +25,16 @@ def upgrade() -> None:
         batch_op.drop_constraint(batch_op.f(TO_MOVE), type_="foreignkey")
         batch_op.create_foreign_key(batch_op.f(TO_MOVE), "moves", ["move_id"], ["id"], ondelete="SET NULL")
     op.execute(sa.text(NAMED))
+    with op.batch_alter_table("pacemakers", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("turn_of", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("turn_until", sa.DateTime(), nullable=True))
 
 
 def downgrade() -> None:
     """Back to the one before."""
+    with op.batch_alter_table("pacemakers", schema=None) as batch_op:
+        batch_op.drop_column("turn_until")
+        batch_op.drop_column("turn_of")
     with op.batch_alter_table("sent_requests", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f(TO_MOVE), type_="foreignkey")
         batch_op.create_foreign_key(batch_op.f(TO_MOVE), "moves", ["move_id"], ["id"], ondelete="CASCADE")

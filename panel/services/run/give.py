@@ -105,6 +105,8 @@ class Giving(Pass):
             # The target has just asked to be left alone, or did not answer, about one of them: nothing is sent for the others either.
             self._let_wait(gifts)
             gifts = []
+        if not gifts:
+            self._leave_turn()
         write_intents(self.run, self.lease.epoch, gifts)
         db.session.commit()
         return gifts

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from panel.extensions import db, execute
 from panel.models import Migration
 from panel.platforms.stopwatch import Stopwatch
+from panel.services import pace
 from panel.services.run.deaths import where_it_stands
 from panel.services.run.holder import is_dead, is_to_blame, process_name
 from panel.services.shared_clock import shared_now
@@ -138,7 +139,9 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
             stood=stands,
         )
     )
-    if taken != 1 and held.lease_until is not None and lasts_too_long(held.lease_until, now, seconds):
+    if taken == 1:
+        pace.give_up_turns(run_id)
+    elif held.lease_until is not None and lasts_too_long(held.lease_until, now, seconds):
         as_read = Migration.id == run_id, Migration.epoch == held.epoch, Migration.lease_until == held.lease_until
         execute(update(Migration).where(*as_read).values(lease_until=now + timedelta(seconds=seconds)))
     db.session.commit()

@@ -109,6 +109,8 @@ class Taking(Pass):
             db.session.commit()
         removals = self._removals(moves) if moves else []
         self._list.is_ahead = self._told.just_now = False
+        if not removals:
+            self._leave_turn()
         db.session.commit()
         return removals
 
