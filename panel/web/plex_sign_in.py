@@ -54,7 +54,7 @@ def check() -> BaseResponse:
         return htmx.go(url_for("plex_accounts.index"), OVER, "info")
     is_late = time.time() > pin["until"]
     if sentence := _why_not_asked(pin):
-        return _expired(pin) if is_late else _not_yet(pin, sentence)
+        return _expired(pin) if is_late else _not_yet(pin, sentence, is_slowed=True)
     found = plex_pins.standing(pin["id"])
     if found.token:
         return _signed_in(found.token, pin)
@@ -66,10 +66,10 @@ def _why_not_asked(pin: dict[str, Any]) -> str:
     return why_not_yet(account) if account is not None else SLOWED if time.time() < pin.get("ask_at", 0.0) else ""
 
 
-def _not_yet(pin: dict[str, Any], problem: str) -> BaseResponse:
+def _not_yet(pin: dict[str, Any], problem: str, *, is_slowed: bool = False) -> BaseResponse:
     if not htmx.asks():
         return htmx.go(url_for("plex_sign_in.wait"), problem or "Not approved yet.", "info")
-    return _waiting(pin, problem) if problem else Response(status=204)
+    return _waiting(pin, problem, is_slowed=is_slowed) if problem else Response(status=204)
 
 
 def _expired(pin: dict[str, Any]) -> BaseResponse:
@@ -85,8 +85,8 @@ def _signed_in(token: str, pin: dict[str, Any]) -> BaseResponse:
     try:
         found = plex_accounts.identify(token, account)
     except AccountNotAsked as refusal:
-        session[KEY] = {**pin, "ask_at": time.time() + refusal.after_s}
-        return _not_yet(pin, str(refusal) if account is not None else SLOWED)
+        session[KEY] = pin = {**pin, "ask_at": time.time() + refusal.after_s, "is_approved": True}
+        return _not_yet(pin, str(refusal) if account is not None else SLOWED, is_slowed=True)
     except AccountRefused as refusal:
         return _refused(refusal)
     session.pop(KEY)
@@ -110,7 +110,8 @@ def _account_of(pin: dict[str, Any]) -> PlexAccount | None:
     return db.session.get(PlexAccount, pin["account"]) if pin["account"] is not None else None
 
 
-def _waiting(pin: dict[str, Any], problem: str = "") -> Response:
-    address, account = plex_pins.approval_address(pin["code"]), _account_of(pin)
+def _waiting(pin: dict[str, Any], problem: str = "", *, is_slowed: bool = False) -> Response:
+    """`is_slowed`: the problem is that plex.tv is to be left alone for a while, which passes by itself."""
+    known = {"address": plex_pins.approval_address(pin["code"]), "account": _account_of(pin), "is_approved": pin.get("is_approved", False)}
     parts = {"plex-sign-in": "plex_accounts/_sign_in.html"}
-    return htmx.page_or_partial("plex_accounts/sign_in.html", parts, address=address, account=account, problem=problem)
+    return htmx.page_or_partial("plex_accounts/sign_in.html", parts, **known, problem=problem, is_slowed=is_slowed)

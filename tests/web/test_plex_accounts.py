@@ -325,5 +325,6 @@ def test_an_approved_sign_in_waits_for_an_account_that_cools_down(ada: FlaskClie
     for _ in range(2):
         waiting = ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
         assert waiting.status_code == 200 and "can be asked again after" in waiting.text
+        assert "Waiting for plex.tv" in waiting.text and "Open plex.tv" not in waiting.text, "it is approved"
     cools(0.0)
     assert "has a fresh token now" in ada.post("/plex-accounts/sign-in/check", follow_redirects=True).text

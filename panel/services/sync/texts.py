@@ -15,5 +15,6 @@ def fitting(text: str) -> str:
 
 
 def some_of(names: Sequence[str]) -> str:
-    """The first few of many names, for a sentence."""
-    return ", ".join(names[:MOST_NAMED]) + (" and others" if len(names) > MOST_NAMED else "")
+    """The first few of many names (one at least), for a sentence."""
+    *first, last = [*names[:MOST_NAMED], "others"] if len(names) > MOST_NAMED else names
+    return f"{', '.join(first)} and {last}" if first else last
