@@ -52,9 +52,9 @@ def test_names_the_user_in_hand_in_the_thread_that_has_them() -> None:
 
     def move(user_id: int, both: threading.Barrier) -> None:
         with logs.about_user(user_id):
-            both.wait(10)
+            both.wait(60)
             note()
-            both.wait(10)
+            both.wait(60)
         note()
 
     with logs.about_run(7):

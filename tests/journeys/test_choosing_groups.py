@@ -41,7 +41,7 @@ def group_of(library_id: int) -> str:
 
 def await_group(library_id: int, name: str) -> None:
     """Wait until the database has it."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while group_of(library_id) != name and time.monotonic() < deadline:
         time.sleep(0.05)
     assert group_of(library_id) == name

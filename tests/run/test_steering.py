@@ -259,7 +259,7 @@ class TestTwoClicks:
         def click(source_id: int, target_id: int) -> None:
             with app.app_context():
                 flight = assess(db.session.get_one(Server, source_id), db.session.get_one(Server, target_id))
-                both_judged.wait(10)
+                both_judged.wait(60)
                 try:
                     start(flight)
                     db.session.commit()
@@ -272,7 +272,7 @@ class TestTwoClicks:
         for thread in clicks:
             thread.start()
         for thread in clicks:
-            thread.join(30)
+            thread.join(90)
         assert sorted(answers) == ["migration_running", "started"]
         run = db.session.scalars(db.select(Migration)).one()
         assert {side.row.migration_id for side in scene.sides if db.session.refresh(side.row) is None} == {run.id}

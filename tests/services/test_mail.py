@@ -107,6 +107,8 @@ def server() -> Iterator[list[Odd]]:
     servers: list[Odd] = []
     yield servers
     for each in servers:
+        # Whoever waits for a client there is woken: its number may be that of another socket soon.
+        each.socket.shutdown(socket.SHUT_RDWR)
         each.socket.close()
 
 

@@ -166,7 +166,7 @@ def test_keeps_its_books_straight_under_parallel_writes(world):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
     rows = world.tv.shares_of(world.loft)
     assert sorted(share.person.id for share in rows) == [person.id for person in people]
