@@ -35,6 +35,10 @@ class AccountNotAsked(AccountRefused):
         self.after_s = after_s
 
 
+class AccountUnanswered(AccountRefused):
+    """plex.tv is in trouble that passes: asked again in a moment, it may say what it was asked."""
+
+
 @dataclass(frozen=True)
 class Found:
     """What plex.tv says of a token."""
@@ -84,7 +88,7 @@ def answered_for(account: PlexAccount | None) -> Iterator[None]:
         sentence = (account and why_not_yet(account)) or f"{error} Try again in a few minutes."
         raise AccountNotAsked(sentence, error.retry_after_s or UNSAID_S) from error
     except PlatformError as error:
-        raise AccountRefused(str(error)) from error
+        raise (AccountUnanswered if error.retryable else AccountRefused)(str(error)) from error
 
 
 def add(token: str, found: Found) -> tuple[PlexAccount, bool]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from panel.extensions import config
-from panel.platforms.base import PlatformError
+from panel.models import PlexAccount
 from panel.platforms.plex import pins
-from panel.services.plex_accounts import AccountRefused
+from panel.services.plex_accounts import AccountNotAsked, AccountRefused, answered_for
 from panel.services.servers import HURRIED
 
 
@@ -34,13 +34,11 @@ class Standing:
     problem: str = ""
 
 
-def start() -> Started:
-    """Ask plex.tv for a PIN. Raises `AccountRefused` with the reason."""
+def start(account: PlexAccount | None) -> Started:
+    """Ask plex.tv for a PIN, for a new account or a fresh token of this one. Raises `AccountRefused` with the reason."""
     settings = config()
-    try:
+    with answered_for(account):
         pin = pins.start_pin(settings.plex_tv_url, settings.plex_client_id, timeouts=HURRIED)
-    except PlatformError as error:
-        raise AccountRefused(str(error)) from error
     return Started(pin.id, pin.code, pin.lives_s)
 
 
@@ -50,11 +48,14 @@ def approval_address(code: str) -> str:
     return pins.approval_url(code, settings.plex_tv_url, settings.plex_client_id)
 
 
-def standing(pin_id: int) -> Standing:
-    """Ask plex.tv once how a PIN stands."""
+def standing(pin_id: int, account: PlexAccount | None) -> Standing:
+    """Ask plex.tv once how a PIN stands, meant for this account or a new one. Raises `AccountNotAsked` where it is to be left alone."""
     settings = config()
     try:
-        pin = pins.check_pin(pin_id, settings.plex_tv_url, settings.plex_client_id, timeouts=HURRIED)
-    except PlatformError as error:
-        return Standing(problem=str(error))
+        with answered_for(account):
+            pin = pins.check_pin(pin_id, settings.plex_tv_url, settings.plex_client_id, timeouts=HURRIED)
+    except AccountNotAsked:
+        raise
+    except AccountRefused as refusal:
+        return Standing(problem=str(refusal))
     return Standing(expired=True) if pin is None else Standing(token=pin.token)

@@ -11,16 +11,18 @@ from werkzeug.wrappers import Response as BaseResponse
 from panel.extensions import db
 from panel.models import PlexAccount
 from panel.services import plex_accounts, plex_pins
-from panel.services.plex_accounts import AccountNotAsked, AccountRefused
-from panel.services.throttling import why_not_yet
+from panel.services.plex_accounts import AccountNotAsked, AccountRefused, AccountUnanswered
 from panel.web import htmx
 from panel.web.plex_accounts import added
 
 screen = Blueprint("plex_sign_in", __name__, url_prefix="/plex-accounts/sign-in")
 
 KEY = "plex_pin"
+#: Until when plex.tv is not asked for another PIN of a new account.
+NEXT_KEY = "plex_pin_next_at"
 EXPIRED = "The sign-in has expired before it could be finished. Begin anew."
 SLOWED = "plex.tv has asked to slow down. The sign-in goes on by itself after that."
+LATER = "plex.tv has asked to slow down. Try again in a few minutes."
 #: Two windows may wait for the same approval.
 OVER = "This sign-in is over: it was finished, perhaps in another window, or it has expired. The list says how each account stands."
 
@@ -29,10 +31,14 @@ OVER = "This sign-in is over: it was finished, perhaps in another window, or it 
 def start() -> BaseResponse:
     """Ask plex.tv for a PIN, for a new account or a fresh token of a known one. Nobody is sent there for one that is to be left alone."""
     account_id = request.form.get("account", type=int)
-    if account_id is not None and (sentence := why_not_yet(db.get_or_404(PlexAccount, account_id))):
-        return htmx.go(url_for("plex_accounts.index"), sentence, "warning")
+    account = db.get_or_404(PlexAccount, account_id) if account_id is not None else None
+    if account is None and time.time() < session.get(NEXT_KEY, 0.0):
+        return htmx.go(url_for("plex_accounts.index"), LATER, "warning")
     try:
-        pin = plex_pins.start()
+        pin = plex_pins.start(account)
+    except AccountNotAsked as refusal:
+        session[NEXT_KEY] = time.time() + refusal.after_s
+        return htmx.go(url_for("plex_accounts.index"), str(refusal), "warning")
     except AccountRefused as refusal:
         return htmx.go(url_for("plex_accounts.index"), str(refusal), "danger")
     session[KEY] = {"id": pin.id, "code": pin.code, "account": account_id, "until": time.time() + pin.lives_s}
@@ -53,17 +59,15 @@ def check() -> BaseResponse:
     if pin is None:
         return htmx.go(url_for("plex_accounts.index"), OVER, "info")
     is_late = time.time() > pin["until"]
-    if sentence := _why_not_asked(pin):
-        return _expired(pin) if is_late else _not_yet(pin, sentence, is_slowed=True)
-    found = plex_pins.standing(pin["id"])
+    if time.time() < pin.get("ask_at", 0.0):
+        return _expired(pin) if is_late else _not_yet(pin, SLOWED, is_slowed=True)
+    try:
+        found = plex_pins.standing(pin["id"], _account_of(pin))
+    except AccountNotAsked as refusal:
+        return _expired(pin) if is_late else _left_alone(pin, refusal)
     if found.token:
         return _signed_in(found.token, pin)
     return _expired(pin) if found.expired or is_late else _not_yet(pin, found.problem)
-
-
-def _why_not_asked(pin: dict[str, Any]) -> str:
-    account = _account_of(pin)
-    return why_not_yet(account) if account is not None else SLOWED if time.time() < pin.get("ask_at", 0.0) else ""
 
 
 def _not_yet(pin: dict[str, Any], problem: str, *, is_slowed: bool = False) -> BaseResponse:
@@ -85,8 +89,10 @@ def _signed_in(token: str, pin: dict[str, Any]) -> BaseResponse:
     try:
         found = plex_accounts.identify(token, account)
     except AccountNotAsked as refusal:
-        session[KEY] = pin = {**pin, "ask_at": time.time() + refusal.after_s, "is_approved": True}
-        return _not_yet(pin, str(refusal) if account is not None else SLOWED, is_slowed=True)
+        return _left_alone(pin | {"is_approved": True}, refusal)
+    except AccountUnanswered as refusal:
+        session[KEY] = pin = pin | {"is_approved": True}
+        return _not_yet(pin, str(refusal))
     except AccountRefused as refusal:
         return _refused(refusal)
     session.pop(KEY)
@@ -98,6 +104,13 @@ def _signed_in(token: str, pin: dict[str, Any]) -> BaseResponse:
     except AccountRefused as refusal:
         return _refused(refusal)
     return added(account, is_new=False)
+
+
+def _left_alone(pin: dict[str, Any], refusal: AccountNotAsked) -> BaseResponse:
+    """The PIN is asked about again once plex.tv may be. When that is stands in the session where there is no account to keep it with."""
+    is_known = _account_of(pin) is not None
+    session[KEY] = pin = pin if is_known else pin | {"ask_at": time.time() + refusal.after_s}
+    return _not_yet(pin, str(refusal) if is_known else SLOWED, is_slowed=True)
 
 
 def _refused(refusal: AccountRefused) -> BaseResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -328,3 +329,43 @@ def test_an_approved_sign_in_waits_for_an_account_that_cools_down(ada: FlaskClie
         assert "Waiting for plex.tv" in waiting.text and "Open plex.tv" not in waiting.text, "it is approved"
     cools(0.0)
     assert "has a fresh token now" in ada.post("/plex-accounts/sign-in/check", follow_redirects=True).text
+
+
+SLOW: dict[str, Any] = {"status": 429, "headers": {"Retry-After": "3000"}, "times": None}
+
+
+def asked_about_pins(tv: PlexTv) -> int:
+    return len(tv.calls("GET", "^/api/v2/pins/"))
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_pin_is_not_asked_about_while_plex_tv_is_to_be_left_alone(ada: FlaskClient, scene: Scene, is_known: bool) -> None:
+    side = scene.add_server("plex", "Oak")
+    begin(ada, **({"account": str(side.row.plex_account_id)} if is_known else {}))
+    scene.tv.faults.append(Fault("GET", "^/api/v2/pins/", **SLOW))
+    texts = [ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in")).text for _ in range(3)]
+    assert asked_about_pins(scene.tv) == 1
+    assert all("has asked to slow down" in text and "Open plex.tv" in text and "Asking again." not in text for text in texts)
+    assert (pace.cooling_until([side.row]) is not None) is is_known, "runs on the account heed it too"
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_no_pin_is_asked_for_while_plex_tv_is_to_be_left_alone(ada: FlaskClient, scene: Scene, is_known: bool) -> None:
+    side = scene.add_server("plex", "Oak")
+    asked_for = {"account": str(side.row.plex_account_id)} if is_known else {}
+    scene.tv.faults.append(Fault("POST", "^/api/v2/pins", **SLOW))
+    for _ in range(2):
+        answer = ada.post("/plex-accounts/sign-in", data=asked_for, follow_redirects=True)
+        assert answer.request.path == "/plex-accounts" and "slow down" in answer.text
+    assert len(scene.tv.calls("POST", "^/api/v2/pins")) == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_an_approved_sign_in_survives_a_moment_of_trouble(ada: FlaskClient, tv: PlexTv, status: int) -> None:
+    olga = tv.add_account("olga", "olga@example.test")
+    begin(ada)
+    tv.approve_pin(next(iter(tv.pins)), olga)
+    tv.faults.append(Fault("GET", "^/(api/v2/user|users/account)", status=status))
+    waiting = ada.post("/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
+    assert "Waiting for plex.tv" in waiting.text and "Asking again." in waiting.text
+    assert "was added" in ada.post("/plex-accounts/sign-in/check", follow_redirects=True).text
