@@ -27,7 +27,7 @@ from tests.faults.recovery import RECOVERY_S, has_ended
 from tests.faults.stage import opened, queued
 from tests.faults.test_power_cuts import CROWD, check
 from tests.fixtures import QUICK, app, config, database_kind, scene, tv, watched
-from tests.flask_up import flask_up, power_cut
+from tests.flask_up import Up, flask_up, power_cut
 from tests.processes import wait_until
 from tests.scene import Scene
 from tests.watched import violations, watch
@@ -61,10 +61,14 @@ class Outage:
         """How many changing requests there were."""
         return sum(len(sim.calls(changes=True)) for sim in self._sims)
 
-    def require_recovery(self, ended: Callable[[], bool]) -> None:
-        """To be called when the database is back: something is done about the run in time, and then all of it."""
+    def require_recovery(self, up: Up, ended: Callable[[], bool]) -> None:
+        """To be called when the database is back: something is done about the run in time, and then all of it. What the processes said is
+        shown where that fails."""
         before, began = self.changes(), time.monotonic()
-        wait_until(lambda: self.changes() > before or ended(), 120)
+        try:
+            wait_until(lambda: self.changes() > before or ended(), 120)
+        finally:
+            sys.stdout.write(up.said)
         sys.stdout.write(f"the run goes on {time.monotonic() - began:.1f} s after the database is back\n")
         assert time.monotonic() - began < RECOVERY_S
         wait_until(ended, 120)
@@ -105,14 +109,14 @@ def test_a_postgresql_that_dies_and_comes_back_changes_nothing(tmp_path: Path, t
         scene = Scene(tv, stack)
         run_id = queued(scene, "jellyfin", "emby", people=CROWD).id
         outage = Outage(scene, 9)
-        with flask_up(settings, end=power_cut):
+        with flask_up(settings, tmp_path / "up.log", end=power_cut) as up:
             assert outage.struck.wait(90)
             db.session.remove()
             db.engine.dispose()
             pgexec("pg_ctl", ("-w", "-D", str(server.pgdata), "-m", "immediate", "stop"), bin_path=server.bin_path, user=server.system_user)
             threading.Event().wait(AWAY_S)
             server.ensure_postgres_running()
-            outage.require_recovery(lambda: ended_there(run_id))
+            outage.require_recovery(up, lambda: ended_there(run_id))
         check(scene, db.session.get_one(Migration, run_id))
         assert violations() == []
 
@@ -128,24 +132,24 @@ def test_a_postgresql_that_says_nothing_for_a_minute_and_no_more_over_the_connec
         scene = Scene(tv, stack)
         run_id = queued(scene, "jellyfin", "emby", people=CROWD).id
         outage = Outage(scene, 9)
-        with flask_up(settings, end=power_cut):
+        with flask_up(settings, tmp_path / "up.log", end=power_cut) as up:
             assert outage.struck.wait(90)
             db.session.remove()
             db.engine.dispose()
             line.fall_silent()
             threading.Event().wait(AWAY_S)
             line.forget()
-            outage.require_recovery(lambda: ended_there(run_id))
+            outage.require_recovery(up, lambda: ended_there(run_id))
         check(scene, db.session.get_one(Migration, run_id))
         assert violations() == []
 
 
 @pytest.mark.faults
-def test_a_sqlite_that_another_process_has_locked_changes_nothing(config: Config, scene: Scene) -> None:
+def test_a_sqlite_that_another_process_has_locked_changes_nothing(config: Config, scene: Scene, tmp_path: Path) -> None:
     run = queued(scene, "jellyfin", "emby", people=CROWD)
     path = Path(config.database_url.removeprefix("sqlite:///"))
     outage = Outage(scene, 2)
-    with flask_up(config.ensure(), end=power_cut):
+    with flask_up(config.ensure(), tmp_path / "up.log", end=power_cut) as up:
         assert outage.struck.wait(90)
         command = [sys.executable, "-c", HOLD, str(path)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -153,5 +157,5 @@ def test_a_sqlite_that_another_process_has_locked_changes_nothing(config: Config
             threading.Event().wait(AWAY_S)
             assert not has_ended(run.id, path)
             holder.communicate()
-        outage.require_recovery(lambda: has_ended(run.id, path))
+        outage.require_recovery(up, lambda: has_ended(run.id, path))
     check(scene, run)
