@@ -139,12 +139,14 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
             stood=stands,
         )
     )
-    if taken == 1:
-        pace.give_up_turns(run_id)
-    elif held.lease_until is not None and lasts_too_long(held.lease_until, now, seconds):
+    if taken != 1 and held.lease_until is not None and lasts_too_long(held.lease_until, now, seconds):
         as_read = Migration.id == run_id, Migration.epoch == held.epoch, Migration.lease_until == held.lease_until
         execute(update(Migration).where(*as_read).values(lease_until=now + timedelta(seconds=seconds)))
     db.session.commit()
+    if taken == 1:
+        # Apart from the run's row: the worker before may be writing first the one and then the other.
+        pace.give_up_turns(run_id)
+        db.session.commit()
     return Lease(run_id, held.epoch + 1, seconds, since, lost) if taken == 1 else None
 
 
