@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from panel.domain.statuses import Removal
 from panel.models import Migration, Setting
 from tests.scene import Scene
 
 
-def two_invited(scene: Scene) -> Migration:
+def two_invited(scene: Scene, removal: Removal = Removal.WHEN_ACTIVE) -> Migration:
     """A run from a Jellyfin server that has invited ada and ben; neither has accepted."""
     scene.add_server("jellyfin", "Old")
     scene.plan("Basic")
     scene.add_server("plex", "New")
     for name in ("ada", "ben"):
         scene.person(name)
-    run = scene.move()
+    run = scene.move(removal=removal)
     assert scene.outcome(run) == {"ada": "invited", "ben": "invited"}
     return run
 

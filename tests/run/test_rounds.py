@@ -22,7 +22,8 @@ from panel.services.run.rounds import next_round_of
 from panel.services.run.rows import Wait
 from panel.services.run.start import Schedule, start
 from panel.simulators.http import Fault
-from tests.run.test_steering import PEOPLE, Press, set_up
+from tests.run.test_judged_again import move_of, put_off, retry
+from tests.run.test_steering import PEOPLE, Press, set_up, work_until
 from tests.scene import Scene
 from tests.watched import by_hand
 
@@ -263,6 +264,21 @@ def test_rounds_end_when_their_number_is_up_or_the_run_is_cancelled(stage: Scene
     db.session.commit()
     stage.finish(third)
     assert next_round_of(third) is None
+
+
+def test_a_run_that_was_cancelled_is_not_repeated_because_somebody_in_it_is_retried(stage: Scene) -> None:
+    stage.person("cleo")
+    stage.target.sim.faults.append(Fault("POST", "/Users/New", times=1, status=400, body="No."))
+    run = start_with(stage, Schedule(repeat_every_h=1.0, rounds=5))
+    put_off(run, "cleo")
+    work_until(run, lambda: move_of(run, "ada").status is MoveStatus.FAILED)
+    steer.cancel(run)
+    db.session.commit()
+    stage.finish(run)
+    assert stage.outcome(run) == {"ada": "failed", "ben": "skipped", "cleo": "cancelled"} and next_round_of(run) is None
+    retry(run, move_of(run, "ada"))
+    stage.finish(run)
+    assert stage.outcome(run)["ada"] == "moved" and run.ended_at is not None and next_round_of(run) is None
 
 
 def test_a_retry_of_a_run_does_not_make_a_second_next_round(stage: Scene) -> None:

@@ -404,7 +404,12 @@ class TestBegun:
         rows.drop_untouched(run.id)
         db.session.refresh(ada)
         assert ada.status is MoveStatus.PENDING
-        ada.before = {}
+        ada.before, ada.taken = {}, {"libraries": [], "all_libraries": False, "settings": {}}
+        db.session.commit()
+        rows.drop_untouched(run.id)
+        db.session.refresh(ada)
+        assert ada.status is MoveStatus.PENDING
+        ada.taken = {}
         db.session.commit()
         rows.drop_untouched(run.id)
         db.session.refresh(ada)
@@ -465,21 +470,32 @@ def test_a_source_that_misses_two_answers_after_a_pause_is_waited_for(scene: Sce
     assert all(scene.opened(name, scene.source) is None for name in PEOPLE)
 
 
-def test_nothing_is_removed_where_the_page_says_so_and_a_retry_does_it(scene: Scene) -> None:
+def test_a_source_that_stays_away_after_a_pause_fails_the_run_and_a_retry_goes_on(scene: Scene) -> None:
     run = taking_and_paused(scene)
     down = Fault("GET", "/System/Info/Public", drop=True, times=None)
     scene.source.sim.faults.append(down)
     steer.resume(run)
     db.session.commit()
-    work_until(run, lambda: run.prepared_at)
+    work_until(run, lambda: run.ended_at)
     scene.source.sim.faults.remove(down)
-    scene.finish(run)
-    assert "nothing is removed there" in run.note and run.ended_at is not None
+    assert run.status is MigrationStatus.FAILED and "Old" in run.problem and run.source_reached
     assert all(scene.opened(name, scene.source) == {"Films"} for name in PEOPLE)
     assert set(scene.outcome(run).values()) == {"failed"}
-    assert all("Old could not be reached" in move.detail and move.retryable for move in run.moves)
+    assert all(run.problem in move.detail and move.retryable for move in run.moves)
     steer.retry(run)
     db.session.commit()
     scene.finish(run)
     assert run.note == "" and set(scene.outcome(run).values()) == {"moved"}
     assert all(scene.opened(name, scene.source) is None for name in PEOPLE)
+
+
+def test_nothing_is_removed_where_the_page_says_so(scene: Scene) -> None:
+    set_up(scene, "jellyfin", "emby")
+    run = scene.start()
+    down = Fault("GET", "/System/Info/Public", drop=True, times=None)
+    scene.source.sim.faults.append(down)
+    work_until(run, lambda: run.prepared_at)
+    scene.source.sim.faults.remove(down)
+    scene.finish(run)
+    assert "nothing is removed there" in run.note and set(scene.outcome(run).values()) == {"moved"}
+    assert all(scene.opened(name, scene.source) == {"Films"} for name in PEOPLE)

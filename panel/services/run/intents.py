@@ -38,11 +38,10 @@ def write_intents(run: Migration, epoch: int, gifts: Sequence[Gift]) -> None:
 
 
 def is_to_be_kept(run: Migration, gift: Gift) -> bool:
-    """Whether what the account is now was not this run's doing, and is to be given back one day; not what it has made and given already
-    and gives once more."""
+    """Whether what the account is now was not this run's doing, and is to be given back one day; not what it has made."""
     move = gift.move
-    # One that a restored backup knows by its id was closed by this run.
-    made = gift.ours or (move.created_account and (move.given_at is not None or (move.from_backup and bool(move.target_member_id))))
+    # One that is known by its id was given, or was found by its intent and closed: it is this run's, though its answer was lost.
+    made = gift.ours or (move.created_account and (move.given_at is not None or bool(move.target_member_id)))
     return run.kind is RunKind.MOVE and gift.known is not None and not made and not move.before
 
 

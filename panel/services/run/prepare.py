@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import exists, false, or_, select, update
+from sqlalchemy import and_, exists, false, or_, select, update
 
-from panel.domain.statuses import MoveStatus, RunKind, Step
+from panel.domain.statuses import MoveStatus, Removal, RunKind, Step
 from panel.extensions import config, db, execute
 from panel.models import Migration, Move
 from panel.models.types import utc_now
@@ -48,8 +48,6 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     run.note = "" if run.kind is RunKind.UNDO else _judge(run, lease, source_look, target_look, target)
     run.prepared_at, run.source_reached = utc_now(), not run.note
     note_success(run)
-    if not run.source_reached:
-        _remove_nothing(run, lease)
     require_epoch(run.id, lease.epoch)
     db.session.commit()
     return True
@@ -70,6 +68,10 @@ def _judge(run: Migration, lease: Lease, source_look: Look, target_look: Look, t
         raise RunStopped(problem)
     # The run's row is written before those of its users, so that no cancel comes in between.
     require_epoch(run.id, lease.epoch)
+    if source_look.refusal and not flight.source_reached and _is_anything_at_stake(run):
+        # What is said of a source that was not reached holds for everybody: they would keep their access there for good. Asked only now
+        # that no retry can come in between.
+        raise RunStopped(source_look.refusal.message)
     if problem:
         _give_nobody_more(run, problem)
     else:
@@ -115,26 +117,11 @@ def _source_look(run: Migration, source: Remote) -> Look | Wait:
 
 
 def _is_anything_at_stake(run: Migration) -> bool:
-    """Whether somebody was given their new access before everyone was judged anew, and would keep the old one were the source not asked."""
-    kept_so_far = Move.given_at.is_not(None) if run.source_reached else false()
+    """Whether somebody had their new access, or was invited, before everyone is judged anew, and would keep the old one did the run go on
+    without the source."""
+    if run.removal is Removal.KEEP:
+        return False
+    given = or_(Move.given_at.is_not(None), Move.step.in_((Step.CHECK, Step.ACCEPT)))
+    kept_so_far = and_(given, Move.taken_at.is_(None), Move.source_member_id != "") if run.source_reached else false()
     at_stake = Move.migration_id == run.id, Move.status.in_(SETTLING), or_(Move.step == Step.TAKE, kept_so_far)
     return bool(db.session.scalar(select(exists().where(*at_stake))))
-
-
-def _to_be_taken(run: Migration) -> list[Move]:
-    query = select(Move).where(Move.migration_id == run.id, Move.step == Step.TAKE, Move.status.in_(SETTLING))
-    return list(db.session.scalars(query.order_by(Move.position)))
-
-
-def _remove_nothing(run: Migration, lease: Lease) -> None:
-    """What is said of a source that was not reached holds for everybody: who was to lose their access there keeps it until a retry."""
-    for move in _to_be_taken(run):
-        if move.claim not in (None, lease.epoch):
-            continue
-        left = (
-            "whether the removal tried before was carried out is looked up by a retry"
-            if move.taken
-            else "the access there was left as it was"
-        )
-        move.status, move.retryable, move.needs_look, move.claim = MoveStatus.FAILED, True, True, None
-        move.detail = f"{run.source.name} could not be reached when the run went on: {left}. Retry once it can be reached."

@@ -149,12 +149,13 @@ def _write(move_id: int, epoch: int, values: dict[str, Any]) -> bool:
 
 
 def _is_begun(of_move: ColumnElement[bool]) -> ColumnElement[bool]:
-    """For whom something was changed on the target, or may have been: to be finished, also in a cancelled run. `of_move`: whether the run
-    moves users; of one that takes back it was written before, what there was on the other server. Who has to be looked at and has had a try
-    may have been changed: whoever puts somebody back who was sent something, or was left behind, counts that as one."""
+    """For whom something was changed, or may have been: to be finished, also in a cancelled run. Who is to be given access once more may
+    have lost the one on the source already. `of_move`: whether the run moves users; in one that takes back, what there was on the target
+    before was written by the other. Who has to be looked at and has had a try may have been changed: whoever puts somebody back who was
+    sent something, or was left behind, counts that as one."""
     column = _MOVES.c
-    edited = of_move & (sql_cast(column.before, Text) != "{}")
-    return or_(column.created_account, column.given_at.is_not(None), edited, column.needs_look & (column.attempts > 0))
+    noted = or_(*(sql_cast(kept, Text) != "{}" for kept in (column.before, column.taken)))
+    return or_(column.created_account, column.given_at.is_not(None), of_move & noted, column.needs_look & (column.attempts > 0))
 
 
 def drop_untouched(run_id: int) -> None:

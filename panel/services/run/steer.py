@@ -93,10 +93,10 @@ def retry(run: Migration, move_id: int | None = None) -> int:
     if run.status not in ACTIVE:
         _take_up_again(run)
     else:
-        # It comes at once, also where the run waits for somebody else. What is known of them may be old: who may move, and which account is
-        # theirs, is judged anew.
+        # It comes at once, also where the run waits for somebody else; the server that it waits for is not given up for that any sooner.
+        # What is known of them may be old: who may move, and which account is theirs, is judged anew.
         prepared_at = None if run.kind is RunKind.MOVE else Migration.prepared_at
-        execute(update(Migration).where(Migration.id == run.id).values(wake_at=None, prepared_at=prepared_at))
+        execute(update(Migration).where(Migration.id == run.id).values(wake_at=None, prepared_at=prepared_at, outages=0))
     return again
 
 
@@ -131,6 +131,9 @@ def _take_up_again(run: Migration) -> None:
         "outages": 0,
         "problem": "",
     }
+    if run.status is MigrationStatus.CANCELLED:
+        # Whom the cancel has left is not begun by a later round.
+        reopened["rounds_left"] = 0
     _change(run, MigrationStatus.RUNNING, f"Migration {run.id} cannot be taken up again.", **reopened)
 
 

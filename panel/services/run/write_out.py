@@ -65,12 +65,13 @@ def _is_taken_here(move: Move, verdict: Verdict) -> bool:
 
 def _has_something(move: Move, verdict: Verdict, flight: Preflight) -> bool:
     """Whether they have something by this run's doing, or may have: something was given to them or removed, and what is left of it stands
-    there still, or cannot be told."""
+    there still, as an invite that waits does, or cannot be told."""
     given = move.given_at is not None or bool(move.before) or move.created_account
     if not (given or move.taken or move.taken_at is not None):
         return False
     there = flight.target_roster.proven(move.user_id)
-    return _is_in_doubt(move) or Reason.UNREADABLE in verdict.reasons or (there is not None and there.has_access)
+    stands = there is not None and (there.has_access or not there.accepted)
+    return stands or _is_in_doubt(move) or Reason.UNREADABLE in verdict.reasons
 
 
 def _write_begun(move: Move, verdict: Verdict, detail: str) -> None:
@@ -118,6 +119,9 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
     move.libraries = [rows[library.id] for library in libraries_for(verdict.candidate, flight.pair)]
     move.downloads = plan.allow_downloads if plan else _kept_from_downloading(here, flight)
     move.source_member_id = here.id if here else ""
+    if here and here.has_access and flight.source_reached:
+        # What this run has removed there before is open again: it is to go once more. `taken` stays what it was before the run.
+        move.taken_at = None
     move.seen = as_kept(here) if here and here.settings else {}
     move.restrictions = dict(here.settings) if here and _speak_alike(flight) else {}
     if here and not _speak_alike(flight) and is_restricted(here.settings):
@@ -137,8 +141,11 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
     else:
         _note_missing(move, user, flight)
     access = verdict.candidate.target_access
-    if access in (TargetAccess.RIGHT, TargetAccess.WAITING):
+    has_all = access in (TargetAccess.RIGHT, TargetAccess.WAITING)
+    if has_all and not _is_half_given(move):
         move.step = Step.CHECK
+    elif has_all:
+        move.needs_look = True
     elif there is not None and flight.pair.target is Platform.PLEX:
         move.known = {
             "id": there.id,
@@ -152,6 +159,12 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
         }
     else:
         move.needs_look = move.needs_look or there is not None
+
+
+def _is_half_given(move: Move) -> bool:
+    """Whether this run has begun to give what they have on the target, and it is not noted that it came to its end: only giving notes that,
+    and with it what is told to the person and what an undo withdraws."""
+    return move.given_at is None and (move.created_account or move.sealed or bool(move.before))
 
 
 def _note_missing(move: Move, user: UserFacts, flight: Preflight) -> None:
