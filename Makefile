@@ -28,7 +28,7 @@ test-all: setup ## Run the thorough repetitions as well
 	$(BIN)/python -m pytest -m 'not faults and not cuts'
 
 test-faults: setup ## Run migrations under every fault (about 15 minutes)
-	$(BIN)/python -m pytest tests/faults -m 'not cuts' -n 3 --dist load --maxschedchunk 1 -p no:cacheprovider
+	$(BIN)/python -m pytest tests/faults -m 'not cuts' -n 4 --dist load --maxschedchunk 1 -p no:cacheprovider
 
 test-cuts: setup ## Kill all processes at once 200 times, and what else takes long under faults (about 20 minutes)
 	$(BIN)/python -m pytest tests/faults -m cuts -n 2 --dist load --maxschedchunk 1 -p no:cacheprovider

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -216,3 +218,18 @@ def is_synced_anew(server_id: int) -> bool:
         db.session.commit()
         return False
     return server.synced_at != _wanted[server_id]
+
+
+def test_nothing_is_locked_after_a_chore(run: Migration, config: Config) -> None:
+    path = config.database_url.removeprefix("sqlite:///")
+
+    def others_can_write() -> bool:
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other, suppress(sqlite3.OperationalError):
+            other.execute("BEGIN IMMEDIATE")
+            return True
+        return False
+
+    db.session.commit()
+    for chore in housekeeping.CHORES:
+        chore()
+        assert others_can_write(), chore.__name__

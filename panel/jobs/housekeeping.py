@@ -30,7 +30,7 @@ def tick() -> None:
     A chore that fails is logged and tried again the next time; the others are done all the same.
     """
     kinds: set[type[Exception]] = set()
-    for chore in (_work_on_runs, _send_mails, _open_accounts_again, _ask_who_has_accepted, _remind, _sync, _compare_clocks):
+    for chore in CHORES:
         try:
             chore()
         except Exception as error:
@@ -86,3 +86,7 @@ def _turn_to_ask(server_id: int) -> bool:
     taken = pace.take_turn_every(f"invites:{server_id}", ACCEPTANCE_EVERY)
     db.session.commit()
     return taken
+
+
+#: In the order in which they are done; each leaves nothing locked for the next one, which may wait for a queue that does not answer.
+CHORES = (_work_on_runs, _send_mails, _open_accounts_again, _ask_who_has_accepted, _remind, _sync, _compare_clocks)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from panel.domain.statuses import MoveStatus, Step
@@ -19,7 +19,6 @@ from panel.services import by_hand, mail, notices, proof
 from panel.services.run.accept import begun_anew, check_invites
 from panel.services.run.listed import Listed
 from panel.services.servers import HURRIED, refusal_of, remote_for
-from panel.services.shared_clock import shared_now
 from panel.services.shares import ServerBusy, require_free, why_not_now
 from panel.services.throttling import NotYet
 from panel.services.user_list import holds
@@ -117,11 +116,8 @@ def remind(move: Move) -> Email:
 
 
 def is_on_its_way() -> ColumnElement[bool]:
-    """Of a mail: whether it is about to be sent, or is being sent. One that has been for long, or has an error, is sent by nobody any more:
-    whether the mail server took it is not known, and it stays as it is."""
-    since = func.coalesce(Email.not_before, Email.created_at)
-    being_sent = and_(Email.status == EmailStatus.SENDING, Email.error == "", since > shared_now() - mail.LASTS)
-    return or_(Email.status == EmailStatus.QUEUED, being_sent)
+    """Of a mail: whether it is about to be sent, or is being sent."""
+    return or_(Email.status == EmailStatus.QUEUED, mail.is_being_sent())
 
 
 def withdraw(move: Move) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from typing import Any
 
-from sqlalchemy import func, or_, select, update
-from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 
 from panel.extensions import db, execute
 from panel.models import Email, EmailStatus, Move, Setting
@@ -31,6 +31,7 @@ ANSWER_S = 120.0
 #: For all of it at the most: a mail that is being sent for longer has lost its sender.
 LASTS = timedelta(minutes=10)
 LOST = "The panel stopped while it was being sent. It may have arrived: ask the recipient before it is sent again."
+BEING_SENT = "The mail is being sent at this moment. Wait for what the mail server says to it."
 #: While a person waits for the answer.
 HURRIED_S = 6.0
 #: Seconds before each new try of a mail that was certainly not accepted.
@@ -62,7 +63,7 @@ class Taken:
 
 
 def due() -> list[int]:
-    """The mails to be sent now. Commits where something is to be said of one whose sender is gone."""
+    """The mails to be sent now. Commits."""
     _note_lost()
     now = utc_now()
     # One that waits for longer than any does was put off before the clock was put back.
@@ -73,39 +74,49 @@ def due() -> list[int]:
 
 def _note_lost() -> None:
     """A mail whose sender was stopped is sent by nobody any more: a person is told that it may have arrived."""
+    execute(update(Email).where(Email.status == EmailStatus.SENDING, Email.error == "", ~is_being_sent()).values(error=LOST))
+    # Also where there was none: SQLite lets nobody else write until then, and the next thing may be a queue that does not answer.
+    db.session.commit()
+
+
+def is_being_sent() -> ColumnElement[bool]:
+    """Of a mail: whether a sender is at it. One that has been sent for long, or has an error, is sent by nobody any more: whether the mail
+    server took it is not known, and it stays as it is."""
     since = func.coalesce(Email.not_before, Email.created_at)
-    lost = Email.status == EmailStatus.SENDING, Email.error == "", since < shared_now() - LASTS
-    if execute(update(Email).where(*lost).values(error=LOST)):
-        db.session.commit()
+    return and_(Email.status == EmailStatus.SENDING, Email.error == "", since > shared_now() - LASTS)
 
 
 def send(email_id: int) -> None:
     """Claim and send one mail, and record how it went. Commits. A mail somebody else has claimed is left alone.
 
     A crash after this point leaves the mail in `sending`, and so does a message that got no answer: SMTP cannot be asked whether it was
-    accepted, so a person decides.
+    accepted, so a person decides. Where one has decided before this sender was done, its verdict is of no more use.
     """
+    since = shared_now()
     claimed = execute(
         update(Email)
         .where(Email.id == email_id, Email.status == EmailStatus.QUEUED)
-        .values(status=EmailStatus.SENDING, attempts=Email.attempts + 1, error="", not_before=shared_now())
+        .values(status=EmailStatus.SENDING, attempts=Email.attempts + 1, error="", not_before=since)
     )
     db.session.commit()
     if claimed != 1:
         return
     mail = db.session.get_one(Email, email_id, populate_existing=True)
+    attempts = mail.attempts
     try:
         (message, addresses), setting = _written(mail), _setting_by_itself()
         # Nothing stays open while the mail server is asked, which may take minutes.
         db.session.commit()
         left_out = deliver(message, addresses, setting).left_out
     except MailRefused as error:
-        _record_refusal(mail, error)
+        verdict = _after_refusal(email_id, attempts, error)
     else:
         Setting.current().smtp_proved = setting.smtp_settings
-        mail.status, mail.sent_at, mail.error = EmailStatus.SENT, utc_now(), left_out
-        # Also where somebody took it for lost meanwhile, and it stays the same here.
-        flag_modified(mail, "error")
+        verdict = {"status": EmailStatus.SENT, "sent_at": utc_now(), "error": left_out}
+    # Also where it was taken for lost meanwhile, but not once it is somebody else's.
+    mine = Email.id == email_id, Email.status == EmailStatus.SENDING, Email.not_before == since
+    if execute(update(Email).where(*mine).values(verdict)) != 1:
+        log.warning("Mail %s was put back into the outbox while it was being sent: how that went is not recorded.", email_id)
     db.session.commit()
 
 
@@ -127,11 +138,18 @@ def _written(mail: Email) -> tuple[EmailMessage, list[str]]:
         raise MailRefused(f"The mail could not be written ({type(error).__name__}): check its address.", retryable=False) from None
 
 
-def send_again(mail: Email) -> None:
-    """Put a mail back into the outbox, by a person's decision. Flushed."""
-    mail.status, mail.attempts, mail.not_before, mail.error = EmailStatus.QUEUED, 0, None, ""
-    mail.recipient = Setting.current().admin_email if mail.event == notices.SYSTEM_MESSAGE else mail.recipient
-    db.session.flush()
+def why_not_again(mail: Email) -> str:
+    """Why a mail cannot be put back into the outbox now; empty when it can."""
+    return BEING_SENT if db.session.scalar(select(exists().where(Email.id == mail.id, is_being_sent()))) else ""
+
+
+def send_again(mail: Email) -> str:
+    """Put a mail back into the outbox, by a person's decision; flushed. Why not, where that is so."""
+    recipient = Setting.current().admin_email if mail.event == notices.SYSTEM_MESSAGE else mail.recipient
+    anew = {"status": EmailStatus.QUEUED, "attempts": 0, "not_before": None, "error": "", "recipient": recipient}
+    done = execute(update(Email).where(Email.id == mail.id, ~is_being_sent()).values(anew))
+    db.session.expire(mail)
+    return "" if done else BEING_SENT
 
 
 def send_test(recipients: str, setting: Setting) -> Taken:
@@ -246,16 +264,16 @@ def _envelope(addresses: Sequence[str], subject: str, setting: Setting) -> Email
     return message
 
 
-def _record_refusal(mail: Email, error: MailRefused) -> None:
-    mail.error = str(error)
+def _after_refusal(email_id: int, attempts: int, error: MailRefused) -> dict[str, Any]:
+    """What becomes of a mail that was not taken, or perhaps."""
     if isinstance(error, MailUnclear):
-        log.warning("Mail %s was perhaps sent: %s", mail.id, error)
-        return
-    if error.retryable and mail.attempts <= len(RETRY_WAITS_S):
-        mail.status, mail.not_before = EmailStatus.QUEUED, utc_now() + timedelta(seconds=RETRY_WAITS_S[mail.attempts - 1])
-    else:
-        mail.status = EmailStatus.FAILED
-    log.warning("Mail %s was not sent: %s", mail.id, error)
+        log.warning("Mail %s was perhaps sent: %s", email_id, error)
+        return {"error": str(error)}
+    log.warning("Mail %s was not sent: %s", email_id, error)
+    if error.retryable and attempts <= len(RETRY_WAITS_S):
+        again = utc_now() + timedelta(seconds=RETRY_WAITS_S[attempts - 1])
+        return {"status": EmailStatus.QUEUED, "not_before": again, "error": str(error)}
+    return {"status": EmailStatus.FAILED, "error": str(error)}
 
 
 def _said(error: smtplib.SMTPResponseException) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import Row, func, select
 from panel.domain.statuses import OPEN, MigrationStatus, MoveStatus, RunKind, Step
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move, Server
-from panel.services import invites, notices, people_mails, report, waiting
+from panel.services import invites, mail, notices, people_mails, report, waiting
 from panel.services.run import steer
 from panel.services.run.rounds import next_round_of
 from panel.services.run.way_back import TakenBack, WayBack, is_anything_left, taken_back, ways_back
@@ -237,4 +237,7 @@ def mails_unsent(run: Migration) -> list[people_mails.Unsent]:
 
 def why_no_mail(run: Migration) -> str:
     """Why *Send again* cannot work now; empty when it can."""
-    return notices.why_no_mail_of(run) if run.ended_at else "The run has not ended yet."
+    if not run.ended_at:
+        return "The run has not ended yet."
+    row = report.result_mail(run.id)
+    return notices.why_no_mail_of(run) or (mail.why_not_again(row) if row else "")

@@ -68,17 +68,7 @@ def retry_one(run_id: int, move_id: int) -> BaseResponse:
 def send_mail(run_id: int) -> BaseResponse:
     """Send the result mail again, or for the first time where nothing was set when the run ended."""
     run = db.get_or_404(Migration, run_id)
-    problem = why_no_mail(run)
-    if not problem:
-        row = report.result_mail(run.id)
-        if row is None:
-            row = result_mail.put_in_outbox(run)
-        else:
-            mail.send_again(row)
-        _note("migration.mailed", run, "The result mail, asked for by hand" if row is not None else "")
-        db.session.commit()
-        if row is not None:
-            jobs.wake_mail(row.id)
+    problem = why_no_mail(run) or _sent_mail(run)
     return _mail_answer(run, problem)
 
 
@@ -148,6 +138,20 @@ def _what_cancelling_does(run: Migration) -> list[str]:
 
 def _note(action: str, run: Migration, detail: str = "") -> None:
     audit.note(current_user.email, action, f"{run.source.name} → {run.target.name}", f"Migration {run.id}. {detail}".strip())
+
+
+def _sent_mail(run: Migration) -> str:
+    """Put the result mail into the outbox; why not, where that is so."""
+    row = report.result_mail(run.id)
+    if row is None:
+        row = result_mail.put_in_outbox(run)
+    elif problem := mail.send_again(row):
+        return problem
+    _note("migration.mailed", run, "The result mail, asked for by hand" if row is not None else "")
+    db.session.commit()
+    if row is not None:
+        jobs.wake_mail(row.id)
+    return ""
 
 
 def _mail_answer(run: Migration, problem: str) -> BaseResponse:

@@ -12,9 +12,12 @@ from panel.extensions import db
 from panel.models import Email, EmailStatus, Migration, Move
 from panel.models.types import utc_now
 from panel.services import mail, people_mails
+from tests.clock import Clock, clock
 from tests.scene import Scene
 from tests.web.counting import statements
 from tests.web.test_migration import LIVE, poll_address
+
+__all__ = ["clock"]
 
 REFUSED = "The mail server refused the recipient (550 No such user <here>)."
 
@@ -93,15 +96,14 @@ def test_says_of_a_mail_whose_sender_was_stopped_that_it_perhaps_arrived(ada: Fl
     assert all("alice@example.test</bdi>: perhaps sent. The panel stopped" in " ".join(ada.get(place).text.split()) for place in places)
 
 
-def test_a_mail_that_was_taken_for_lost_and_was_sent_after_all_says_so(app: Flask, pair: Scene) -> None:
+def test_a_mail_that_was_taken_for_lost_and_was_sent_after_all_says_so(app: Flask, pair: Scene, clock: Clock) -> None:
     run = pair.move()
     mail_to(run, "Alice", EmailStatus.QUEUED)
     email = db.session.scalars(db.select(Email).where(Email.recipient == "alice@example.test")).one()
 
     def slow(*_args: object, **_options: object) -> mail.Taken:
         with app.app_context():
-            db.session.execute(db.update(Email).values(not_before=utc_now() - mail.LASTS - timedelta(seconds=1)))
-            db.session.commit()
+            clock.ahead = mail.LASTS + timedelta(seconds=1)
             mail.due()
             assert "It may have arrived" in db.session.scalars(db.select(Email.error).where(Email.id == email.id)).one()
         return mail.Taken("", "250 Taken")
