@@ -118,6 +118,7 @@ def send(email_id: int) -> None:
     if execute(update(Email).where(*mine).values(verdict)) != 1:
         log.warning("Mail %s was put back into the outbox while it was being sent: how that went is not recorded.", email_id)
     db.session.commit()
+    db.session.expire(mail)
 
 
 def _setting_by_itself() -> Setting:
