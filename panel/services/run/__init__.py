@@ -97,12 +97,13 @@ class Working:
             while True:
                 self.lease.require()
                 db.session.refresh(self.run)
+                began = utc_now()
                 try:
                     outcome = self._stage(source, target)
                 except RunStopped as problem:
                     stop(self.run, self.lease, str(problem))
                     return Verdict()
-                if outcome is False:
+                if outcome is False and not _has_come_due(self.run.id, began):
                     return Verdict()
                 if isinstance(outcome, Wait) and not self._wait(outcome):
                     return Verdict(wake_at=outcome.until)
@@ -257,6 +258,12 @@ def _anybody_begun(run_id: int) -> bool:
 
 def _anything_open(run_id: int) -> bool:
     return bool(db.session.scalar(select(exists().where(Move.migration_id == run_id, Move.status.in_(OPEN)))))
+
+
+def _has_come_due(run_id: int, since: datetime) -> bool:
+    """Whether the time of somebody who was put off came while the stages were asked, perhaps after the one that is theirs."""
+    came = Move.migration_id == run_id, Move.claim.is_(None), Move.not_before > since, Move.not_before <= utc_now()
+    return bool(db.session.scalar(select(exists().where(*came))))
 
 
 @contextmanager

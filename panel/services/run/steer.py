@@ -23,7 +23,7 @@ class NotPossible(Exception):
 @once_more
 def pause(run: Migration) -> None:
     """The user in hand is finished, then nothing more happens until `resume`. Flushed. Raises `NotPossible`."""
-    _change(run, MigrationStatus.PAUSED, f"Migration {run.id} is {run.status}; only one at work can be paused.", awaited_id=None)
+    _change(run, MigrationStatus.PAUSED, "Migration {run.id} is {run.status}; only one at work can be paused.", awaited_id=None)
 
 
 @once_more
@@ -43,7 +43,7 @@ def resume(run: Migration) -> None:
     _change(
         run,
         MigrationStatus.RUNNING,
-        f"Migration {run.id} is no longer paused.",
+        "Migration {run.id} is no longer paused.",
         Migration.status == MigrationStatus.PAUSED,
         status=to,
         **anew,
@@ -53,7 +53,7 @@ def resume(run: Migration) -> None:
 @once_more
 def cancel(run: Migration) -> None:
     """Nobody new is begun; the user in hand and those already given access are finished. Flushed. Raises `NotPossible`."""
-    refusal = f"Migration {run.id} is {run.status}; there is nothing to cancel."
+    refusal = "Migration {run.id} is {run.status}; there is nothing to cancel."
     _change(run, MigrationStatus.CANCELLED, refusal, wake_at=None, wake_reason="", awaited_id=None, problem="")
     look_for(run.id)
     drop_untouched(run.id)
@@ -134,7 +134,7 @@ def _take_up_again(run: Migration) -> None:
     if run.status is MigrationStatus.CANCELLED:
         # Whom the cancel has left is not begun by a later round.
         reopened["rounds_left"] = 0
-    _change(run, MigrationStatus.RUNNING, f"Migration {run.id} cannot be taken up again.", **reopened)
+    _change(run, MigrationStatus.RUNNING, "Migration {run.id} cannot be taken up again.", **reopened)
 
 
 def _as_status(status: MigrationStatus) -> ColumnElement[MigrationStatus]:
@@ -142,10 +142,12 @@ def _as_status(status: MigrationStatus) -> ColumnElement[MigrationStatus]:
 
 
 def _change(run: Migration, to: MigrationStatus, otherwise: str, *only: ColumnElement[bool], **also: object) -> None:
+    """`otherwise`: the sentence for where it is not possible, in which `run` stands for the run as it is by then."""
     from_here = Migration.id == run.id, Migration.status.in_(before(to)), *only
     done = execute(update(Migration).where(*from_here).values({"status": to, **also}))
     if done != 1:
         db.session.rollback()
-        raise NotPossible(otherwise)
+        db.session.refresh(run)
+        raise NotPossible(otherwise.format(run=run))
     db.session.flush()
     db.session.refresh(run)

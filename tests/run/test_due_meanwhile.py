@@ -1,0 +1,56 @@
+"""Whose next try comes due while the stages are asked one after another, perhaps right after their own, is not left for a later worker."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from panel.domain.statuses import MigrationStatus, Step
+from panel.extensions import config, db
+from panel.models import Move
+from panel.models.types import utc_now
+from panel.services import run as running
+from panel.simulators.http import Fault
+from tests.processes import wait_until
+from tests.run.test_taken_late import set_up
+from tests.scene import Scene
+
+
+@pytest.mark.parametrize(
+    ("stage", "side", "fault"),
+    [
+        ("give", 1, Fault("POST", "/Policy", status=500)),
+        ("take", 0, Fault("POST", "/Policy", status=500)),
+    ],
+    ids=["a second try on the target", "a second try on the source"],
+)
+def test_one_stretch_of_work_does_it_all(scene: Scene, monkeypatch: pytest.MonkeyPatch, stage: str, side: int, fault: Fault) -> None:
+    set_up(scene, "jellyfin", "emby", "ada")
+    run = scene.start()
+    # Long enough for the other stages to be asked before it is over.
+    patient = replace(config(), retry_waits_s=(0.5, 0.5, 0.5))
+    monkeypatch.setattr(sys.modules["panel.services.run.trouble"], "config", lambda: patient)
+    place = sys.modules[f"panel.services.run.{stage}"]
+    asked: Callable[[int, Step], datetime | None] = place.next_retry_at
+    met: list[datetime] = []
+
+    def next_retry_at(*of: Any) -> datetime | None:
+        """The machine stands still after the stage has found nobody due, until somebody is."""
+        due_at = asked(*of)
+        if due_at is not None:
+            met.append(due_at)
+            wait_until(lambda: utc_now() > due_at, 30)
+        return due_at
+
+    monkeypatch.setattr(place, "next_retry_at", next_retry_at)
+    scene.sides[side].sim.faults.append(fault)
+    running.work(run.id)
+    db.session.expire_all()
+    assert met, "somebody was put off"
+    assert run.status is MigrationStatus.FINISHED and scene.outcome(run) == {"ada": "moved"}
+    assert db.session.scalar(db.select(db.func.max(Move.attempts)).where(Move.migration_id == run.id)) == 1
