@@ -22,7 +22,7 @@ from rq.serializers import JSONSerializer
 from panel import embedded_redis
 from panel.config import ROOT, Config
 from panel.jobs import QUEUES
-from tests.processes import alive, descendants, wait_until
+from tests.processes import alive, descendants, table, wait_until
 
 UP = """
 import sys
@@ -67,8 +67,11 @@ class Panel:
         return self
 
     def part(self, mark: str) -> int:
-        """The process id of the first program below `up` whose command line has the mark, 0 when there is none."""
-        return min((pid for pid, command in descendants(self.process.pid).items() if mark in command), default=0)
+        """The process id of the first program below `up` whose command line has the mark, 0 when there is none. A fork has that of its
+        parent, and may have a lower number."""
+        processes = table()
+        marked = {pid for pid, command in descendants(self.process.pid).items() if mark in command}
+        return min((pid for pid in marked if pid in processes and processes[pid][0] not in marked), default=0)
 
     def queue(self) -> Queue:
         connection = redis.Redis.from_url(self.config.ensure().redis_url)

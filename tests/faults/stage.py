@@ -45,6 +45,10 @@ class Stage:
         self.sims: tuple[Simulator, ...] = (scene.tv, *(side.sim for side in scene.sides))
         if watches:
             watch()
+        for side in scene.sides:
+            # Read, since what was read before may have been let go of with a transaction: they are asked without a session from here on.
+            side.row = db.session.merge(side.row)
+            db.session.refresh(side.row)
         self.let_go()
         self._kept = keep_database(config.database_url)
         self._state = self._copied([{key: value for key, value in vars(sim).items() if key not in KEPT} for sim in self.sims])
@@ -195,8 +199,6 @@ def taken_back(scene: Scene, run: Migration) -> Migration:
     labour(run.id, lambda: accept(scene.tv))
     back = undo.start_undo(db.session.get_one(Migration, run.id))
     db.session.commit()
-    for side in scene.sides:
-        side.row = db.session.merge(side.row)
     scene.tv.deleted_shares.clear()
     return back
 
