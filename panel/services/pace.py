@@ -24,6 +24,9 @@ from panel.models import Migration, Pacemaker, PaceWaiter, PlexAccount, Server
 from panel.models.types import UtcDateTime, utc_now
 from panel.services.shared_clock import shared_now
 
+#: In whose hands a run is: its id, and the epoch of its worker.
+Hold = tuple[int, int]
+
 #: What lies so many seconds ahead although it is past was written before the clock was put back.
 PUT_BACK_S = 60.0
 #: Seconds before a run that lets another one go first asks again.
@@ -107,17 +110,24 @@ def take_turn_every(name: str, apart: timedelta) -> bool:
     return execute(update(Pacemaker).where(Pacemaker.name == name, due).values(last_turn_at=now)) == 1
 
 
-def leave_turn(name: str, run_id: int) -> None:
+def leave_turn(name: str, hold: Hold) -> None:
     """Nothing is sent in this turn: others may come, once it has passed. Flushed."""
-    execute(update(Pacemaker).where(Pacemaker.name == name, Pacemaker.turn_of == run_id).values(turn_of=None))
+    execute(update(Pacemaker).where(Pacemaker.name == name, _is_turn_of(hold)).values(turn_of=None))
 
 
-def give_up_turns(run_id: int) -> None:
-    """Somebody else has this run in hand from now on: the worker before sends nothing more. Flushed."""
-    execute(update(Pacemaker).where(Pacemaker.turn_of == run_id).values(turn_of=None))
+def give_up_turns(hold: Hold) -> None:
+    """This worker has the run in hand from now on: the one before sends nothing more. Flushed."""
+    execute(update(Pacemaker).where(_is_turn_of(hold)).values(turn_of=None))
 
 
-def end_turn(name: str, run_id: int | None = None, *, refused: bool = False) -> None:
+def _is_turn_of(hold: Hold) -> ColumnElement[bool]:
+    """Whether the turn is one of this run, which is still in these hands: a worker that was asleep since leaves the turn of the next one
+    alone."""
+    run_id, epoch = hold
+    return (Pacemaker.turn_of == run_id) & exists().where(Migration.id == run_id, Migration.epoch == epoch)
+
+
+def end_turn(name: str, hold: Hold | None = None, *, refused: bool = False) -> None:
     """The request of this turn is over, one of a run or of a page: the interval counts from here, so that requests are never closer than
     it. One that was not `refused` (429) ends the row of refusals and brings the pace a little closer to the one that was set, unless
     another one was refused meanwhile. Flushed."""
@@ -125,7 +135,7 @@ def end_turn(name: str, run_id: int | None = None, *, refused: bool = False) -> 
     if row is None:
         return
     now = shared_now()
-    over = {"turn_until": None} if run_id is None else {"turn_of": case((Pacemaker.turn_of == run_id, None), else_=Pacemaker.turn_of)}
+    over = {"turn_until": None} if hold is None else {"turn_of": case((_is_turn_of(hold), None), else_=Pacemaker.turn_of)}
     execute(update(Pacemaker).where(Pacemaker.name == name).values(last_turn_at=now, **over))
     if not refused:
         # What cools down now was refused after this request had left.

@@ -102,9 +102,9 @@ class Roster:
             return self._may_be_anybody.unreadable
         return self.why_unreadable(user_id)
 
-    def lists(self, member_id: str) -> bool:
-        """Whether there is an entry of this id, whoever's."""
-        return any(member.id == member_id for member in self._members)
+    def listed(self, member_id: str) -> Member | None:
+        """The entry of this id, whoever's."""
+        return next((member for member in self._members if member.id == member_id), None)
 
     def holder_of(self, name: str) -> Member | None:
         """Whoever has this account name, case-folded."""

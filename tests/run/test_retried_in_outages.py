@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 
 import pytest
@@ -12,13 +13,15 @@ from panel.extensions import db
 from panel.jobs import invites
 from panel.models import Migration, User
 from panel.services import run as running
+from panel.services.run import steer
 from panel.simulators.http import Fault
 from tests.clock import Clock, clock
 from tests.invited import two_invited
+from tests.run.buttons import before, pressed
 from tests.run.outages import waiting_for
 from tests.run.test_judged_again import move_of, one_given_one_failed, put_off, retry, work_minutes
 from tests.run.test_steering import work_until
-from tests.run.test_taken_late import set_up
+from tests.run.test_taken_late import refuse_removal, set_up
 from tests.run.working import work_until_it_ends
 from tests.scene import Scene, Side
 
@@ -52,6 +55,37 @@ def test_retries_during_one_outage_give_the_server_up_no_sooner(app: Flask, scen
         running.work(run.id)
         db.session.expire_all()
         assert run.status is MigrationStatus.RUNNING and run.wake_at is not None, run.problem
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_retry_right_before_everybody_is_judged_without_the_source_gives_it_up_no_sooner(
+    app: Flask, scene: Scene, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    set_up(scene, "jellyfin", "emby", "ada", "ben")
+    refuse_removal(scene, "ben", 400)
+    scene.target.sim.faults.append(Fault("POST", "/Users/New", times=1, status=400, body="No."))
+    run = scene.move()
+    assert scene.outcome(run) == {"ada": "failed", "ben": "failed"}
+    waiting_for(app, 100.0, 100.0, 100.0, 100.0, 100.0)
+    scene.source.sim.faults[:] = [AWAY]
+    retry(run, move_of(run, "ada"))
+    running.work(run.id)
+    clock.ahead += timedelta(seconds=101)
+    ben_id, refusals = move_of(run, "ben").id, []
+    # On SQLite nobody can press anything from here until everybody is judged.
+    hits = before(
+        monkeypatch,
+        sys.modules["panel.services.run.prepare"],
+        "require_epoch",
+        lambda: refusals.append(pressed(app, run, lambda fresh: steer.retry(fresh, ben_id))),
+    )
+    running.work(run.id)
+    db.session.expire_all()
+    assert hits.is_set() and refusals == [""]
+    assert (run.status, run.outages) == (MigrationStatus.RUNNING, 1), run.problem
+    scene.source.sim.faults.clear()
+    work_until_it_ends(run, clock, pause=timedelta(seconds=400), times=40)
+    assert scene.outcome(run) == {"ada": "moved", "ben": "moved"} and scene.opened("ben", scene.source) is None
 
 
 def withdraw(scene: Scene, run: Migration, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from panel.services.run import lease as leases
 from panel.simulators.http import Call
 from tests.clock import Clock, clock
 from tests.databases import ON_BOTH
+from tests.run.buttons import before
 from tests.run.one_worker import OneWorker
 from tests.scene import Scene
 
@@ -95,7 +97,7 @@ def test_the_interval_begins_when_the_request_of_the_other_run_is_over(runs: lis
     assert take(runs[0]) == 0.0
     pass_by(clock, 10 * INTERVAL_S, one)
     assert take(runs[1]) >= INTERVAL_S, "it is on its way still"
-    pace.end_turn(pace.name_of(runs[0].target), runs[0].id)
+    pace.end_turn(pace.name_of(runs[0].target), one.hold)
     db.session.commit()
     assert take(runs[1]) > INTERVAL_S - 5
     pass_by(clock, INTERVAL_S, one)
@@ -105,7 +107,7 @@ def test_the_interval_begins_when_the_request_of_the_other_run_is_over(runs: lis
 def test_a_turn_in_which_nothing_is_sent_is_left_to_others(runs: list[Migration], clock: Clock) -> None:
     one = hold(runs[0])
     assert take(runs[0]) == 0.0
-    pace.leave_turn(pace.name_of(runs[0].target), runs[0].id)
+    pace.leave_turn(pace.name_of(runs[0].target), one.hold)
     db.session.commit()
     pass_by(clock, INTERVAL_S, one)
     assert take(runs[1]) == 0.0
@@ -126,14 +128,45 @@ def test_the_turn_of_a_dead_worker_ends_with_its_hold_and_is_nothing_to_the_next
 
 
 def test_whoever_comes_late_does_not_end_the_turn_of_another_run(runs: list[Migration], clock: Clock) -> None:
-    two = hold(runs[1])
+    one, two = hold(runs[0]), hold(runs[1])
     assert take(runs[1]) == 0.0
-    pace.end_turn(pace.name_of(runs[0].target), runs[0].id)
-    pace.leave_turn(pace.name_of(runs[0].target), runs[0].id)
+    pace.end_turn(pace.name_of(runs[0].target), one.hold)
+    pace.leave_turn(pace.name_of(runs[0].target), one.hold)
     pace.end_turn(pace.name_of(runs[0].target))
     db.session.commit()
     pass_by(clock, 2 * INTERVAL_S, two)
     assert take(runs[0]) >= INTERVAL_S
+
+
+@pytest.mark.parametrize("late", [pace.end_turn, pace.leave_turn])
+def test_a_worker_that_has_lost_its_run_does_not_end_the_turn_of_the_next_one(
+    runs: list[Migration], clock: Clock, late: Callable[[str, pace.Hold], None]
+) -> None:
+    asleep = hold(runs[0])
+    assert take(runs[0]) == 0.0
+    pass_by(clock, HOLD_S + INTERVAL_S)
+    awake = hold(runs[0])
+    assert take(runs[0]) == 0.0
+    late(pace.name_of(runs[0].target), asleep.hold)
+    db.session.commit()
+    pass_by(clock, 2 * INTERVAL_S, awake)
+    assert take(runs[1]) >= INTERVAL_S
+
+
+def test_one_that_falls_asleep_right_after_taking_a_run_over_does_not_end_the_turn_of_the_next_one(
+    runs: list[Migration], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awake: list[leases.Lease] = []
+
+    def while_it_sleeps() -> None:
+        pass_by(clock, HOLD_S + 1)
+        awake.append(hold(runs[0]))
+        assert take(runs[0]) == 0.0
+
+    before(monkeypatch, pace, "give_up_turns", while_it_sleeps)
+    hold(runs[0])
+    pass_by(clock, 2 * INTERVAL_S, *awake)
+    assert awake and take(runs[1]) >= INTERVAL_S, "the request of the other run is on its way still"
 
 
 def test_a_page_and_a_run_wait_for_each_other(runs: list[Migration], clock: Clock) -> None:

@@ -63,6 +63,11 @@ class Lease:
         self.require()
 
     @property
+    def hold(self) -> pace.Hold:
+        """The run and the epoch, by which turns of the pace are told apart."""
+        return self.run_id, self.epoch
+
+    @property
     def is_used_up(self) -> bool:
         """Whether this stretch of work has lasted long enough."""
         return time.monotonic() > self.work_until
@@ -145,7 +150,7 @@ def acquire(run_id: int, seconds: float) -> Lease | None:
     db.session.commit()
     if taken == 1:
         # Apart from the run's row: the worker before may be writing first the one and then the other.
-        pace.give_up_turns(run_id)
+        pace.give_up_turns((run_id, held.epoch + 1))
         db.session.commit()
     return Lease(run_id, held.epoch + 1, seconds, since, lost) if taken == 1 else None
 

@@ -95,12 +95,12 @@ class Pass:
     def _end_turn(self, outcome: object, *, refused: bool) -> None:
         """The interval counts from here, unless the last request of the turn was over long before. Flushed."""
         if self.paced and not isinstance(outcome, Interrupted):
-            pace.end_turn(self.turn, self.run.id, refused=refused)
+            pace.end_turn(self.turn, self.lease.hold, refused=refused)
 
     def _leave_turn(self) -> None:
         """Nobody is there any more for whom something would be sent in the turn that was taken. Flushed."""
         if self.paced:
-            pace.leave_turn(self.turn, self.run.id)
+            pace.leave_turn(self.turn, self.lease.hold)
 
     def _claim_next(self, room: int, **also: Any) -> list[Move]:
         """The next users, taken in hand; `also`: columns set with it. Nobody while the server has asked to be left alone. Flushed."""

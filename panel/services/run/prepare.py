@@ -20,6 +20,10 @@ from panel.services.run.write_out import write_out
 from panel.services.servers import Look, connected_to, look_or_raise, refusal_of
 
 
+class _SourceMissed(Exception):
+    """The source was not reached, and somebody would keep their access there did the run go on without it."""
+
+
 def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Outcome:
     """Ask both servers and settle what every user is to get. Commits. Raises `RunStopped` when the pair is blocked by now."""
     if run.prepared_at is not None:
@@ -37,15 +41,23 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
         return wait_out(run, error, run.target)
     # What the target has told is not written while the source is asked: nothing is locked over a request.
     with db.session.no_autoflush:
+        at_stake = _is_anything_at_stake(run)
         # What a link closes while the list is read may be open again by the time everyone is judged.
         closed = closed_for_a_moment(run.source_id)
-        source_look = _source_look(run, source) if run.kind is RunKind.MOVE else _needed_look(run, source)
+        source_look = _source_look(run, source, patient=at_stake) if run.kind is RunKind.MOVE else _needed_look(run, source)
     if isinstance(source_look, Wait):
         return source_look
     source_look = as_open(source_look, closed)
     lease.require()
     # What is given back was settled when the undo was written; nobody is judged.
-    run.note = "" if run.kind is RunKind.UNDO else _judge(run, lease, source_look, target_look, target)
+    try:
+        run.note = "" if run.kind is RunKind.UNDO else _judge(run, lease, source_look, target_look, target)
+    except _SourceMissed as missed:
+        if at_stake:
+            raise RunStopped(str(missed)) from None
+        # Somebody was retried meanwhile: for them it is waited for as long as for anybody.
+        db.session.rollback()
+        return True
     run.prepared_at, run.source_reached = utc_now(), not run.note
     note_success(run)
     require_epoch(run.id, lease.epoch)
@@ -54,7 +66,7 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
 
 
 def _judge(run: Migration, lease: Lease, source_look: Look, target_look: Look, target: Remote) -> str:
-    """Everyone by what both servers have answered, written out; answers with `Preflight.note`. Raises `RunStopped`."""
+    """Everyone by what both servers have answered, written out; answers with `Preflight.note`. Raises `RunStopped`, `_SourceMissed`."""
     flight = assess(
         run.source,
         run.target,
@@ -71,7 +83,7 @@ def _judge(run: Migration, lease: Lease, source_look: Look, target_look: Look, t
     if source_look.refusal and not flight.source_reached and _is_anything_at_stake(run):
         # What is said of a source that was not reached holds for everybody: they would keep their access there for good. Asked only now
         # that no retry can come in between.
-        raise RunStopped(source_look.refusal.message)
+        raise _SourceMissed(source_look.refusal.message)
     if problem:
         _give_nobody_more(run, problem)
     else:
@@ -102,15 +114,15 @@ def _needed_look(run: Migration, source: Remote) -> Look | Wait:
         return wait_out(run, error, run.source)
 
 
-def _source_look(run: Migration, source: Remote) -> Look | Wait:
-    """What the source answers; one bad moment is waited out, where somebody's access there is to go after all that was done for them a
-    longer outage too, and a request to slow down for as long as it takes."""
+def _source_look(run: Migration, source: Remote, *, patient: bool) -> Look | Wait:
+    """What the source answers; one bad moment is waited out, where somebody's access there is to go after all that was done for them
+    (`patient`) a longer outage too, and a request to slow down for as long as it takes."""
     try:
         return look_or_raise(run.source, source)
     except TooManyRequests as error:
         return wait_out(run, error, run.source)
     except PlatformError as error:
-        patience = len(config().outage_waits_s) if _is_anything_at_stake(run) else 1
+        patience = len(config().outage_waits_s) if patient else 1
         if (error.retryable or isinstance(error, UnexpectedAnswer)) and run.outages < patience:
             return wait_out(run, error, run.source)
         return Look(refusal=refusal_of(run.source, error))

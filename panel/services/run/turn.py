@@ -52,7 +52,7 @@ def wait_for_another_turn(run: Migration, lease: Lease, name: str) -> None:
 
     Raises `LeaseLost`, `Interrupted`, and `ServerFault` where it takes too long for somebody to be kept in hand.
     """
-    pace.end_turn(name, run.id)
+    pace.end_turn(name, lease.hold)
     db.session.commit()
     give_up_at = time.monotonic() + LONGEST_S
     while (seconds := pace.take_turn(name, pace.interval_s(run, name), run.id)) > 0:

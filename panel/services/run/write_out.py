@@ -34,7 +34,8 @@ def write_out(run: Migration, flight: Preflight, target: Remote) -> None:
     query = (
         select(Move).where(Move.migration_id == run.id, Move.status == MoveStatus.PENDING, Move.step == Step.GIVE).order_by(Move.position)
     )
-    pending = db.session.scalars(query.options(selectinload(Move.libraries)))
+    # As a retry has left them meanwhile, whatever was read before.
+    pending = db.session.scalars(query.options(selectinload(Move.libraries)).execution_options(populate_existing=True))
     for move in pending:
         verdict = verdicts.get(move.user_id)
         if verdict is None:
@@ -52,6 +53,8 @@ def write_out(run: Migration, flight: Preflight, target: Remote) -> None:
             move.detail = why_unreadable(flight, move.user_id)
         elif known := _another_known(move, flight):
             _write_in_doubt(move, known)
+        elif changed := _changed_before(move, flight):
+            _write_changed_before(move, changed, flight)
         else:
             _write_move(move, verdict, flight, rows)
             person = Person(move.account_name, move.address, move.target_account_id)
@@ -104,6 +107,28 @@ def _write_in_doubt(move: Move, known: Member) -> None:
     )
 
 
+def _changed_before(move: Move, flight: Preflight) -> Member | None:
+    """The account that this run has changed for them, or made and left open, where it stands there and is not the one known as theirs (any
+    more): people were merged since, or an account was found to be somebody else's."""
+    there = flight.target_roster.proven(move.user_id)
+    if flight.pair.target is Platform.PLEX or not move.target_member_id or (there and there.id == move.target_member_id):
+        return None
+    stands = flight.target_roster.listed(move.target_member_id)
+    made = stands is not None and stands.has_access and (move.created_account or move.given_at is not None)
+    return stands if move.before or made else None
+
+
+def _write_changed_before(move: Move, changed: Member, flight: Preflight) -> None:
+    """With another account taken for the one of this run nobody would know any more what was done about the first: an undo would leave it
+    as it is, or make of the other what the first one was."""
+    there, target = flight.target_roster.proven(move.user_id), flight.target_roster.server.name
+    now = f"“{there.name}” is known as theirs now" if there else "it is not known as theirs any more"
+    move.status, move.retryable, move.reasons, move.needs_look = MoveStatus.FAILED, False, (), True
+    move.detail = (
+        f"This migration has changed “{changed.name}” on {target} for them, and {now}. Take that back for them, then start a new migration."
+    )
+
+
 def _kept_from_downloading(here: Member | None, flight: Preflight) -> bool | None:
     """`False` for who may not download on Plex and has no plan that says otherwise: elsewhere a new account may. `None`: nothing said."""
     restrained = here is not None and here.settings.get("allowSync") is False
@@ -135,8 +160,8 @@ def _write_move(move: Move, verdict: Verdict, flight: Preflight, rows: dict[int,
     move.account_name = name
     if there is not None:
         if there.id != move.target_member_id and flight.pair.target is not Platform.PLEX:
-            # Not the one that this run has made, if any.
-            move.created_account, move.sealed, move.given_at = False, False, None
+            # Not the one that this run has made or changed, if any, which is gone or closed.
+            move.created_account, move.sealed, move.given_at, move.before = False, False, None, {}
         move.target_member_id, move.target_account_id = there.id, there.account_id
     else:
         _note_missing(move, user, flight)
@@ -174,7 +199,7 @@ def _note_missing(move: Move, user: UserFacts, flight: Preflight) -> None:
     if flight.pair.target is Platform.PLEX:
         move.target_account_id = user.plex_id
         return
-    if move.target_member_id and flight.target_roster.lists(move.target_member_id):
+    if move.target_member_id and flight.target_roster.listed(move.target_member_id):
         move.target_member_id, move.created_account = "", False
     move.target_account_id = move.target_member_id
 
