@@ -14,6 +14,7 @@ from email.utils import formatdate, make_msgid
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy.exc import OperationalError
 
 from panel.extensions import db, execute
 from panel.models import Email, EmailStatus, Move, Setting
@@ -83,7 +84,9 @@ def is_being_sent() -> ColumnElement[bool]:
     """Of a mail: whether a sender is at it. One that has been sent for long, or has an error, is sent by nobody any more: whether the mail
     server took it is not known, and it stays as it is."""
     since = func.coalesce(Email.not_before, Email.created_at)
-    return and_(Email.status == EmailStatus.SENDING, Email.error == "", since > shared_now() - LASTS)
+    # What lies further ahead was claimed before the clock was put back.
+    now = shared_now()
+    return and_(Email.status == EmailStatus.SENDING, Email.error == "", since > now - LASTS, since < now + LASTS)
 
 
 def send(email_id: int) -> None:
@@ -133,6 +136,9 @@ def _written(mail: Email) -> tuple[EmailMessage, list[str]]:
     try:
         addresses = recipients_in(mail.recipient)
         return _message(mail, addresses), addresses
+    except OperationalError as error:
+        db.session.rollback()
+        raise MailRefused(f"The database did not let the mail be written ({type(error).__name__}).", retryable=True) from None
     except Exception as error:
         db.session.rollback()
         log.exception("Mail %s could not be written.", mail.id)
@@ -147,7 +153,7 @@ def why_not_again(mail: Email) -> str:
 def send_again(mail: Email) -> str:
     """Put a mail back into the outbox, by a person's decision; flushed. Why not, where that is so."""
     recipient = Setting.current().admin_email if mail.event == notices.SYSTEM_MESSAGE else mail.recipient
-    anew = {"status": EmailStatus.QUEUED, "attempts": 0, "not_before": None, "error": "", "recipient": recipient}
+    anew = {"status": EmailStatus.QUEUED, "attempts": 0, "not_before": None, "sent_at": None, "error": "", "recipient": recipient}
     done = execute(update(Email).where(Email.id == mail.id, ~is_being_sent()).values(anew))
     db.session.expire(mail)
     return "" if done else BEING_SENT

@@ -114,14 +114,14 @@ def replace_token(account: PlexAccount, token: str, found: Found) -> None:
 
 def check(account: PlexAccount) -> str:
     """Ask plex.tv whether the token still works; the row learns what it says. The sentence of the problem, empty when all is well. What is
-    known of the account stays where plex.tv is not to be asked now."""
+    known of the account stays where plex.tv is not to be asked now, or does not answer."""
     token = account.token
     # No transaction is kept open while plex.tv thinks.
     db.session.commit()
     try:
         found = identify(token, account)
         replace_token(account, token, found)
-    except AccountNotAsked as refusal:
+    except (AccountNotAsked, AccountUnanswered) as refusal:
         return str(refusal)
     except AccountRefused as refusal:
         account.checked_at, account.problem = utc_now(), str(refusal)

@@ -99,7 +99,7 @@ def test(account_id: int) -> Response:
     account = db.get_or_404(PlexAccount, account_id)
     had_pass = account.has_plex_pass
     problem = service.check(account)
-    # Where plex.tv is not to be asked now, nothing is wrong with the account.
+    # Where plex.tv is not to be asked now, or does not answer, nothing is wrong with the account.
     failed = bool(problem) and problem == account.problem
     healed = [] if problem else service.queue_healed(account)
     if account.has_plex_pass is not had_pass:

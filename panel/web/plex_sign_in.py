@@ -73,13 +73,17 @@ def check() -> BaseResponse:
 def _not_yet(pin: dict[str, Any], problem: str, *, is_slowed: bool = False) -> BaseResponse:
     if not htmx.asks():
         return htmx.go(url_for("plex_sign_in.wait"), problem or "Not approved yet.", "info")
-    return _waiting(pin, problem, is_slowed=is_slowed) if problem else Response(status=204)
+    if not problem and not pin.get("is_told"):
+        return Response(status=204)
+    # What was told is taken off the page once it is over.
+    session[KEY] = pin = pin | {"is_told": bool(problem)}
+    return _waiting(pin, problem, is_slowed=is_slowed)
 
 
 def _expired(pin: dict[str, Any]) -> BaseResponse:
     session.pop(KEY)
-    known = pin["account"]
-    again = url_for("plex_accounts.edit", account_id=known) if known is not None else url_for("plex_accounts.new")
+    known = _account_of(pin)
+    again = url_for("plex_accounts.edit", account_id=known.id) if known is not None else url_for("plex_accounts.new")
     return htmx.go(again, EXPIRED, "warning")
 
 
@@ -109,7 +113,10 @@ def _signed_in(token: str, pin: dict[str, Any]) -> BaseResponse:
 def _left_alone(pin: dict[str, Any], refusal: AccountNotAsked) -> BaseResponse:
     """The PIN is asked about again once plex.tv may be. When that is stands in the session where there is no account to keep it with."""
     is_known = _account_of(pin) is not None
-    session[KEY] = pin = pin if is_known else pin | {"ask_at": time.time() + refusal.after_s}
+    if not is_known:
+        pin = pin | {"ask_at": time.time() + refusal.after_s}
+        session[NEXT_KEY] = pin["ask_at"]
+    session[KEY] = pin
     return _not_yet(pin, str(refusal) if is_known else SLOWED, is_slowed=True)
 
 

@@ -8,16 +8,19 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from panel.demo.mail_server import MailServer
 from panel.extensions import db
 from panel.models import Email, EmailStatus, Setting
+from panel.models.types import utc_now
 from panel.services import mail
 from panel.services.report import mail_of
 from tests.fixtures import app, config, database_kind, scene, tv
@@ -299,3 +302,35 @@ def test_a_mail_server_is_not_asked_inside_a_transaction(app: Flask, server: lis
     monkeypatch.setattr(mail, "deliver", deliver)
     mail.send(row.id)
     assert seen == [False] and len(there.messages) == 1
+
+
+def test_one_that_was_sent_and_is_to_be_sent_again_is_not_said_to_be_sent(app: Flask, server: list[Odd]) -> None:
+    odd(server)
+    row = sent_as_often_as_due(put_in_outbox())
+    assert row.status is EmailStatus.SENT and row.sent_at
+    assert mail.send_again(row) == "" and row.status is EmailStatus.QUEUED and row.sent_at is None
+
+
+def test_one_whose_sender_died_before_the_clock_was_put_back_is_lost_at_once(app: Flask) -> None:
+    row = put_in_outbox()
+    row.status, row.not_before = EmailStatus.SENDING, utc_now() + timedelta(days=30)
+    db.session.commit()
+    assert mail.due() == []
+    db.session.refresh(row)
+    assert row.error == mail.LOST and mail.why_not_again(row) == ""
+
+
+def test_a_database_that_is_busy_while_a_mail_is_written_fails_none(app: Flask, server: list[Odd], monkeypatch: pytest.MonkeyPatch) -> None:
+    odd(server)
+    row, genuine, busy = put_in_outbox(), mail.recipients_in, [True]
+
+    def recipients_in(typed: str) -> list[str]:
+        if busy.pop() if busy else False:
+            raise OperationalError("SELECT", {}, Exception("The database is locked."))
+        return genuine(typed)
+
+    monkeypatch.setattr(mail, "recipients_in", recipients_in)
+    mail.send(row.id)
+    db.session.refresh(row)
+    assert row.status is EmailStatus.QUEUED and "database" in row.error
+    assert sent_as_often_as_due(row).status is EmailStatus.SENT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -111,6 +112,29 @@ def test_goes_on_asking_while_plex_tv_is_away(ada: FlaskClient, tv: PlexTv) -> N
     assert olga.token
 
 
+def test_what_was_wrong_is_no_longer_said_once_plex_tv_answers(ada: FlaskClient, tv: PlexTv) -> None:
+    begin(ada)
+    tv.faults.append(Fault("GET", "^/api/v2/pins/", status=503))
+    check = functools.partial(ada.post, "/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
+    assert "Asking again." in check().text
+    again = check()
+    assert again.status_code == 200 and "Asking again." not in again.text and "Open plex.tv" in again.text
+    assert check().status_code == 204
+
+
+def test_an_expired_sign_in_for_an_account_that_is_gone_leads_to_a_new_one(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Den")
+    account = PlexAccount(email="gone@example.test", token="t")
+    db.session.add(account)
+    db.session.commit()
+    begin(ada, account=str(account.id))
+    db.session.delete(account)
+    db.session.commit()
+    scene.tv.pins.clear()
+    answer = ada.post("/plex-accounts/sign-in/check", follow_redirects=True)
+    assert answer.status_code == 200 and answer.request.path == "/plex-accounts/new" and "has expired" in answer.text
+
+
 def test_lets_the_simulated_plex_tv_be_asked_on_its_own_page(ada: FlaskClient, tv: PlexTv) -> None:
     import requests
 
@@ -145,6 +169,14 @@ def test_tests_an_account_and_says_when_its_token_has_expired(ada: FlaskClient, 
     told = ada.post("/plex-accounts/1/test").text
     assert "plex.tv takes the account’s token: no" in told and "refused the token" in told and "/plex-accounts/1/edit" in told
     assert "refused the token" in ada.get("/plex-accounts").text
+
+
+def test_a_test_that_plex_tv_does_not_answer_says_nothing_of_the_token(ada: FlaskClient, scene: Scene) -> None:
+    scene.add_server("plex", "Den")
+    scene.tv.faults.append(Fault("GET", "^/(api/v2/user|users/account)", status=503, times=None))
+    told = ada.post("/plex-accounts/1/test").text
+    assert "plex.tv takes the account’s token: not known" in told and "under maintenance" in told
+    assert not db.session.get_one(PlexAccount, 1, populate_existing=True).problem
 
 
 def test_what_a_test_has_shown_stands_in_the_list_behind_it_and_leads_to_signing_in_again(ada: FlaskClient, scene: Scene) -> None:
@@ -347,6 +379,9 @@ def test_a_pin_is_not_asked_about_while_plex_tv_is_to_be_left_alone(ada: FlaskCl
     assert asked_about_pins(scene.tv) == 1
     assert all("has asked to slow down" in text and "Open plex.tv" in text and "Asking again." not in text for text in texts)
     assert (pace.cooling_until([side.row]) is not None) is is_known, "runs on the account heed it too"
+    data = {"account": str(side.row.plex_account_id)} if is_known else {}
+    begun_anew = ada.post("/plex-accounts/sign-in", data=data, follow_redirects=True)
+    assert begun_anew.request.path == "/plex-accounts" and len(scene.tv.calls("POST", "^/api/v2/pins")) == 1
 
 
 @pytest.mark.parametrize("is_known", [False, True])
