@@ -65,7 +65,7 @@ def test_whoever_asks_waits_longer_than_rows_are_left_to_who_says_nothing_and_no
 
 
 def test_a_page_gives_up_a_connection_that_never_speaks_again(line: Line, far_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "QUESTION_S", 0.5)
+    monkeypatch.setattr(patience, "QUESTION_S", 2.0)
     far_app.add_url_rule("/ask", "ask", lambda: str(db.session.execute(db.text("SELECT 7")).scalar()))
     client = far_app.test_client()
     assert client.get("/ask").text == "7"

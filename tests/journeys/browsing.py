@@ -78,8 +78,10 @@ def new_emby_server(page: Page) -> Locator:
 
 
 def overflow(page: Page) -> int:
-    """How many pixels the page is wider than its window."""
-    # The locator waits for the page that a press has asked for: until it begins there is no element to measure.
+    """How many pixels the page is wider than its window, once all that it looks by has come."""
+    # A press may have asked for the page: until it begins there is no element to measure, and until it is loaded a style may be missing.
+    page.locator("html").wait_for()
+    page.wait_for_load_state()
     width: Any = page.locator("html").evaluate("html => html.scrollWidth - html.clientWidth")
     return int(width)
 

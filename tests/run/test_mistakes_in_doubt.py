@@ -101,7 +101,8 @@ def test_each_of_its_waits_is_waited_before_a_run_at_work_is_ended_by_it(
     assert run.status is MigrationStatus.FAILED and run.ended_at is not None and run.id not in running.due()
 
 
-def test_a_mistake_about_one_of_them_keeps_no_other_open(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_about_one_of_them_keeps_no_other_open(app: Flask, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting_for(app, *WAITS_S)
     run = in_doubt(scene, *ON_THEIR_WAY)
     paused(run)
     for name in ON_THEIR_WAY:

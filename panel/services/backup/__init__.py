@@ -43,13 +43,12 @@ def program_version() -> str:
 
 
 def _write(file: IO[bytes], engine: Engine, config: Config, now: datetime) -> Manifest:
-    writer = Writer(file)
-    with backup_rows.frozen(engine) as connection:
+    with Writer(file) as writer, backup_rows.frozen(engine) as connection:
         revision = _revision(connection)
         writer.write_secrets(backup_secrets.of(config))
         for name, table in backup_rows.tables_of(connection).items():
             writer.write_table(name, [column.name for column in table.columns], backup_rows.rows_of(connection, table))
-    return writer.finish(program_version(), revision, now.isoformat(timespec="seconds"))
+        return writer.finish(program_version(), revision, now.isoformat(timespec="seconds"))
 
 
 def _revision(connection: Connection) -> str:

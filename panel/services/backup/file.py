@@ -62,12 +62,19 @@ class Manifest:
 
 
 class Writer:
-    """Writes a backup entry by entry; `finish` puts the manifest, without which the file is none."""
+    """Writes a backup entry by entry; `finish` puts the manifest, without which the file is none. A context manager: what is left in the
+    middle is closed before the file itself is."""
 
     def __init__(self, target: IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, allowZip64=True)
         self._tables: dict[str, Table] = {}
         self._secrets_sha256 = ""
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._zip.close()
 
     def write_secrets(self, secrets: dict[str, Any]) -> None:
         """The installation's own secrets, by name."""
@@ -87,10 +94,9 @@ class Writer:
         self._tables[name] = Table(columns, count, digest.hexdigest())
 
     def finish(self, program: str, revision: str, made_at: str) -> Manifest:
-        """Put the manifest and close."""
+        """Put the manifest."""
         manifest = Manifest(program, revision, made_at, self._secrets_sha256, self._tables)
         self._zip.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
-        self._zip.close()
         return manifest
 
 
