@@ -252,8 +252,8 @@ def test_an_answer_that_drips_has_a_deadline(
     monkeypatch.setattr(answers, "LONGEST_S", 0.3)
     begun = time.monotonic()
     with dripping(start, drop) as url, pytest.raises(error):
-        HttpDoor(url, {}, "The host", timeouts=(1.0, 1.0)).send("POST", "/one", creates=creates)
-    assert time.monotonic() - begun < 1.3
+        HttpDoor(url, {}, "The host", timeouts=(30.0, 30.0)).send("POST", "/one", creates=creates)
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize("creates", [False, True])

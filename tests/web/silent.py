@@ -54,6 +54,8 @@ class Line:
 
     def close(self) -> None:
         """Cuts everything."""
+        # Whoever waits for a client there is woken: its number may be that of another socket soon.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.open.set()
         for connection in self.taken:
