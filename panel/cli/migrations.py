@@ -13,7 +13,7 @@ from panel.cli.answers import Refused, as_json, command, finite, print_json, ref
 from panel.cli.follow import follow
 from panel.domain.statuses import MigrationStatus, Removal
 from panel.extensions import db
-from panel.models import Migration
+from panel.models import Migration, Move
 from panel.services import proof_report, report
 from panel.services.preflight import Preflight, ask_both, assess
 from panel.services.run import steer
@@ -71,15 +71,7 @@ def migrate_users(
         refuse_blocked(flight.blockers)
     run = start(flight, schedule)
     db.session.commit()
-    queued = jobs.wake(run.id)
-    if wait:
-        follow(run.id, quiet=as_json)
-        db.session.refresh(run)
-    elif not queued or not jobs.workers_alive():
-        say("No worker is running: start one with “flask up”, or follow the run with --wait.", err=True)
-    _print_run(run, as_json)
-    if wait and (run.status is not MigrationStatus.FINISHED or report.counts_of(run.id).failed):
-        sys.exit(1)
+    _follow_and_print(run, jobs.wake(run.id), wait=wait, as_json=as_json)
 
 
 def _begin(typed: datetime) -> datetime:
@@ -139,19 +131,12 @@ retry = _steering("retry", steer.retry, "tries those again who failed and may be
 def undo(number: int, names: tuple[str, ...], wait: bool, as_json: bool) -> None:
     """Take back what a run did: a run of its own gives back the source access and withdraws what was made on the target."""
     run = run_numbered(number)
-    known = {move.name: move.id for move in run.moves}
-    if unknown := [name for name in names if name not in known]:
-        raise Refused("unknown_user", f"Migration {number} has no user named “{unknown[0]}”.")
     try:
-        back = start_undo(run, [known[name] for name in names] if names else None)
+        back = start_undo(run, [_named(run, name).id for name in names] if names else None)
     except NothingToUndo as refusal:
         raise Refused("nothing_to_undo", str(refusal)) from None
     db.session.commit()
-    jobs.wake(back.id)
-    if wait:
-        follow(back.id, quiet=as_json)
-        db.session.refresh(back)
-    _print_run(back, as_json)
+    _follow_and_print(back, jobs.wake(back.id), wait=wait, as_json=as_json)
 
 
 def _minutes(seconds: float) -> str:
@@ -160,6 +145,31 @@ def _minutes(seconds: float) -> str:
 
 
 COMMANDS = [preflight, migrate_users, migrations, pause, resume, cancel, retry, undo]
+
+
+def _named(run: Migration, name: str) -> Move:
+    """The one user of a run that is called so, or whose account on the target is. Raises `Refused`."""
+    found = [move for move in run.moves if move.name == name]
+    if len(found) > 1:
+        accounts = " or ".join(f"“{move.account_name}”" for move in found if move.account_name not in ("", name))
+        or_else = f"Name the account, {accounts}, or use the run’s page." if accounts else "Use the run’s page."
+        raise Refused("ambiguous_user", f"Migration {run.id} has {len(found)} users named “{name}”. {or_else}")
+    found = found or [move for move in run.moves if move.account_name == name]
+    if len(found) != 1:
+        raise Refused("unknown_user", f"Migration {run.id} has no user named “{name}”.")
+    return found[0]
+
+
+def _follow_and_print(run: Migration, queued: bool, *, wait: bool, as_json: bool) -> None:
+    """How a run that was just begun stands, with `wait` once it has ended; then the program ends with 1 where anything failed."""
+    if wait:
+        follow(run.id, quiet=as_json)
+        db.session.refresh(run)
+    elif not queued or not jobs.workers_alive():
+        say("No worker is running: start one with “flask up”, or follow the run with --wait.", err=True)
+    _print_run(run, as_json)
+    if wait and (run.status is not MigrationStatus.FINISHED or report.counts_of(run.id).failed):
+        sys.exit(1)
 
 
 def _assess(source_name: str, target_name: str, removal: Removal, pace_s: float | None) -> Preflight:

@@ -14,7 +14,7 @@ from email.utils import formatdate, make_msgid
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from panel.extensions import db, execute
 from panel.models import Email, EmailStatus, Move, Setting
@@ -136,7 +136,7 @@ def _written(mail: Email) -> tuple[EmailMessage, list[str]]:
     try:
         addresses = recipients_in(mail.recipient)
         return _message(mail, addresses), addresses
-    except OperationalError as error:
+    except DBAPIError as error:
         db.session.rollback()
         raise MailRefused(f"The database did not let the mail be written ({type(error).__name__}).", retryable=True) from None
     except Exception as error:

@@ -105,7 +105,7 @@ def _conflicts(first: User, other: User) -> tuple[str, tuple[int, ...]]:
 
 
 def _is_harmless(move: Move) -> bool:
-    return move.status in HARMLESS and not (move.given_at or move.taken_at or move.created_account)
+    return move.status in HARMLESS and not (move.given_at or move.taken_at or move.created_account or move.taken or move.before)
 
 
 def _left_over(first: User, other: User, filled: dict[str, str]) -> Iterable[str]:

@@ -73,10 +73,10 @@ def check() -> BaseResponse:
 def _not_yet(pin: dict[str, Any], problem: str, *, is_slowed: bool = False) -> BaseResponse:
     if not htmx.asks():
         return htmx.go(url_for("plex_sign_in.wait"), problem or "Not approved yet.", "info")
-    if not problem and not pin.get("is_told"):
+    # What the page tells is taken off it once it is over. The page says so itself: in the session it would put back an older sign-in
+    # where another window has begun anew meanwhile.
+    if not problem and not request.form.get("told"):
         return Response(status=204)
-    # What was told is taken off the page once it is over.
-    session[KEY] = pin = pin | {"is_told": bool(problem)}
     return _waiting(pin, problem, is_slowed=is_slowed)
 
 

@@ -15,7 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from flask import Flask
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from panel.demo.mail_server import MailServer
 from panel.extensions import db
@@ -321,13 +321,16 @@ def test_one_whose_sender_died_before_the_clock_was_put_back_is_lost_at_once(app
     assert row.error == mail.LOST and mail.why_not_again(row) == ""
 
 
-def test_a_database_that_is_busy_while_a_mail_is_written_fails_none(app: Flask, server: list[Odd], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [OperationalError, InternalError])
+def test_a_database_that_is_busy_while_a_mail_is_written_fails_none(
+    app: Flask, server: list[Odd], monkeypatch: pytest.MonkeyPatch, error: type[DBAPIError]
+) -> None:
     odd(server)
     row, genuine, busy = put_in_outbox(), mail.recipients_in, [True]
 
     def recipients_in(typed: str) -> list[str]:
         if busy.pop() if busy else False:
-            raise OperationalError("SELECT", {}, Exception("The database is locked."))
+            raise error("SELECT", {}, Exception("The database is locked."))
         return genuine(typed)
 
     monkeypatch.setattr(mail, "recipients_in", recipients_in)

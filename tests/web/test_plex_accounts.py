@@ -21,6 +21,7 @@ from panel.simulators.http import Fault
 from panel.simulators.plex_tv import PlexTv
 from tests.scene import Scene
 from tests.web.asking import by_htmx
+from tests.web.reading import fields
 
 
 def account_of(email: str) -> PlexAccount:
@@ -116,10 +117,12 @@ def test_what_was_wrong_is_no_longer_said_once_plex_tv_answers(ada: FlaskClient,
     begin(ada)
     tv.faults.append(Fault("GET", "^/api/v2/pins/", status=503))
     check = functools.partial(ada.post, "/plex-accounts/sign-in/check", headers=by_htmx("plex-sign-in"))
-    assert "Asking again." in check().text
-    again = check()
+    told = check()
+    assert "Asking again." in told.text
+    assert not told.headers.getlist("Set-Cookie"), "another window may have begun anew meanwhile: an older sign-in is not put back"
+    again = check(data=fields(told.text))
     assert again.status_code == 200 and "Asking again." not in again.text and "Open plex.tv" in again.text
-    assert check().status_code == 204
+    assert check(data=fields(again.text)).status_code == 204
 
 
 def test_an_expired_sign_in_for_an_account_that_is_gone_leads_to_a_new_one(ada: FlaskClient, scene: Scene) -> None:

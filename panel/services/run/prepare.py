@@ -13,6 +13,7 @@ from panel.models.types import utc_now
 from panel.platforms.base import NotAllowed, PlatformError, Remote, TooManyRequests, UnexpectedAnswer
 from panel.services.claims.closed_for_a_moment import as_open, closed_for_a_moment
 from panel.services.preflight import assess
+from panel.services.run.changed_before import with_all_changed
 from panel.services.run.lease import Lease
 from panel.services.run.rows import SETTLING, Outcome, Wait, require_epoch
 from panel.services.run.trouble import RunStopped, cooling, note_success, wait_out, with_what_stands
@@ -34,7 +35,7 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     try:
         target_look = look_or_raise(run.target, target)
         if run.kind is not RunKind.UNDO:
-            target_look = replace(target_look, connected=connected_to(run.target))
+            target_look = with_all_changed(replace(target_look, connected=connected_to(run.target)), run, target)
     except NotAllowed as error:
         raise RunStopped(refusal_of(run.target, error).message) from None
     except PlatformError as error:

@@ -102,12 +102,12 @@ def is_anything_left(run_id: int) -> bool:
 
 def is_left_to_take_back() -> ColumnElement[bool]:
     """Of a user in a run that moves: whether it has changed something for them that is not taken back, nor about to be."""
-    return and_(_has_changed(), ~is_taken_back())
+    return and_(is_changed(), ~is_taken_back())
 
 
 def has_changed(move: Move) -> bool:
     """Whether a run has changed something for this user, or has only begun to: the answer may have been lost. 1 query."""
-    return bool(db.session.scalar(select(exists().where(Move.id == move.id, _has_changed()))))
+    return bool(db.session.scalar(select(exists().where(Move.id == move.id, is_changed()))))
 
 
 def is_kept(column: InstrumentedAttribute[dict[str, object]]) -> ColumnElement[bool]:
@@ -115,7 +115,8 @@ def is_kept(column: InstrumentedAttribute[dict[str, object]]) -> ColumnElement[b
     return cast(column, Text) != "{}"
 
 
-def _has_changed() -> ColumnElement[bool]:
+def is_changed() -> ColumnElement[bool]:
+    """Of a user in a run: whether it has changed something for them that can be taken back, or has only begun to."""
     return or_(Move.given_at.is_not(None), is_kept(Move.taken), is_kept(Move.before))
 
 

@@ -17,6 +17,7 @@ from panel.platforms.restricted import is_restricted
 from panel.services.candidates import account_name_of
 from panel.services.preflight import Preflight
 from panel.services.run.after_restore import awaits_judgement
+from panel.services.run.changed_before import changed_before, write_changed_before
 from panel.services.run.gift import as_kept
 from panel.services.unreadable import why_unreadable
 from panel.services.user_facts import UserFacts
@@ -43,6 +44,8 @@ def write_out(run: Migration, flight: Preflight, target: Remote) -> None:
         elif awaits_judgement(move):
             # Judged once it is known what stands there.
             continue
+        elif changed := changed_before(move, flight):
+            write_changed_before(move, changed, flight)
         elif _is_taken_here(move, verdict) and not flight.target_roster.why_not_new(move.user_id):
             # What they are to get was written down before.
             continue
@@ -53,8 +56,6 @@ def write_out(run: Migration, flight: Preflight, target: Remote) -> None:
             move.detail = why_unreadable(flight, move.user_id)
         elif known := _another_known(move, flight):
             _write_in_doubt(move, known)
-        elif changed := _changed_before(move, flight):
-            _write_changed_before(move, changed, flight)
         else:
             _write_move(move, verdict, flight, rows)
             person = Person(move.account_name, move.address, move.target_account_id)
@@ -104,28 +105,6 @@ def _write_in_doubt(move: Move, known: Member) -> None:
     move.detail = (
         f"“{known.name}” is known as theirs now, but “{move.account_name}” may still be made by a request whose answer was lost. "
         "That one is looked for, and closed where it is found. Retry in a few minutes."
-    )
-
-
-def _changed_before(move: Move, flight: Preflight) -> Member | None:
-    """The account that this run has changed for them, or made and left open, where it stands there and is not the one known as theirs (any
-    more): people were merged since, or an account was found to be somebody else's."""
-    there = flight.target_roster.proven(move.user_id)
-    if flight.pair.target is Platform.PLEX or not move.target_member_id or (there and there.id == move.target_member_id):
-        return None
-    stands = flight.target_roster.listed(move.target_member_id)
-    made = stands is not None and stands.has_access and (move.created_account or move.given_at is not None)
-    return stands if move.before or made else None
-
-
-def _write_changed_before(move: Move, changed: Member, flight: Preflight) -> None:
-    """With another account taken for the one of this run nobody would know any more what was done about the first: an undo would leave it
-    as it is, or make of the other what the first one was."""
-    there, target = flight.target_roster.proven(move.user_id), flight.target_roster.server.name
-    now = f"“{there.name}” is known as theirs now" if there else "it is not known as theirs any more"
-    move.status, move.retryable, move.reasons, move.needs_look = MoveStatus.FAILED, False, (), True
-    move.detail = (
-        f"This migration has changed “{changed.name}” on {target} for them, and {now}. Take that back for them, then start a new migration."
     )
 
 
