@@ -186,7 +186,7 @@ def lock_watch(scene: Scene) -> list[str]:
 
     def on_call(call: Call, moment: str) -> None:
         if moment == "before":
-            with sqlite3.connect(path, timeout=0.2) as connection:
+            with sqlite3.connect(path, timeout=5) as connection:
                 try:
                     connection.execute("BEGIN IMMEDIATE")
                 except sqlite3.OperationalError:

@@ -27,7 +27,9 @@ def with_all_changed(look: Look, run: Migration, target: Remote) -> Look:
         return look
     begun = Move.target_member_id != "", or_(is_changed(), Move.created_account)
     query = select(Move).where(Move.migration_id == run.id, Move.status == MoveStatus.PENDING, Move.step == Step.GIVE, *begun)
-    moves = {move.id: move for move in db.session.scalars(query)}
+    # What the target has told is not written before it is asked, or the source: nothing is locked over a request.
+    with db.session.no_autoflush:
+        moves = {move.id: move for move in db.session.scalars(query)}
     found = Listed(look.members, names=True).found(moves.values(), target)
     if found.trouble:
         raise found.trouble[1]

@@ -35,7 +35,8 @@ def prepare(run: Migration, lease: Lease, source: Remote, target: Remote) -> Out
     try:
         target_look = look_or_raise(run.target, target)
         if run.kind is not RunKind.UNDO:
-            target_look = with_all_changed(replace(target_look, connected=connected_to(run.target)), run, target)
+            target_look = replace(target_look, connected=connected_to(run.target))
+            target_look = with_all_changed(target_look, run, target)
     except NotAllowed as error:
         raise RunStopped(refusal_of(run.target, error).message) from None
     except PlatformError as error:
